@@ -1,0 +1,30 @@
+"""Data: the tasks, where their images are, and registered pairs of them."""
+
+from wdualmine.data.cache import cache_folder
+from wdualmine.data.fetch import Fetched, fetch
+from wdualmine.data.manifest import Report, manifest_hash, read_manifest, verify, volume_and_slice
+from wdualmine.data.pairs import Pair, load_pairs
+from wdualmine.data.source import DataSource, Place, find_data, published_folder, where
+from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
+
+__all__ = [
+    "SPLITS",
+    "TASKS",
+    "DataSource",
+    "Fetched",
+    "Pair",
+    "Place",
+    "Report",
+    "Task",
+    "cache_folder",
+    "fetch",
+    "find_data",
+    "get_task",
+    "load_pairs",
+    "manifest_hash",
+    "published_folder",
+    "read_manifest",
+    "verify",
+    "volume_and_slice",
+    "where",
+]

@@ -1,0 +1,174 @@
+"""Downloading the data set: each file verified against the manifest, none ever half-written."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wdualmine.data.cache import cache_folder, staging
+from wdualmine.data.manifest import HARVARD, PUBLISHED, Entry, collections, is_intact, read_manifest
+from wdualmine.data.tasks import TASKS, Task
+from wdualmine.errors import WdualmineError
+
+#: Environment variable that names a mirror to fetch from.
+URL_VARIABLE = "WDUALMINE_DATA_URL"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What :func:`fetch` did.
+
+    Attributes:
+        root: the folder of the source pairs; give it as WDUALMINE_DATA unless it is in the cache.
+        fetched: number of files downloaded.
+        kept: number of files that were there already, intact.
+    """
+
+    root: Path
+    fetched: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    collection: str
+    entry: Entry
+    url: str
+
+    @property
+    def path(self) -> str:
+        """Place below the destination."""
+        return _place(self.collection, self.entry.path)
+
+
+def fetch(
+    tasks: Iterable[str | Task] | None = None,
+    destination: str | Path | None = None,
+    published: bool = False,
+    base_url: str | None = None,
+    progress: bool = False,
+    workers: int = 8,
+    retries: int = 3,
+) -> Fetched:
+    """Download the pairs of some tasks, or all, and check every file's SHA-256.
+
+    Files that are there and intact are kept, so that a fetch that was cut off goes on where it stopped. A
+    file is renamed into its place only once its hash agrees.
+
+    Args:
+        tasks: the tasks; all by default.
+        destination: a folder that gets ``harvard/<task>/<split>/<modality>/<name>.png`` and
+            ``published/<method>/<task>/<name>.png``; by default the cache, where :func:`find_data` looks.
+        published: fetch the fused images that AdaFuse and ASFE-Fusion published, too.
+        base_url: a mirror with the destination's layout (any web server over a fetched folder is one); by
+            default WDUALMINE_DATA_URL, else the public repositories at their pinned commits.
+        progress: show a progress bar on standard error.
+        workers: number of files downloaded at once.
+        retries: how often a failed download is tried again.
+
+    Raises:
+        WdualmineError: a file cannot be downloaded or written, or differs from the manifest; what was fetched
+            before is kept.
+    """
+    destination = Path(destination).expanduser() if destination is not None else cache_folder()
+    chosen = list(TASKS if tasks is None else tasks)
+    base = base_url or os.environ.get(URL_VARIABLE) or None
+    jobs = [
+        _Job(
+            name,
+            entry,
+            f"{base.rstrip('/')}/{_place(name, entry.path)}" if base else collection.url(entry.path),
+        )
+        for name, collection in collections().items()
+        if name == HARVARD or published
+        for entry in read_manifest(name, chosen)
+    ]
+    with staging(destination) as temporary, ThreadPoolExecutor(workers) as pool:
+        intact = pool.map(lambda job: is_intact(destination / job.path, job.entry), jobs)
+        wanted = [job for job, there in zip(jobs, intact, strict=True) if not there]
+        with _bar(len(jobs), len(jobs) - len(wanted), progress) as advance:
+            if wanted:
+                _download(wanted, temporary, destination, pool, retries, advance)
+    return Fetched(destination / HARVARD, len(wanted), len(jobs) - len(wanted))
+
+
+def _place(collection: str, path: str) -> str:
+    return f"published/{collection}/{path}" if collection in PUBLISHED else f"{HARVARD}/{path}"
+
+
+def _download(
+    jobs: list[_Job],
+    temporary: Path,
+    destination: Path,
+    pool: ThreadPoolExecutor,
+    retries: int,
+    advance: Callable[[], object],
+) -> None:
+    try:
+        import pooch
+    except ImportError:
+        raise WdualmineError(
+            "pooch: is not installed and fetching needs it; run `pip install pooch`, or set WDUALMINE_DATA"
+        ) from None
+    pooch.get_logger().setLevel("ERROR")  # a line a file would drown the progress bar
+    store = pooch.create(
+        path=temporary,
+        base_url="",
+        registry={job.path: f"sha256:{job.entry.sha256}" for job in jobs},
+        urls={job.path: job.url for job in jobs},
+        retry_if_failed=retries,
+    )
+    downloader = pooch.HTTPDownloader(timeout=30)
+    for job in jobs:  # pooch makes folders too, but not safely from several threads
+        for root in (temporary, destination):
+            (root / job.path).parent.mkdir(parents=True, exist_ok=True)
+
+    def get(job: _Job) -> None:
+        fetched = Path(store.fetch(job.path, downloader=downloader))
+        fetched.chmod(0o644)
+        fetched.replace(destination / job.path)
+        advance()
+
+    futures = {pool.submit(get, job): job for job in jobs}
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+    finally:
+        for future in futures:
+            future.cancel()
+    for future, job in futures.items():
+        if not future.cancelled() and (error := future.exception()):
+            raise _explain(error, job) from error
+
+
+def _explain(error: BaseException, job: _Job) -> WdualmineError:
+    from requests.exceptions import HTTPError, RequestException
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        reason = f"the server answered {error.response.status_code}"
+    elif isinstance(error, RequestException):
+        reason = f"no connection ({type(error).__name__})"
+    elif isinstance(error, ValueError):  # pooch, at a hash that differs
+        return WdualmineError(
+            f"{job.entry.path}: {job.url} does not have the SHA-256 of the manifest (altered, or cut short "
+            "on the way); run it again, or fetch from another mirror"
+        )
+    else:
+        return WdualmineError(f"{job.path}: cannot be written ({error}); make room or choose another folder")
+    return WdualmineError(
+        f"{job.entry.path}: {job.url} cannot be fetched, {reason}; check the network and run it again "
+        "(it goes on where it stopped), or set WDUALMINE_DATA to a folder with the pairs, or use 'phantom'"
+    )
+
+
+@contextmanager
+def _bar(total: int, done: int, show: bool) -> Iterator[Callable[[], object]]:
+    """Lend a function that counts one more finished file, on a progress bar if wanted."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Fetching files"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
+        task = progress.add_task("", total=total, completed=done)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,215 @@
+"""The list of every file of the data set, and whether a folder agrees with it.
+
+The images are not part of this project: their source states no license. The manifest names each one by path,
+size and SHA-256 at a pinned commit of a public repository, so that a copy can be fetched and checked.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from wdualmine.data.tasks import TASKS, Task, get_task
+from wdualmine.errors import WdualmineError
+
+#: The source pairs.
+HARVARD = "harvard"
+#: Fused images that two of the paper's baselines published, by collection name.
+PUBLISHED = ("adafuse", "asfe")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of the data set.
+
+    Attributes:
+        task: key of the task, "ct-mri".
+        split: "train" or "test".
+        modality: "CT", "PET", "SPECT" or "MRI"; "fused" for a published result.
+        name: file name without its suffix, "16009".
+        path: path below the collection's folder, with forward slashes.
+        bytes: size of the file.
+        sha256: hexadecimal SHA-256 of the file.
+        volume: number of the volume (subject), from the name.
+        slice: number of the slice within the volume, from the name.
+    """
+
+    task: str
+    split: str
+    modality: str
+    name: str
+    path: str
+    bytes: int
+    sha256: str
+    volume: int
+    slice: int
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A public repository at a pinned commit, and the folder of it that holds the files."""
+
+    repository: str
+    commit: str
+    folder: str
+
+    def url(self, path: str) -> str:
+        """Give the address of a file of this collection."""
+        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.folder}/{path}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a folder differs from the manifest: relative paths, sorted.
+
+    Attributes:
+        root: the folder.
+        checked: number of files that the manifest asks for.
+        missing: listed files that are not there.
+        extra: files that are not listed (hidden files are passed over).
+        altered: files whose size or SHA-256 differs.
+    """
+
+    root: Path
+    checked: int
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    altered: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the folder holds exactly the listed files."""
+        return not (self.missing or self.extra or self.altered)
+
+
+def volume_and_slice(name: str) -> tuple[int, int]:
+    """Split a file name into the number of its volume and of its slice, the last three digits.
+
+    >>> volume_and_slice("16009")
+    (16, 9)
+
+    Raises:
+        WdualmineError: the name is not four or more digits.
+    """
+    if len(name) < 4 or not (name.isascii() and name.isdigit()):
+        raise WdualmineError(f"{name}: is not a volume number followed by a three-digit slice, such as 16009")
+    return int(name[:-3]), int(name[-3:])
+
+
+def manifest_folder() -> Path:
+    """Give the folder of the manifest: inside an installed wheel, else at the root of the repository.
+
+    Raises:
+        WdualmineError: it is in neither place.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "_data_manifest", package.parent / "data_manifest"):
+        if (folder / "sources.json").is_file():
+            return folder
+    raise WdualmineError(f"{package}: the data manifest is missing; install wdualmine again")
+
+
+@cache
+def collections() -> dict[str, Collection]:
+    """Give the public source of each collection: "harvard", "adafuse", "asfe"."""
+    text = (manifest_folder() / "sources.json").read_text(encoding="utf-8")
+    return {name: Collection(**source) for name, source in json.loads(text).items()}
+
+
+@cache
+def _read(file_name: Path) -> tuple[Entry, ...]:
+    with file_name.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        next(rows)  # the header: Entry's fields
+        return tuple(
+            Entry(task, split, modality, name, path, int(size), sha256, int(volume), int(slice_))
+            for task, split, modality, name, path, size, sha256, volume, slice_ in rows
+        )
+
+
+def read_manifest(collection: str = HARVARD, tasks: Iterable[str | Task] | None = None) -> list[Entry]:
+    """List the files of a collection, for all tasks or some.
+
+    Raises:
+        WdualmineError: there is no such collection or task.
+    """
+    keys = [get_task(task).key for task in (TASKS if tasks is None else tasks)]
+    folder = manifest_folder()
+    if collection == HARVARD:
+        return [entry for key in keys for entry in _read(folder / HARVARD / f"{key}.csv")]
+    if collection not in PUBLISHED:
+        raise WdualmineError(
+            f"{collection}: unknown collection; choose one of {', '.join((HARVARD, *PUBLISHED))}"
+        )
+    return [entry for entry in _read(folder / "published" / f"{collection}.csv") if entry.task in keys]
+
+
+@cache
+def manifest_hash() -> str:
+    """Give one SHA-256 over the manifest of the source pairs, for run records."""
+    digest = hashlib.sha256()
+    for entry in read_manifest():
+        digest.update(f"{entry.path}\0{entry.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file; within a process an unchanged file is read once.
+
+    Raises:
+        WdualmineError: the file cannot be read.
+    """
+    try:
+        state = path.stat()
+        return _sha256(path, state.st_mtime_ns, state.st_size)
+    except OSError as error:
+        raise WdualmineError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+@cache
+def _sha256(path: Path, modified: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_intact(path: Path, entry: Entry) -> bool:
+    """Say whether a file is there with the size and hash of its entry."""
+    return path.is_file() and path.stat().st_size == entry.bytes and file_sha256(path) == entry.sha256
+
+
+def verify(root: str | Path, tasks: Iterable[str | Task] | None = None, collection: str = HARVARD) -> Report:
+    """Compare the task folders below a root with the manifest, file by file.
+
+    Args:
+        root: the folder that holds CT-MRI, PET-MRI and SPECT-MRI.
+        tasks: the tasks to look at; all by default.
+        collection: "harvard" for the source pairs, "adafuse" or "asfe" for published results.
+
+    Raises:
+        WdualmineError: the root is no folder, or there is no such task or collection.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise WdualmineError(f"{root}: no such folder; run `wdualmine data fetch`, or give the data's folder")
+    chosen = [get_task(task) for task in (TASKS if tasks is None else tasks)]
+    entries = {entry.path: entry for entry in read_manifest(collection, chosen)}
+    found = {
+        path.relative_to(root).as_posix(): path
+        for task in chosen
+        for path in (root / task.folder).rglob("*")
+        if not path.is_dir() and not path.name.startswith(".")
+    }
+    return Report(
+        root=root,
+        checked=len(entries),
+        missing=tuple(sorted(entries.keys() - found.keys())),
+        extra=tuple(sorted(found.keys() - entries.keys())),
+        altered=tuple(
+            sorted(
+                path for path in entries.keys() & found.keys() if not is_intact(found[path], entries[path])
+            )
+        ),
+    )

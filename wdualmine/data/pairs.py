@@ -1,0 +1,143 @@
+"""Registered pairs of images, read from the folders of a task."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wdualmine.data.color import is_color, split_color, to_grey, to_rgb
+from wdualmine.data.images import SUFFIXES, read_image
+from wdualmine.data.source import DataSource, find_data
+from wdualmine.data.tasks import SPLITS, Task, get_task
+from wdualmine.errors import WdualmineError
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two registered images of the same size, 8 bits a channel.
+
+    Attributes:
+        name: file name without its suffix.
+        image_a: (H, W) for CT, (H, W, 3) for PET and SPECT, uint8.
+        image_b: the MRI, (H, W), uint8.
+    """
+
+    name: str
+    image_a: NDArray[np.uint8]
+    image_b: NDArray[np.uint8]
+
+    @cached_property
+    def grey_a(self) -> NDArray[np.uint8]:
+        """Image A as the metrics score it, (H, W) uint8: see :func:`~wdualmine.data.color.to_grey`."""
+        return to_grey(self.image_a)
+
+    @cached_property
+    def grey_b(self) -> NDArray[np.uint8]:
+        """Image B as the metrics score it, (H, W) uint8."""
+        return to_grey(self.image_b)
+
+    @property
+    def luma_a(self) -> NDArray[np.uint8]:
+        """Image A as the methods fuse it, its luma, (H, W) uint8."""
+        return self._split[0]
+
+    @property
+    def luma_b(self) -> NDArray[np.uint8]:
+        """Image B as the methods fuse it, (H, W) uint8."""
+        return split_color(self.image_b)[0]
+
+    @property
+    def chroma(self) -> NDArray[np.uint8] | None:
+        """Cr and Cb of image A, (H, W, 2) uint8, carried over to the fused image; None for CT."""
+        return self._split[1]
+
+    @cached_property
+    def _split(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        return split_color(self.image_a)
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that takes digits as numbers, so that 2004 comes before 16009."""
+    return tuple(
+        (0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part)
+        for part in re.findall(r"[0-9]+|[^0-9]+", name)
+    )
+
+
+def image_files(folder: Path) -> dict[str, Path]:
+    """List the images of a folder by name without suffix, in natural order; hidden files are passed over.
+
+    Raises:
+        WdualmineError: the folder is missing or empty, or two files differ in their suffix alone.
+    """
+    if not folder.is_dir():
+        raise WdualmineError(f"{folder}: no such folder; give a folder of images")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in files:
+            raise WdualmineError(
+                f"{path}: has the same name as {files[path.stem].name}; keep one of the two in the folder"
+            )
+        files[path.stem] = path
+    if not files:
+        raise WdualmineError(f"{folder}: holds no images ({', '.join(SUFFIXES)})")
+    return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
+
+
+def load_pairs(
+    source: DataSource | str | Path, task: str | Task, split: str = "test", limit: int | None = None
+) -> list[Pair]:
+    """Read the pairs of a task, sorted by name as numbers.
+
+    Args:
+        source: what :func:`find_data` gives, or a folder that holds ``<task>/<split>/<modality>``.
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        split: "train" or "test".
+        limit: read only this many, the first by name.
+
+    Raises:
+        WdualmineError: unknown task or split, a missing or empty folder, a name without its partner, sizes
+            that differ, an unreadable file, a channel count or pixel type other than the task's.
+    """
+    task = get_task(task)
+    if split not in SPLITS:
+        raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
+    if limit is not None and limit < 1:
+        raise WdualmineError(f"limit {limit}: must be at least 1")
+    if not isinstance(source, DataSource):
+        source = find_data(source)
+    folder = source.task_folder(task) / split
+    files_a, files_b = (image_files(folder / modality) for modality in task.modalities)
+    for name in sorted(files_a.keys() ^ files_b.keys(), key=natural_key):
+        lone, other = (files_a[name], task.b) if name in files_a else (files_b[name], task.a)
+        raise WdualmineError(
+            f"{lone}: has no partner of that name in {folder / other}; add it or remove this one"
+        )
+    return [_load(name, files_a[name], files_b[name], task) for name in list(files_a)[:limit]]
+
+
+def _load(name: str, path_a: Path, path_b: Path, task: Task) -> Pair:
+    image_a, image_b = _read(path_a, task.color), _read(path_b, color=False)
+    if image_a.shape[:2] != image_b.shape[:2]:
+        raise WdualmineError(
+            f"{path_a}: is {_size(image_a)} but its partner {path_b} is {_size(image_b)}; register them first"
+        )
+    return Pair(name, image_a, image_b)
+
+
+def _read(path: Path, color: bool) -> NDArray[np.uint8]:
+    image = read_image(path)
+    if image.dtype != np.uint8:
+        raise WdualmineError(f"{path}: has pixel type {image.dtype}; save it with 8 bits a channel")
+    if is_color(image) and not color:
+        raise WdualmineError(f"{path}: is a color image where a grey one is needed; save it as grey")
+    return to_rgb(image) if color else image
+
+
+def _size(image: NDArray) -> str:
+    return f"{image.shape[1]} x {image.shape[0]} pixels"

@@ -1,0 +1,263 @@
+"""Where the data is: the lookup that every command, notebook and page of the book shares.
+
+In this order: an explicit argument; WDUALMINE_DATA; datasets attached to a Kaggle notebook; the cache that
+``wdualmine data fetch`` fills; else the embedded phantom. The folder layout is that of the public repository,
+``<task>/<split>/<modality>/<name>.png``.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from wdualmine.data.cache import cache_folder
+from wdualmine.data.images import SUFFIXES
+from wdualmine.data.manifest import HARVARD, file_sha256, read_manifest, verify
+from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
+from wdualmine.errors import WdualmineError
+
+#: Environment variable that names the data's folder, or "phantom".
+DATA_VARIABLE = "WDUALMINE_DATA"
+#: Environment variable that moves the folder of attached Kaggle datasets, for tests.
+KAGGLE_VARIABLE = "WDUALMINE_KAGGLE_INPUT"
+#: How deep below /kaggle/input the data is looked for.
+KAGGLE_DEPTH = 6
+
+Kind = Literal["argument", "environment", "kaggle", "cache", "phantom"]
+_KINDS = {
+    "argument": "given as argument",
+    "environment": f"from {DATA_VARIABLE}",
+    "kaggle": "attached to this Kaggle notebook",
+    "cache": "fetched before",
+    "phantom": "made here",
+}
+_NAMES = {
+    "harvard": "the Harvard pairs (every file matches the manifest)",
+    "phantom": "the embedded phantom (no patient data)",
+    "custom": "your own data (it does not match the manifest)",
+}
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A folder of pairs and what is known about it.
+
+    Attributes:
+        kind: which step of the lookup found it.
+        root: the folder that holds the task folders.
+        name: "harvard" if every file of the tasks present matches the manifest, "phantom", else "custom".
+        tasks: keys of the tasks it holds.
+        note: what was passed over on the way, for people; often empty.
+    """
+
+    kind: Kind
+    root: Path
+    name: Literal["harvard", "phantom", "custom"]
+    tasks: tuple[str, ...] = tuple(TASKS)
+    note: str = ""
+
+    def task_folder(self, task: str | Task) -> Path:
+        """Give the folder of a task.
+
+        Raises:
+            WdualmineError: this source does not hold it.
+        """
+        task = get_task(task)
+        if task.key not in self.tasks:
+            remedy = (
+                f"run `wdualmine data fetch {task.key}`"
+                if self.kind == "cache"
+                else f"add the folder {task.folder}"
+            )
+            raise WdualmineError(
+                f"{self.root}: does not hold {task.key} (only {', '.join(self.tasks)}); "
+                f"{remedy}, or use the data 'phantom'"
+            )
+        return self.root / task.folder
+
+    def fingerprint(self, task: str | Task, split: str | None = None) -> str:
+        """Hash what a task is read from: SHA-256 over the sorted (relative path, SHA-256) of its images.
+
+        Args:
+            task: the task.
+            split: "train" or "test"; both by default.
+
+        Raises:
+            WdualmineError: unknown task or split, the source lacks the task, or a file cannot be read.
+        """
+        if split is not None and split not in SPLITS:
+            raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
+        folder = self.task_folder(task)
+        files = {
+            path.relative_to(self.root).as_posix(): path
+            for part in (SPLITS if split is None else (split,))
+            for path in (folder / part).glob("*/*")
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        }
+        digest = hashlib.sha256()
+        for relative, path in sorted(files.items()):
+            digest.update(f"{relative}\0{file_sha256(path)}\n".encode())
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """Say in one line what the data is, where, and how it was found."""
+        some = "" if len(self.tasks) == len(TASKS) else f", only {', '.join(self.tasks)}"
+        note = f"; {self.note}" if self.note else ""
+        return f"{_NAMES[self.name]} in {self.root}, {_KINDS[self.kind]}{some}{note}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One step of the lookup, in words.
+
+    Attributes:
+        kind: which step.
+        path: the folder looked at, or None where the step names none.
+        state: what is there.
+        used: whether :func:`find_data` takes this one.
+    """
+
+    kind: Kind
+    path: Path | None
+    state: str
+    used: bool
+
+
+def find_data(data: str | Path | None = None) -> DataSource:
+    """Find the data: the argument, WDUALMINE_DATA, /kaggle/input, the fetched cache, else the phantom.
+
+    Args:
+        data: a folder that holds task folders (or holds them in ``harvard/`` or ``MyDatasets/``), or the word
+            "phantom". The phantom is made on first use, in a few seconds.
+
+    Raises:
+        WdualmineError: the argument or WDUALMINE_DATA names no folder or one without any task.
+    """
+    if data is not None and str(data):
+        return _chosen("argument", str(data), "the data's folder")
+    if value := os.environ.get(DATA_VARIABLE):
+        return _chosen("environment", value, DATA_VARIABLE)
+    if root := _kaggle_root():
+        return _identify("kaggle", root, _tasks_in(root))
+    complete, partial = _cached_tasks()
+    note = (
+        f"incomplete in the cache, finish with `wdualmine data fetch`: {', '.join(partial)}"
+        if partial
+        else ""
+    )
+    if complete:
+        return _identify("cache", cache_folder() / HARVARD, complete, note)
+    return _phantom("phantom", note)
+
+
+def where(data: str | Path | None = None) -> list[Place]:
+    """Describe each step of the lookup and mark the one in use; nothing is made or fetched.
+
+    Raises:
+        WdualmineError: as :func:`find_data`.
+    """
+    from wdualmine.data.phantom import phantom_folder
+
+    places: list[tuple[Kind, Path | None, str, bool]] = []
+    for kind, value in (("argument", str(data or "")), ("environment", os.environ.get(DATA_VARIABLE, ""))):
+        path = None if value in ("", "phantom") else Path(value).expanduser()
+        places.append((kind, path, value or "not set", bool(value)))  # type: ignore[arg-type]
+    root = _kaggle_root()
+    places.append(("kaggle", root or kaggle_input(), "found" if root else "no pairs there", bool(root)))
+    complete, partial = _cached_tasks()
+    state = [f"fetched: {', '.join(complete)}"] if complete else ["nothing fetched"] if not partial else []
+    state += [f"incomplete: {', '.join(partial)}"] if partial else []
+    places.append(("cache", cache_folder() / HARVARD, "; ".join(state), bool(complete)))
+    made = phantom_folder()
+    places.append(("phantom", made, "made" if made.is_dir() else "made on first use", True))
+    first = next(number for number, place in enumerate(places) if place[-1])
+    return [Place(*place[:-1], used=number == first) for number, place in enumerate(places)]
+
+
+def published_folder(source: DataSource) -> Path | None:
+    """Give the folder with the fused images that two baselines published (``<method>/<task>``), if any.
+
+    Looked for beside the source's root, then in the cache.
+    """
+    for folder in (source.root.parent / "published", cache_folder() / "published"):
+        if source.name == "harvard" and folder.is_dir():
+            return folder
+    return None
+
+
+def kaggle_input() -> Path:
+    """Give the folder where Kaggle mounts attached datasets."""
+    return Path(os.environ.get(KAGGLE_VARIABLE) or "/kaggle/input")
+
+
+def _chosen(kind: Kind, value: str, what: str) -> DataSource:
+    if value == "phantom":
+        return _phantom(kind)
+    folder = Path(value).expanduser().absolute()
+    if not folder.is_dir():
+        raise WdualmineError(
+            f"{value}: {what} is no such folder; give the folder that holds {_folders()}, or 'phantom'"
+        )
+    for root in (folder, folder / HARVARD, folder / "MyDatasets"):
+        if tasks := _tasks_in(root):
+            return _identify(kind, root, tasks)
+    raise WdualmineError(
+        f"{folder}: {what} holds none of the folders {_folders()} (<task>/<split>/<modality>); "
+        "give the folder that does, or 'phantom'"
+    )
+
+
+def _identify(kind: Kind, root: Path, tasks: tuple[str, ...], note: str = "") -> DataSource:
+    return DataSource(kind, root, "harvard" if verify(root, tasks).ok else "custom", tasks, note)
+
+
+def _phantom(kind: Kind, note: str = "") -> DataSource:
+    from wdualmine.data.phantom import make_phantom
+
+    return DataSource(kind, make_phantom(), "phantom", note=note)
+
+
+def _tasks_in(root: Path) -> tuple[str, ...]:
+    return tuple(task.key for task in TASKS.values() if (root / task.folder).is_dir())
+
+
+def _cached_tasks() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the tasks whose every listed file is in the cache, and those begun but not finished."""
+    root = cache_folder() / HARVARD
+    present = _tasks_in(root)
+    # A fetched file is renamed into the cache after its hash was checked: its name is proof enough here.
+    complete = tuple(
+        key for key in present if _all_there(root, (entry.path for entry in read_manifest(tasks=[key])))
+    )
+    return complete, tuple(key for key in present if key not in complete)
+
+
+def _all_there(root: Path, paths: Iterable[str]) -> bool:
+    return all((root / path).is_file() for path in paths)
+
+
+def _kaggle_root() -> Path | None:
+    """Search /kaggle/input breadth first for the folder that holds most tasks."""
+    level, roots = [kaggle_input()], []
+    for _ in range(KAGGLE_DEPTH):
+        level = [folder for folder in level if folder.is_dir()]
+        roots += [folder for folder in level if any(_has_pairs(folder, task) for task in TASKS.values())]
+        level = sorted(Path(entry.path) for folder in level for entry in _subfolders(folder))
+    return max(roots, key=lambda root: len(_tasks_in(root)), default=None)
+
+
+def _has_pairs(root: Path, task: Task) -> bool:
+    return all((root / task.folder / "test" / modality).is_dir() for modality in task.modalities)
+
+
+def _subfolders(folder: Path) -> Iterable[os.DirEntry[str]]:
+    try:
+        return [entry for entry in os.scandir(folder) if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _folders() -> str:
+    return ", ".join(task.folder for task in TASKS.values())

@@ -1,0 +1,53 @@
+"""The three fusion tasks of the paper, and how their folders are named."""
+
+from dataclasses import dataclass
+
+from wdualmine.errors import WdualmineError
+
+#: The two halves of a data set; the paper scores the test half.
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Two modalities that are fused: image A, the first in the task's name, with the MRI as image B.
+
+    Attributes:
+        key: the name used in commands and records, "ct-mri".
+        folder: the name of the task's folder, "CT-MRI".
+        a: modality and folder of image A, "CT".
+        b: modality and folder of image B, "MRI".
+        color: whether image A is RGB, as PET and SPECT are.
+    """
+
+    key: str
+    folder: str
+    a: str
+    b: str
+    color: bool
+
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """The folders of images A and B."""
+        return self.a, self.b
+
+
+TASKS: dict[str, Task] = {
+    "ct-mri": Task("ct-mri", "CT-MRI", "CT", "MRI", color=False),
+    "pet-mri": Task("pet-mri", "PET-MRI", "PET", "MRI", color=True),
+    "spect-mri": Task("spect-mri", "SPECT-MRI", "SPECT", "MRI", color=True),
+}
+
+
+def get_task(key: str | Task) -> Task:
+    """Give a task by its key or its folder name, whatever the case.
+
+    Raises:
+        WdualmineError: there is no such task.
+    """
+    if isinstance(key, Task):
+        return key
+    try:
+        return TASKS[str(key).lower()]
+    except KeyError:
+        raise WdualmineError(f"{key}: unknown task; choose one of {', '.join(TASKS)}") from None

@@ -1,0 +1,66 @@
+"""The learned method: a trained network, loaded and applied to images of any size."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from torch.nn import functional as F
+
+from wdualmine.data.tasks import TASKS
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import Fuse
+from wdualmine.model import ModelConfig, WDualMine
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+
+
+def load_model(source: str | Path, device: torch.device | str = "cpu") -> WDualMine:
+    """Load a trained network, ready for inference.
+
+    Args:
+        source: a task ("ct-mri", "pet-mri", "spect-mri") for the weights that come with the package, a
+            safetensors file, or a run folder.
+        device: where to put it.
+
+    Raises:
+        WdualmineError: there are no such weights, or the file is not a network of this package.
+    """
+    path = WEIGHTS / f"{source}.safetensors" if str(source) in TASKS else Path(source)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise WdualmineError(
+            f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        model = WDualMine(ModelConfig(**json.loads(header["model"])))
+        model.load_state_dict(tensors)
+    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WdualmineError(f"{path}: not weights of this package ({reason}); train or fetch them again") from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def fuse_with(model: WDualMine, residual_scale: float | None = None) -> Fuse:
+    """Make the fusing function of a network: any image size, on the network's device.
+
+    Sides are padded by replication to what the network needs and cropped back.
+
+    Args:
+        model: the network.
+        residual_scale: the lambda of Eq. 11 at inference; None takes the network's own.
+    """
+
+    def fuse(a: Tensor, b: Tensor) -> Tensor:
+        device = next(model.parameters()).device
+        height, width = a.shape[-2:]
+        pad = (0, -width % model.multiple, 0, -height % model.multiple)
+        a, b = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
+        return model(a, b, residual_scale).fused[..., :height, :width]
+
+    return fuse

@@ -1,0 +1,69 @@
+"""The table of methods."""
+
+from dataclasses import dataclass
+
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import Fuse
+from wdualmine.methods import classical
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to fuse.
+
+    Attributes:
+        name: how it is called in records and on the command line.
+        title: how it is called in tables.
+        source: the publication, or what it is.
+        fuse: lumas to luma; None where weights have to be loaded first.
+    """
+
+    name: str
+    title: str
+    source: str
+    fuse: Fuse | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether the method needs weights."""
+        return self.fuse is None
+
+
+CLASSICAL = {
+    method.name: method
+    for method in (
+        Method("average", "Average", "pixelwise (A + B) / 2", classical.average),
+        Method("maximum", "Maximum", "pixelwise max(A, B)", classical.maximum),
+        Method(
+            "standardized-sum",
+            "Standardized sum",
+            "reaches the closed-form limit of the mean correlation",
+            classical.standardized_sum,
+        ),
+        Method(
+            "laplacian-pyramid",
+            "Laplacian pyramid",
+            "Burt and Adelson 1983, doi:10.1109/TCOM.1983.1095851",
+            classical.laplacian_pyramid,
+        ),
+        Method(
+            "wavelet-maximum",
+            "Haar wavelet, maximum",
+            "Li et al. 1995, doi:10.1006/gmip.1995.1022",
+            classical.wavelet_maximum,
+        ),
+    )
+}
+W_DUALMINE = Method("w-dualmine", "W-DUALMINE", "the paper, arXiv:2601.08920")
+
+
+def get_method(name: str) -> Method:
+    """Look a method up.
+
+    Raises:
+        WdualmineError: no method has that name.
+    """
+    methods = CLASSICAL | {W_DUALMINE.name: W_DUALMINE}
+    if name not in methods:
+        raise WdualmineError(f"unknown method {name!r}; choose one of {', '.join(methods)}")
+    return methods[name]

@@ -1,0 +1,97 @@
+"""AG: mean steepness of the fused image, read as sharpness."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.metric import Convention, Image, Metric
+
+
+def average_gradient(a: Image, b: Image, fused: Image) -> float:
+    """Mean over all m n pixels of the root mean square of the two partial differences.
+
+    The differences are central, one-sided on the border. The sources play no part.
+
+    Args:
+        a: first source, uint8 (H, W), unused.
+        b: second source, uint8 (H, W), unused.
+        fused: fused image, uint8 (H, W).
+
+    Returns:
+        Grey levels per pixel, 0 (constant) to 255 (reached by 2 x 2 images only); higher is read as better.
+
+    Raises:
+        WdualmineError: the image is a single row or column.
+
+    Source: G. Cui et al., 2015, DOI 10.1016/j.optcom.2014.12.032, whose differences are forward
+        (:func:`average_gradient_forward`); the toolboxes take central ones.
+    """
+    return float(_steepness(fused).mean())
+
+
+def average_gradient_per_cell(a: Image, b: Image, fused: Image) -> float:
+    """As :func:`average_gradient`, but the sum over all m n pixels is divided by (m - 1)(n - 1).
+
+    Returns:
+        Grey levels per pixel; larger by the factor m n / ((m - 1)(n - 1)), 0.8 % at 256 x 256.
+    """
+    height, width = fused.shape
+    return float(_steepness(fused).sum() / ((height - 1) * (width - 1)))
+
+
+def average_gradient_forward(a: Image, b: Image, fused: Image) -> float:
+    """Forward differences to the next row and column, mean over the (m - 1)(n - 1) pixels that have both."""
+    _require_differences(fused)
+    values = fused.astype(np.float64)
+    down, right = values[1:, :-1] - values[:-1, :-1], values[:-1, 1:] - values[:-1, :-1]
+    return float(np.sqrt((down**2 + right**2) / 2).mean())
+
+
+def _steepness(image: Image) -> NDArray[np.float64]:
+    _require_differences(image)
+    down, right = np.gradient(image.astype(np.float64))
+    return np.sqrt((down**2 + right**2) / 2)
+
+
+def _require_differences(image: Image) -> None:
+    if min(image.shape) < 2:
+        raise WdualmineError(
+            f"AG: an image of {image.shape[0]} x {image.shape[1]} has no differences along one axis; "
+            "use at least 2 x 2 pixels"
+        )
+
+
+_ROOT = r"\sqrt{\frac{(\nabla_x F_{ij})^2 + (\nabla_y F_{ij})^2}{2}}"
+
+METRIC = Metric(
+    key="AG",
+    name="Average gradient",
+    direction="higher",
+    unit="grey level",
+    range=(0.0, 255.0),
+    source="Cui, Feng, Xu, Li, Chen 2015, DOI 10.1016/j.optcom.2014.12.032",
+    color=False,
+    conventions=(
+        Convention(
+            name="per-pixel",
+            function=average_gradient,
+            formula=rf"\frac{{1}}{{mn}} \sum_{{i=1}}^{{m}} \sum_{{j=1}}^{{n}} {_ROOT}, "
+            r"\quad \nabla_x F_{ij} = \frac{F_{i,j+1} - F_{i,j-1}}{2}",
+            used_by="CDDFuse's evaluator",
+        ),
+        Convention(
+            name="per-cell",
+            function=average_gradient_per_cell,
+            formula=rf"\frac{{1}}{{(m-1)(n-1)}} \sum_{{i=1}}^{{m}} \sum_{{j=1}}^{{n}} {_ROOT}, "
+            r"\quad \nabla_x F_{ij} = \frac{F_{i,j+1} - F_{i,j-1}}{2}",
+            used_by="Tang's and Gu's MATLAB toolboxes",
+        ),
+        Convention(
+            name="forward-differences",
+            function=average_gradient_forward,
+            formula=rf"\frac{{1}}{{(m-1)(n-1)}} \sum_{{i=1}}^{{m-1}} \sum_{{j=1}}^{{n-1}} {_ROOT}, "
+            r"\quad \nabla_x F_{ij} = F_{i,j+1} - F_{i,j}",
+            used_by="the publication",
+        ),
+    ),
+)

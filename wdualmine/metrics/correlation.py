@@ -1,0 +1,93 @@
+"""CC: how linearly the fused image follows the two sources."""
+
+import math
+
+import numpy as np
+
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.metric import Convention, Image, Metric
+
+
+def correlation(a: Image, b: Image, fused: Image) -> float:
+    """Mean of the Pearson correlations of the fused image with each source.
+
+    Args:
+        a: first source, uint8 (H, W).
+        b: second source, uint8 (H, W).
+        fused: fused image, uint8 (H, W).
+
+    Returns:
+        -1 to 1; for given sources at most sqrt((1 + rho) / 2), see :mod:`wdualmine.metrics.limits`.
+
+    Raises:
+        WdualmineError: an image is constant.
+
+    Source: J. Ma, Y. Ma, C. Li, 2019, DOI 10.1016/j.inffus.2018.02.004.
+    """
+    return (pearson(a, fused) + pearson(b, fused)) / 2
+
+
+def correlation_shared_mean(a: Image, b: Image, fused: Image) -> float:
+    """As :func:`correlation`, but source B is centered with the mean of A, a slip that two toolboxes share.
+
+    Only the denominator of B's term changes, so that the value is closer to 0 the more the means of A and B
+    differ, and is not symmetric in A and B. Kept to compare with papers that used those toolboxes.
+    """
+    covariance, variance_b, variance_fused = _moments(b, fused)
+    # sum (B - mean A)^2 = sum (B - mean B)^2 + n (mean B - mean A)^2, here times n
+    shift = int(b.sum(dtype=np.int64)) - int(a.sum(dtype=np.int64))
+    about_mean_of_a = variance_b + shift**2
+    return (pearson(a, fused) + _ratio(covariance, about_mean_of_a, variance_fused)) / 2
+
+
+def pearson(x: Image, y: Image) -> float:
+    """Pearson's correlation of two uint8 images of one size, -1 to 1.
+
+    Raises:
+        WdualmineError: an image is constant.
+    """
+    return _ratio(*_moments(x, y))
+
+
+def _moments(x: Image, y: Image) -> tuple[int, int, int]:
+    """n times the summed cross product and squares of the deviations, exact: Python integers."""
+    x, y = x.ravel().astype(np.int64), y.ravel().astype(np.int64)
+    n, sum_x, sum_y = x.size, int(x.sum()), int(y.sum())
+    return (
+        n * int(x @ y) - sum_x * sum_y,
+        n * int(x @ x) - sum_x**2,
+        n * int(y @ y) - sum_y**2,
+    )
+
+
+def _ratio(covariance: int, variance_x: int, variance_y: int) -> float:
+    if variance_x == 0 or variance_y == 0:
+        raise WdualmineError("CC: an image is constant, which leaves its correlation undefined; leave it out")
+    return max(-1.0, min(1.0, covariance / math.sqrt(variance_x) / math.sqrt(variance_y)))
+
+
+METRIC = Metric(
+    key="CC",
+    name="Correlation coefficient",
+    direction="higher",
+    unit="",
+    range=(-1.0, 1.0),
+    source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
+    color=False,
+    conventions=(
+        Convention(
+            name="paper",
+            function=correlation,
+            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar S)(F - \bar F)}"
+            r"{\sqrt{\sum (S - \bar S)^2 \sum (F - \bar F)^2}}",
+            used_by="the paper; CDDFuse's evaluator",
+        ),
+        Convention(
+            name="shared-mean",
+            function=correlation_shared_mean,
+            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar A)(F - \bar F)}"
+            r"{\sqrt{\sum (S - \bar A)^2 \sum (F - \bar F)^2}}",
+            used_by="Tang's and Gu's MATLAB toolboxes (source B centered with the mean of A: a slip)",
+        ),
+    ),
+)

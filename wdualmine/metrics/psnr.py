@@ -1,0 +1,90 @@
+"""PSNR: peak signal-to-noise ratio of the fused image against both sources."""
+
+import math
+
+import numpy as np
+
+from wdualmine.data.color import is_color, to_rgb
+from wdualmine.metrics.metric import Convention, Image, Metric
+
+_GAP = 20 * math.log10(255)  # what scaling the images, but not the peak, to [0, 1] adds
+
+
+def psnr(a: Image, b: Image, fused: Image) -> float:
+    """PSNR as the paper computes it: peak 255, but the error of images scaled to [0, 1].
+
+    That is 20 log10(255) = 48.13 dB above :func:`psnr_standard`; the ranking is the same.
+
+    Args:
+        a: first source, uint8 (H, W) or (H, W, 3).
+        b: second source, likewise; a grey image among color ones counts as three equal channels.
+        fused: fused image, likewise.
+
+    Returns:
+        dB, at least 48.13; infinite if all three images are equal.
+
+    Source: decoded from the paper's rows for AdaFuse and ASFE-Fusion, which it gives to four decimals.
+    """
+    return psnr_standard(a, b, fused) + _GAP
+
+
+def psnr_standard(a: Image, b: Image, fused: Image) -> float:
+    """PSNR with peak 255 on 0-255: dB, at least 0; infinite if all three images are equal."""
+    return _decibel(255, mean_squared_error(a, b, fused))
+
+
+def psnr_fused_peak(a: Image, b: Image, fused: Image) -> float:
+    """PSNR whose peak is the maximum of the fused image: dB; infinite if all three are equal.
+
+    A brighter maximum alone raises the value, so that a min-max stretch is rewarded.
+    """
+    return _decibel(int(fused.max()), mean_squared_error(a, b, fused))
+
+
+def mean_squared_error(a: Image, b: Image, fused: Image) -> float:
+    """Mean of the two sources' mean squared errors, in squared grey levels (0 to 65025)."""
+    if any(map(is_color, (a, b, fused))):
+        a, b, fused = to_rgb(a), to_rgb(b), to_rgb(fused)
+    f = fused.astype(np.int32).ravel()
+    squares = sum(int(np.square(f - source.ravel()).sum(dtype=np.int64)) for source in (a, b))
+    return squares / (2 * f.size)
+
+
+def _decibel(peak: int, error: float) -> float:
+    if error == 0:
+        return math.inf
+    return 10 * math.log10(peak**2 / error) if peak else -math.inf
+
+
+METRIC = Metric(
+    key="PSNR",
+    name="Peak signal-to-noise ratio",
+    direction="higher",
+    unit="dB",
+    range=(_GAP, math.inf),
+    source="Jagalingam, Hegde 2015, DOI 10.1016/j.aqpro.2015.02.019",
+    color=True,
+    conventions=(
+        Convention(
+            name="paper",
+            function=psnr,
+            formula=r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
+            r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{\left(\frac{S - F}{255}\right)^2}",
+            used_by="the paper; Tang's and Gu's MATLAB toolboxes",
+        ),
+        Convention(
+            name="standard",
+            function=psnr_standard,
+            formula=r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
+            r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}",
+            used_by="textbooks and general image libraries",
+        ),
+        Convention(
+            name="fused-peak",
+            function=psnr_fused_peak,
+            formula=r"20 \log_{10} \frac{\max F}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
+            r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}",
+            used_by="CDDFuse's evaluator",
+        ),
+    ),
+)

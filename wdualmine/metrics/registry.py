@@ -1,0 +1,138 @@
+"""All metrics by key, and the one call that validates three images and scores them."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from numpy.typing import ArrayLike
+
+from wdualmine.data.color import to_grey
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics import (
+    correlation,
+    entropy,
+    feature_mutual_information,
+    mutual_information,
+    psnr,
+)
+from wdualmine.metrics.metric import Metric
+from wdualmine.metrics.validation import NAMES, check_triple
+
+#: Every metric, in the order in which tables and the book list them.
+METRICS: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        entropy.METRIC,
+        mutual_information.METRIC,
+        correlation.METRIC,
+        psnr.METRIC,
+        *feature_mutual_information.METRICS,
+    )
+}
+
+#: The columns of the paper's Tables 1-5.
+PAPER_METRICS = ("EN", "MI", "CC", "PSNR", "FMI")
+
+
+def get_metric(key: str) -> Metric:
+    """Look a metric up, in any case.
+
+    Raises:
+        WdualmineError: no such metric; the message lists those there are.
+    """
+    for metric in METRICS.values():
+        if metric.key.lower() == key.strip().lower():
+            return metric
+    raise WdualmineError(f"{key}: unknown metric; choose from {', '.join(METRICS)}")
+
+
+def score(
+    a: ArrayLike,
+    b: ArrayLike,
+    fused: ArrayLike,
+    metrics: Iterable[str] = PAPER_METRICS,
+    convention: str | None = None,
+    names: Sequence[str] = NAMES,
+) -> dict[str, float]:
+    """Score a fused image against its two sources.
+
+    Args:
+        a: first source, (H, W) or RGB (H, W, 3), 8-bit values 0-255.
+        b: second source, likewise.
+        fused: fused image, likewise. Color metrics (PSNR) see RGB as soon as one of the three is in color,
+            the others see grey, round(0.299 R + 0.587 G + 0.114 B).
+        metrics: keys of :data:`METRICS`; the paper's five unless told.
+        convention: the name of a convention, used by those of the metrics that have it; the others, and all
+            where it is None, use their first (the paper's).
+        names: what messages call the three images, such as their file names.
+
+    Returns:
+        Value by metric key, in the order asked for; each in the unit its metric declares.
+
+    Raises:
+        WdualmineError: an image cannot be scored (see :func:`validation.check_triple`), an unknown metric,
+            or a convention that none of the metrics has.
+    """
+    functions = choose(metrics, convention)
+    color = check_triple(a, b, fused, names)
+    grey = tuple(map(to_grey, color))
+    try:
+        return {
+            metric.key: metric(*(color if metric.color else grey), convention=convention)
+            for metric in functions
+        }
+    except WdualmineError as error:  # a metric that is undefined on these images does not know their names
+        raise WdualmineError(f"{names[2]}: {error}") from error
+
+
+def score_batch(
+    triples: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]],
+    metrics: Iterable[str] = PAPER_METRICS,
+    convention: str | None = None,
+    names: Iterable[Sequence[str]] | None = None,
+    workers: int = 2,
+) -> list[dict[str, float]]:
+    """Score many (a, b, fused) triples, in threads (NumPy works outside the interpreter's lock).
+
+    Args:
+        triples: as the first three arguments of :func:`score`.
+        metrics: see :func:`score`.
+        convention: see :func:`score`.
+        names: three names a triple, in the same order.
+        workers: number of threads; the values do not depend on it.
+
+    Returns:
+        One dictionary a triple, in their order.
+
+    Raises:
+        WdualmineError: see :func:`score`; the first triple that fails ends the batch.
+    """
+    triples = list(triples)
+    keys = [metric.key for metric in choose(metrics, convention)]
+    labels = [NAMES] * len(triples) if names is None else list(names)
+
+    def one(triple: tuple[ArrayLike, ArrayLike, ArrayLike], label: Sequence[str]) -> dict[str, float]:
+        return score(*triple, metrics=keys, convention=convention, names=label)
+
+    if workers <= 1 or len(triples) <= 1:
+        return [one(triple, label) for triple, label in zip(triples, labels, strict=True)]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(one, triples, labels))
+
+
+def choose(metrics: Iterable[str], convention: str | None = None) -> list[Metric]:
+    """The metrics of these keys, once it is sure that one of them has the convention.
+
+    Raises:
+        WdualmineError: an unknown metric, no metric at all, or a convention that none of them has.
+    """
+    chosen = [get_metric(key) for key in ([metrics] if isinstance(metrics, str) else metrics)]
+    if not chosen:
+        raise WdualmineError(f"no metric asked for; choose from {', '.join(METRICS)}")
+    if convention is not None:
+        known = {c.name: None for metric in chosen for c in metric.conventions}
+        if convention not in known:
+            raise WdualmineError(
+                f"{convention}: no convention of {', '.join(m.key for m in chosen)}; "
+                f"choose from {', '.join(known)}"
+            )
+    return chosen

@@ -1,0 +1,89 @@
+"""What may be scored: three 8-bit images of one size, none of them constant."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wdualmine.data.color import to_grey
+from wdualmine.data.images import check_image
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.metric import Image
+
+#: What the images are called in messages where the caller gives no names, such as file names.
+NAMES = ("source A", "source B", "the fused image")
+
+
+def check_triple(
+    a: ArrayLike, b: ArrayLike, fused: ArrayLike, names: Sequence[str] = NAMES
+) -> tuple[Image, Image, Image]:
+    """Bring two sources and a fused image to uint8, or say by name what is wrong with which.
+
+    Args:
+        a: first source, (H, W) or (H, W, 3), whole values 0-255 of any type that holds them.
+        b: second source, likewise; grey and color mix freely.
+        fused: fused image, likewise.
+        names: how messages call the three.
+
+    Returns:
+        The three as uint8 arrays; an RGB image with equal channels comes back as grey (H, W).
+
+    Raises:
+        WdualmineError: sizes differ, wrong channel count, NaN, values outside 0-255, a float image of unclear
+            range, or an image that is constant in grey.
+    """
+    images = [to_8_bit(image, name) for image, name in zip((a, b, fused), names, strict=True)]
+    for image, name in zip(images[1:], names[1:], strict=True):
+        if image.shape[:2] != images[0].shape[:2]:
+            raise WdualmineError(
+                f"{name}: is {_size(image)} but {names[0]} is {_size(images[0])} (height x width); "
+                "register or crop them to one size first"
+            )
+    for image, name in zip(images, names, strict=True):
+        grey = to_grey(image)
+        if (grey == grey.flat[0]).all():
+            raise WdualmineError(
+                f"{name}: is constant in grey (every pixel is {grey.flat[0]}), "
+                "so its correlation is undefined; leave this pair out"
+            )
+    return images[0], images[1], images[2]
+
+
+def to_8_bit(image: ArrayLike, name: str) -> Image:
+    """Bring one image to uint8 without changing a value, or say why that cannot be done.
+
+    Raises:
+        WdualmineError: see :func:`check_triple`; nothing is ever scaled, rounded or clipped silently.
+    """
+    if np.ma.isMaskedArray(image):
+        raise WdualmineError(f"{name}: is a masked array; fill the mask first")
+    array = np.asarray(image)
+    if array.dtype.kind in "iu" and array.dtype != np.uint8:  # before the check below, which takes fewer types
+        _require_range(array, name)
+        array = array.astype(np.uint8)
+    array = check_image(array, name)
+    if array.dtype.kind == "f":
+        _require_range(array, name)
+        if array.max() <= 1:
+            raise WdualmineError(
+                f"{name}: is a float image with no value above 1, which may mean [0, 1] or 0-255; "
+                "pass uint8, for [0, 1] as (image * 255).round().astype('uint8')"
+            )
+        if (array != np.floor(array)).any():
+            raise WdualmineError(
+                f"{name}: holds fractional values, and the metrics are defined on 8-bit levels; "
+                "round it to uint8 first"
+            )
+    return array.astype(np.uint8, copy=False)
+
+
+def _require_range(array: np.ndarray, name: str) -> None:
+    if array.size and (array.min() < 0 or array.max() > 255):
+        raise WdualmineError(
+            f"{name}: holds values from {array.min():g} to {array.max():g}, outside 0-255; "
+            "convert it to 8 bits first"
+        )
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[0]} x {image.shape[1]}"

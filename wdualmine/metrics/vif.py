@@ -1,0 +1,115 @@
+"""VIF: visual information fidelity of the fused image, in the pixel domain."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.metric import Convention, Image, Metric
+
+Array = NDArray[np.float64]
+
+_WINDOWS = (17, 9, 5, 3)  # side of the Gaussian window at each of the four scales; its sigma is a fifth
+_NOISE = 2.0  # variance of the visual noise, in squared grey levels
+_SMALL = 1e-10  # variances below it are flat
+_SMALLEST_SIDE = 41  # what leaves the fourth scale a whole window
+
+
+def vif(a: Image, b: Image, fused: Image) -> float:
+    """Pixel-domain VIF of the fused image against each source, summed.
+
+    Four scales of Gaussian windows, valid positions only, noise variance 2 on 0-255.
+
+    Args:
+        a: first source, uint8 (H, W).
+        b: second source, uint8 (H, W).
+        fused: fused image, uint8 (H, W).
+
+    Returns:
+        At least 0 (a constant fused image), 2 if all three are equal, above that where the fused image has
+        more contrast than a source; higher is better.
+
+    Raises:
+        WdualmineError: a source is constant (nothing to be faithful to), or the images are smaller than
+            41 x 41.
+
+    Source: H. R. Sheikh, A. C. Bovik, 2006, DOI 10.1109/TIP.2005.859378.
+    """
+    return fidelity(a, fused) + fidelity(b, fused)
+
+
+def vif_mean(a: Image, b: Image, fused: Image) -> float:
+    """Half of :func:`vif`: the mean over the two sources, 1 if all three images are equal."""
+    return vif(a, b, fused) / 2
+
+
+def fidelity(source: Image, fused: Image) -> float:
+    """Pixel-domain VIF of one image (H, W), uint8, against one reference: at least 0, 1 if they are equal.
+
+    Raises:
+        WdualmineError: the reference is constant, or the images are smaller than 41 x 41.
+    """
+    if min(source.shape) < _SMALLEST_SIDE:
+        raise WdualmineError(
+            f"VIF: an image of {source.shape[0]} x {source.shape[1]} is too small for its four scales; "
+            f"use at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} pixels"
+        )
+    if (source == source.flat[0]).all():
+        raise WdualmineError("VIF: a source is constant, so it has no information to keep; leave it out")
+    x, y = source.astype(np.float64), fused.astype(np.float64)
+    kept = total = 0.0
+    for scale, window in enumerate(_WINDOWS):
+        if scale:
+            x, y = _blur(x, window)[::2, ::2], _blur(y, window)[::2, ::2]
+        mean_x, mean_y = _blur(x, window), _blur(y, window)
+        variance_x = np.maximum(_blur(x * x, window) - mean_x**2, 0)
+        variance_y = np.maximum(_blur(y * y, window) - mean_y**2, 0)
+        covariance = _blur(x * y, window) - mean_x * mean_y
+
+        # The fused image as gain times the source plus noise; only a positive gain carries information.
+        informative = (variance_x >= _SMALL) & (variance_y >= _SMALL) & (covariance > 0)
+        gain = np.where(informative, covariance / (variance_x + _SMALL), 0)
+        noise = np.maximum(variance_y - gain * covariance, _SMALL)
+        kept += float(np.log1p(gain**2 * variance_x / (noise + _NOISE)).sum())
+        total += float(np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / _NOISE).sum())
+    if total == 0:  # all variation lies in corners that no window weighs
+        raise WdualmineError("VIF: a source is flat in every window, so it has no information to keep")
+    return kept / total
+
+
+def _blur(x: Array, window: int) -> Array:
+    """Gaussian mean over each whole window: (H, W) to (H - window + 1, W - window + 1)."""
+    radius = window // 2
+    inside = slice(radius, -radius)
+    return ndimage.gaussian_filter(x, window / 5, radius=radius)[inside, inside]
+
+
+_SUM = (
+    r"\sum_{S \in \{A, B\}} \frac{\sum_{k, i} \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
+    r"{\sigma_{V,ki}^2 + 2}\right)}{\sum_{k, i} \log\left(1 + \frac{\sigma_{S,ki}^2}{2}\right)}, \quad "
+    r"g = \frac{\sigma_{SF}}{\sigma_S^2}, \quad \sigma_V^2 = \sigma_F^2 - g \sigma_{SF}"
+)
+
+METRIC = Metric(
+    key="VIF",
+    name="Visual information fidelity (pixel domain)",
+    direction="higher",
+    unit="",
+    range=(0.0, float("inf")),
+    source="Sheikh, Bovik 2006, DOI 10.1109/TIP.2005.859378",
+    color=False,
+    conventions=(
+        Convention(
+            name="sum",
+            function=vif,
+            formula=_SUM,
+            used_by="CDDFuse's evaluator; Tang's and Gu's MATLAB toolboxes",
+        ),
+        Convention(
+            name="mean",
+            function=vif_mean,
+            formula=r"\frac{1}{2} " + _SUM,
+            used_by="papers that report VIF per source",
+        ),
+    ),
+)

@@ -1,0 +1,353 @@
+"""W-DUALMINE, Section 3 of the paper, in the paper's order: Eq. 1 to Eq. 11.
+
+Images are float tensors (N, 1, H, W) with luma in [0, 1]. Feature maps of scale s are (N, C_s, H_s, W_s):
+C = (16, 32, 64, 128) by default, H_s = H / 2^(s-1). What the paper leaves open is marked "choice" here; the
+book's table of choices gives the reasons.
+"""
+
+from dataclasses import asdict, dataclass
+from math import log2
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wdualmine.errors import WdualmineError
+from wdualmine.wavelet import haar_dwt, haar_idwt
+
+EPSILON = 1e-6  # Eq. 3
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a network is built from; the three switches are the ablations of Table 4.
+
+    Attributes:
+        widths: channels C_s of the encoder's stages (choice; the paper says only that there are four).
+        spatial_expert: keep the global-context spatial expert, Eq. 4-5.
+        wavelet_expert: keep the wavelet frequency expert, Eq. 6-7.
+        soft_gradient_mixer: mix the experts by Eq. 8-10; False averages them.
+        residual_scale: the lambda of Eq. 11.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    spatial_expert: bool = True
+    wavelet_expert: bool = True
+    soft_gradient_mixer: bool = True
+    residual_scale: float = 0.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
+        if not self.widths or min(self.widths) < 1:
+            raise WdualmineError(f"widths {self.widths}: give at least one positive number of channels")
+        if not (self.spatial_expert or self.wavelet_expert):
+            raise WdualmineError("spatial_expert and wavelet_expert are both off: keep at least one expert")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the configuration as plain values, for records and checkpoints."""
+        return asdict(self) | {"widths": list(self.widths)}
+
+
+# Section 3.2: multi-scale encoders
+
+
+class EfficientChannelAttention(nn.Module):
+    """Efficient channel attention (ECA-Net, doi:10.1109/CVPR42600.2020.01155), Section 3.2.
+
+    One-dimensional convolution over the pooled channels; its kernel size grows with the logarithm of their
+    number (gamma = 2, b = 1 as in ECA-Net).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        size = int(abs((log2(channels) + 1) / 2))
+        size += 1 - size % 2
+        self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weight the channels of x (N, C, H, W)."""
+        pooled = x.mean(dim=(-2, -1)).unsqueeze(1)  # (N, 1, C)
+        return x * torch.sigmoid(self.conv(pooled)).squeeze(1)[..., None, None]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions and a 1 x 1 shortcut, Section 3.2.
+
+    Choice: no normalization, because absolute intensity is what the output has to keep and because a pair's
+    result must not depend on its batch.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
+        # Sampling first equals a strided 1 x 1 convolution, whose backward pass in torch 2.13 (CPU, channels
+        # last, few channels) writes outside its memory.
+        shortcut = self.shortcut(x[..., :: self.stride, :: self.stride])
+        return F.relu(self.conv2(F.relu(self.conv1(x))) + shortcut)
+
+
+class Encoder(nn.Module):
+    """The weight-sharing encoder E, Eq. 1: one residual block and one ECA module a stage.
+
+    Choice: the first stage keeps the image's size, each later one halves it.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        inputs = (1, *widths[:-1])
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                ResidualBlock(before, after, stride=1 if stage == 0 else 2),
+                EfficientChannelAttention(after),
+            )
+            for stage, (before, after) in enumerate(zip(inputs, widths, strict=True))
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Give the features f^s of an image (N, 1, H, W), finest first."""
+        features = []
+        x = image
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+# Section 3.3: reliability-weighted feature modeling
+
+
+class Reliability(nn.Module):
+    """Dense reliability maps and the gate made from them, Eq. 2-3.
+
+    Choice: the head H_rel is one 3 x 3 convolution to half the channels with a ReLU; the 1 x 1 convolution
+    after it gives both modalities' maps.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = max(channels // 2, 4)
+        self.head = nn.Conv2d(2 * channels, hidden, 3, padding=1)
+        self.score = nn.Conv2d(hidden, 2, 1)
+
+    def forward(self, f1: Tensor, f2: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the reliability r (N, 2, H, W), at least 0, and the weight w_1 (N, 1, H, W) in [0, 1].
+
+        The second weight is w_2 = 1 - w_1.
+        """
+        hidden = F.relu(self.head(torch.cat((f1, f2), dim=1)))
+        reliability = F.softplus(self.score(hidden))  # Eq. 2
+        r1, r2 = reliability.split(1, dim=1)
+        return reliability, r1 / (r1 + r2 + EPSILON)  # Eq. 3
+
+
+# Section 3.4: dual-expert fusion
+
+
+class SpatialExpert(nn.Module):
+    """Global-context spatial expert, Section 3.4.1, Eq. 4-5."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.local_branch = nn.Conv2d(channels, channels, 3, padding=1)
+        self.global_branch = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
+        self.merge = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, f1: Tensor, f2: Tensor, w1: Tensor) -> Tensor:
+        """Fuse features (N, C, H, W) under the weight w_1 (N, 1, H, W)."""
+        base = w1 * f1 + (1 - w1) * f2  # Eq. 4
+        return self.merge(torch.cat((self.local_branch(base), self.global_branch(base)), dim=1))  # Eq. 5
+
+
+class WaveletExpert(nn.Module):
+    """Wavelet frequency expert, Section 3.4.2, Eq. 6-7; nothing in it is learned.
+
+    Choice: the weight of a 2 x 2 block of pixels, which is one wavelet coefficient, is their mean weight.
+    """
+
+    def forward(self, f1: Tensor, f2: Tensor, w1: Tensor) -> Tensor:
+        """Fuse features (N, C, H, W) under the weight w_1 (N, 1, H, W)."""
+        low1, details1 = haar_dwt(f1)
+        low2, details2 = haar_dwt(f2)
+        w1 = F.avg_pool2d(w1, 2)
+        low = w1 * low1 + (1 - w1) * low2  # Eq. 6
+        details = torch.where(details1.abs() > details2.abs(), details1, details2)  # Eq. 7
+        return haar_idwt(low, details)
+
+
+# Section 3.5: soft gradient mixer
+
+
+def sobel_magnitude(x: Tensor) -> Tensor:
+    """Gradient magnitude G(x) = |grad_h x| + |grad_v x| of each channel, Eq. 8.
+
+    Choice: Sobel's kernels are divided by 8, so that a ramp of slope 1 has gradient 1, and the border is
+    replicated, so that a constant image has none.
+
+    Args:
+        x: (N, C, H, W).
+
+    Returns:
+        (N, C, H, W), at least 0.
+    """
+    x = torch.cat((x[..., :1], x, x[..., -1:]), dim=-1)  # replication that is deterministic on a GPU too
+    x = torch.cat((x[..., :1, :], x, x[..., -1:, :]), dim=-2)
+    smooth_rows = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
+    smooth_columns = x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]
+    horizontal = (smooth_rows[..., 2:] - smooth_rows[..., :-2]) / 8
+    vertical = (smooth_columns[..., 2:, :] - smooth_columns[..., :-2, :]) / 8
+    return horizontal.abs() + vertical.abs()
+
+
+class SoftGradientMixer(nn.Module):
+    """Soft gradient mixer of the two experts, Section 3.5, Eq. 8-10.
+
+    Choice: two mixing coefficients a pixel, shared by the channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.coefficients = nn.Conv2d(2 * channels, 2, 1)
+
+    def forward(self, spatial: Tensor, wavelet: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the fused feature (N, C, H, W) and the mixing coefficients alpha (N, 2, H, W)."""
+        evidence = torch.cat((spatial + sobel_magnitude(spatial), wavelet + sobel_magnitude(wavelet)), dim=1)
+        alpha = torch.softmax(self.coefficients(evidence), dim=1)  # Eq. 9
+        return alpha[:, :1] * spatial + alpha[:, 1:] * wavelet, alpha  # Eq. 10
+
+
+class StageFusion(NamedTuple):
+    """What one scale's fusion made: tensors (N, ., H_s, W_s); None where an ablation has no such part."""
+
+    fused: Tensor
+    reliability: Tensor
+    weight: Tensor
+    spatial: Tensor | None
+    wavelet: Tensor | None
+    mixing: Tensor | None
+
+
+class DualExpertFusion(nn.Module):
+    """One scale of the fusion: reliability, both experts and the mixer, Sections 3.3 to 3.5."""
+
+    def __init__(self, channels: int, config: ModelConfig) -> None:
+        super().__init__()
+        both = config.spatial_expert and config.wavelet_expert
+        self.reliability = Reliability(channels)
+        self.spatial_expert = SpatialExpert(channels) if config.spatial_expert else None
+        self.wavelet_expert = WaveletExpert() if config.wavelet_expert else None
+        self.mixer = SoftGradientMixer(channels) if both and config.soft_gradient_mixer else None
+
+    def forward(self, f1: Tensor, f2: Tensor) -> StageFusion:
+        """Fuse the features (N, C, H, W) of both modalities at one scale."""
+        reliability, weight = self.reliability(f1, f2)
+        spatial = self.spatial_expert(f1, f2, weight) if self.spatial_expert is not None else None
+        wavelet = self.wavelet_expert(f1, f2, weight) if self.wavelet_expert is not None else None
+        mixing = None
+        if spatial is None or wavelet is None:
+            fused = spatial if spatial is not None else wavelet
+        elif self.mixer is None:
+            fused = (spatial + wavelet) / 2
+        else:
+            fused, mixing = self.mixer(spatial, wavelet)
+        return StageFusion(fused, reliability, weight, spatial, wavelet, mixing)
+
+
+# Section 3.6: decoder and residual-to-average fusion
+
+
+class Decoder(nn.Module):
+    """Reconstruct the residual map R from the fused features of all scales, Section 3.6.
+
+    Choice: from the coarsest scale up, nearest-neighbor upsampling, concatenation with the next finer fused
+    feature, one 3 x 3 convolution with a ReLU; a last 3 x 3 convolution gives R.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        finer_first = zip(widths[:-1], widths[1:], strict=True)
+        self.merges = nn.ModuleList(
+            nn.Conv2d(fine + coarse, fine, 3, padding=1) for fine, coarse in finer_first
+        )
+        self.residual = nn.Conv2d(widths[0], 1, 3, padding=1)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Map fused features, finest first, to R (N, 1, H, W), unbounded."""
+        x = features[-1]
+        for feature, merge in zip(features[-2::-1], list(self.merges)[::-1], strict=True):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = F.relu(merge(torch.cat((feature, x), dim=1)))
+        return self.residual(x)
+
+
+class Fusion(NamedTuple):
+    """The network's output and what led to it.
+
+    Attributes:
+        fused: the fused image I_f, (N, 1, H, W) in [0, 1].
+        average: (I_1 + I_2) / 2.
+        residual: tanh(R), (N, 1, H, W) in [-1, 1].
+        features1: the first image's features, finest first, (N, C_s, H_s, W_s).
+        features2: the second image's.
+        stages: what each scale's fusion made, finest first.
+    """
+
+    fused: Tensor
+    average: Tensor
+    residual: Tensor
+    features1: list[Tensor]
+    features2: list[Tensor]
+    stages: list[StageFusion]
+
+
+class WDualMine(nn.Module):
+    """The whole network, Eq. 1 to Eq. 11."""
+
+    def __init__(self, config: ModelConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ModelConfig()
+        self.encoder = Encoder(self.config.widths)
+        self.stages = nn.ModuleList(DualExpertFusion(width, self.config) for width in self.config.widths)
+        self.decoder = Decoder(self.config.widths)
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an input must be divisible by: every scale is halved once more by the DWT."""
+        return 2 ** len(self.config.widths)
+
+    def forward(self, image1: Tensor, image2: Tensor, residual_scale: float | None = None) -> Fusion:
+        """Fuse two registered images.
+
+        Args:
+            image1: I_1, (N, 1, H, W) in [0, 1]; H and W divisible by :attr:`multiple`.
+            image2: I_2, the same shape.
+            residual_scale: the lambda of Eq. 11, here another than the configuration's; 0 gives the average.
+
+        Raises:
+            WdualmineError: the shapes differ, or are not as above (:func:`wdualmine.fuse` pads for you).
+        """
+        if image1.shape != image2.shape or image1.ndim != 4 or image1.shape[1] != 1:
+            raise WdualmineError(
+                f"images of shape {tuple(image1.shape)} and {tuple(image2.shape)}: "
+                "two tensors of one shape (N, 1, H, W) are needed"
+            )
+        if any(side == 0 or side % self.multiple for side in image1.shape[-2:]):
+            raise WdualmineError(
+                f"images of {image1.shape[-2]} x {image1.shape[-1]}: "
+                f"the network needs sides divisible by {self.multiple}; wdualmine.fuse pads and crops"
+            )
+        # The encoder shares its weights, so both images pass through it as one batch. (Eq. 1)
+        both = [features.chunk(2) for features in self.encoder(torch.cat((image1, image2)))]
+        features1, features2 = ([pair[k] for pair in both] for k in (0, 1))
+        stages = [stage(f1, f2) for stage, f1, f2 in zip(self.stages, features1, features2, strict=True)]
+        residual = torch.tanh(self.decoder([stage.fused for stage in stages]))
+        average = (image1 + image2) / 2
+        scale = self.config.residual_scale if residual_scale is None else residual_scale
+        fused = (average + scale * residual).clamp(0, 1)  # Eq. 11
+        return Fusion(fused, average, residual, features1, features2, stages)

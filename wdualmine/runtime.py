@@ -1,0 +1,109 @@
+"""Where a program runs: device, threads, versions, hardware and the commit of the code."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wdualmine import __version__
+from wdualmine.errors import WdualmineError
+
+PACKAGE = Path(__file__).parent
+VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "imageio", "safetensors")
+#: Modules that only present results: changing one does not change what a run computes.
+PRESENTATION = ("cli.py", "tables.py", "figures.py")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Choose where to compute.
+
+    Args:
+        name: "auto" (a GPU that really runs, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises:
+        WdualmineError: the named device does not run; "auto" falls back to the CPU instead.
+    """
+    candidates = ["cuda", "mps", "cpu"] if name == "auto" else [name]
+    for candidate in candidates:
+        try:
+            device = torch.device(candidate)
+            # is_available() also says yes to a GPU whose kernels this build of torch lacks: compute something.
+            torch.nn.functional.conv2d(
+                torch.ones(1, 1, 4, 4, device=device), torch.ones(1, 1, 3, 3, device=device)
+            ).sum().item()
+            return device
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            if name != "auto":
+                reason = str(error).strip().splitlines()[0]
+                raise WdualmineError(f"device {name}: does not run here ({reason}); try auto or cpu") from error
+    raise WdualmineError("no device runs torch here; reinstall torch")
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """Describe the processor, its threads as torch uses them, and the GPU if there is one."""
+    described: dict[str, Any] = {
+        "device": str(device),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+    if device.type == "cuda":
+        described["gpu"] = torch.cuda.get_device_name(device)
+    return described
+
+
+def environment() -> dict[str, str]:
+    """Give the versions of Python, the system and the packages that a number can depend on."""
+    versions = {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    for package in VERSIONS_RECORDED:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "absent"
+    return versions
+
+
+def code_state() -> dict[str, Any]:
+    """Identify the code: package version, hash of its sources, and the git commit where there is one."""
+    state: dict[str, Any] = {"version": __version__, "source": source_hash(), "commit": None, "dirty": None}
+    if not (PACKAGE.parent / ".git").exists():  # an installed package, perhaps inside somebody else's repository
+        return state
+    try:
+        state["commit"] = _git("rev-parse", "HEAD")
+        state["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        pass  # no git, or no commit yet
+    return state
+
+
+@cache
+def source_hash() -> str:
+    """SHA-256 over the package's Python sources, without the modules that only present results."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if name not in PRESENTATION:
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(PACKAGE.parent), *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,336 @@
+"""One training loop for every task, preset and variant; stopped anywhere, it resumes to the same bits.
+
+Order of the pairs, crops, flips and rotations are drawn from a generator seeded by (seed, epoch), so that an
+epoch depends on nothing but the weights it starts from. After each epoch the weights, Adam's state and the log
+are written as one file, whole or not at all.
+"""
+
+import json
+import time
+from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from wdualmine.data import DataSource, Pair, find_data, load_pairs
+from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import Candidate, evaluate
+from wdualmine.experiments import Experiment, Schedule
+from wdualmine.fusion import luma_tensor
+from wdualmine.losses import Objective
+from wdualmine.methods import W_DUALMINE, fuse_with
+from wdualmine.model import WDualMine
+from wdualmine.progress import task_bar
+from wdualmine.records import (
+    Run,
+    describe_run,
+    load_run,
+    now,
+    read_json,
+    summarize,
+    write_csv,
+    write_json,
+    write_tensors,
+)
+from wdualmine.runtime import code_state, hardware, pick_device
+
+UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass
+class State:
+    """What training changes: the network, the objective's heads, Adam, and the log so far."""
+
+    model: WDualMine
+    objective: Objective
+    optimizer: torch.optim.Adam
+    log: list[dict[str, float]]
+    sessions: list[dict[str, Any]]
+
+    @property
+    def modules(self) -> nn.ModuleDict:
+        """The network and the objective, for names that are unique over both."""
+        return nn.ModuleDict({"model": self.model, "objective": self.objective})
+
+
+def train(
+    experiment: Experiment,
+    output: str | Path,
+    data: str | Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Train a network, score it on the test pairs and leave a run folder.
+
+    A folder with a checkpoint of the same experiment and data is resumed; a finished one is returned as it
+    is. On one machine, with one number of threads, the weights do not depend on interruptions, to the bit.
+
+    Args:
+        experiment: what to train (:func:`~wdualmine.experiments.make_experiment`).
+        output: the run's folder.
+        data: a folder or "phantom"; None looks where :func:`~wdualmine.data.find_data` says.
+        device: see :func:`~wdualmine.runtime.pick_device`.
+        threads: CPU threads for torch; None leaves its setting.
+        progress: show a bar on a terminal and print a line an epoch.
+
+    Raises:
+        WdualmineError: the folder holds another run, the data cannot be read, a pair is smaller than the
+            patch or of another size, or the loss is no longer finite.
+    """
+    output = Path(output)
+    torch_device = pick_device(device)
+    source = find_data(data)
+    with _numerics(threads):
+        description = describe_run("training", source, experiment.task, torch_device)
+        description["experiment"] = experiment.as_dict()
+        if _claim(output, description):
+            return load_run(output)
+        say = print if progress else _silent
+        say(f"{experiment.name} on {source.describe()}, {torch_device}")
+        state = _initial_state(experiment, torch_device)
+        _restore(output / CHECKPOINT, state)
+        session = {"started": now(), "from_epoch": len(state.log), "code": code_state(), "hardware": hardware(torch_device)}
+        state.sessions.append(session)
+        first, second = stack(load_pairs(source, experiment.task, "train", experiment.schedule.train_pairs))
+        first, second = first.to(torch_device), second.to(torch_device)
+        for epoch in range(len(state.log), experiment.schedule.epochs):
+            row = _train_epoch(state, first, second, experiment, epoch, progress)
+            state.log.append(row)
+            _checkpoint(output / CHECKPOINT, state)
+            say(
+                f"{experiment.name} epoch {epoch + 1}/{experiment.schedule.epochs}: "
+                f"loss {row['total']:.4f}, {row['seconds']:.1f} s"
+            )
+        return _finish(output, state, experiment, source, description)
+
+
+def stack(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Put the lumas of all pairs into two tensors (N, 1, H, W) in [0, 1].
+
+    Raises:
+        WdualmineError: a pair has another size than the first.
+    """
+    shape = pairs[0].luma_a.shape
+    for pair in pairs:
+        if pair.luma_a.shape != shape:
+            raise WdualmineError(
+                f"training pair {pair.name} is {pair.luma_a.shape[0]} x {pair.luma_a.shape[1]}, the first one "
+                f"{shape[0]} x {shape[1]}; bring all to one size"
+            )
+    return (
+        torch.cat([luma_tensor(pair.luma_a) for pair in pairs]),
+        torch.cat([luma_tensor(pair.luma_b) for pair in pairs]),
+    )
+
+
+def augment(first: Tensor, second: Tensor, patch_size: int | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Crop, flip and rotate each pair of a batch at random, both images alike (Section 5.1.2).
+
+    Rotations are by multiples of 90 degrees, which resample nothing (choice; the paper says "rotation").
+
+    Args:
+        first: (N, 1, H, W).
+        second: the same shape.
+        patch_size: side of the crop; None takes the whole image, which must be square to be rotated by 90
+            degrees (others are rotated by 0 or 180).
+        generator: on the CPU.
+
+    Returns:
+        Two tensors (N, 1, patch_size, patch_size), or of the size that came in.
+    """
+    both = torch.cat((first, second), dim=1)
+    height, width = both.shape[-2:]
+    rows, columns = (patch_size, patch_size) if patch_size else (height, width)
+    patches = []
+    for image in both:
+        top = int(torch.randint(height - rows + 1, (), generator=generator))
+        left = int(torch.randint(width - columns + 1, (), generator=generator))
+        turns, flip = (int(value) for value in torch.randint(4, (2,), generator=generator))
+        patch = image[:, top : top + rows, left : left + columns]
+        patch = torch.rot90(patch, turns if rows == columns else turns // 2 * 2, dims=(-2, -1))
+        if flip % 2:
+            patch = patch.flip(-1)
+        if flip // 2:
+            patch = patch.flip(-2)
+        patches.append(patch)
+    return torch.stack(patches).split(1, dim=1)
+
+
+def _initial_state(experiment: Experiment, device: torch.device) -> State:
+    with torch.random.fork_rng():
+        torch.manual_seed(experiment.seed)
+        model = WDualMine(experiment.model)
+        objective = Objective(experiment.model.widths[-1], experiment.loss)
+    # Channels last is the layout in which both kinds of processor convolve fastest.
+    model.to(device, memory_format=torch.channels_last)
+    objective.to(device)
+    parameters = [*model.parameters(), *objective.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=experiment.schedule.learning_rate)
+    return State(model, objective, optimizer, [], [])
+
+
+def _train_epoch(
+    state: State, first: Tensor, second: Tensor, experiment: Experiment, epoch: int, progress: bool
+) -> dict[str, float]:
+    schedule = experiment.schedule
+    _check_size(first, schedule, state.model)
+    generator = torch.Generator().manual_seed(experiment.seed * 1_000_003 + epoch)
+    batches = torch.randperm(len(first), generator=generator).split(schedule.batch_size)
+    sums: dict[str, Tensor] = {}
+    started = time.perf_counter()
+    with task_bar(f"{experiment.name} epoch {epoch + 1}", len(batches), progress) as advance:
+        for batch in batches:
+            a, b = augment(first[batch], second[batch], schedule.patch_size, generator)
+            a, b = (image.contiguous(memory_format=torch.channels_last) for image in (a, b))
+            state.optimizer.zero_grad(set_to_none=True)
+            fusion = state.model(a, b)
+            total, terms = state.objective(fusion, a, b)
+            total.backward()
+            state.optimizer.step()
+            logged = {"total": total, **terms, "residual": fusion.residual.abs().mean()}
+            for name, value in logged.items():
+                sums[name] = sums.get(name, 0) + value.detach() * len(batch)
+            advance()
+    means = {name: float(value) / len(first) for name, value in sums.items()}
+    if not all(map(_is_finite, means.values())):
+        raise WdualmineError(
+            f"the loss is no longer finite in epoch {epoch + 1} ({means['total']}); lower the learning rate "
+            f"{schedule.learning_rate:g}; the checkpoint of the epoch before is kept"
+        )
+    return {
+        "epoch": epoch + 1,
+        **means,
+        "learning_rate": schedule.learning_rate,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def _check_size(images: Tensor, schedule: Schedule, model: WDualMine) -> None:
+    height, width = images.shape[-2:]
+    if schedule.patch_size and min(height, width) < schedule.patch_size:
+        raise WdualmineError(f"patch size {schedule.patch_size}: larger than the {height} x {width} images")
+    sides = (schedule.patch_size,) if schedule.patch_size else (height, width)
+    if any(side % model.multiple for side in sides):
+        raise WdualmineError(
+            f"training on sides of {' x '.join(map(str, sides))}: the network needs multiples of "
+            f"{model.multiple}; set a patch size that is one"
+        )
+
+
+def _claim(output: Path, description: dict[str, Any]) -> bool:
+    """Say whether the folder's run is finished; refuse a folder that holds another run."""
+    if not (output / "run.json").exists() and not (output / CHECKPOINT).exists():
+        write_json(output / "started.json", description)
+        return False
+    finished = (output / "run.json").exists()
+    before = read_json(output / ("run.json" if finished else "started.json"))
+    for what in ("kind", "experiment", "data"):
+        known, asked = before.get(what), description[what]
+        if what == "data" and known:  # where the same files lie does not matter
+            known, asked = known["fingerprint"], asked["fingerprint"]
+        if known != asked:
+            raise WdualmineError(
+                f"{output}: holds a run with another {what}; choose another folder, or delete this one to start over"
+            )
+    return finished
+
+
+def _checkpoint(path: Path, state: State) -> None:
+    tensors = dict(state.modules.state_dict())
+    for name, parameter in state.modules.named_parameters():
+        for key, value in state.optimizer.state[parameter].items():
+            tensors[f"adam.{key}.{name}"] = value
+    write_tensors(path, tensors, {"log": json.dumps(state.log), "sessions": json.dumps(state.sessions)})
+
+
+def _restore(path: Path, state: State) -> None:
+    if not path.exists():
+        return
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        adam: dict[str, dict[str, Tensor]] = {}
+        for full_name in [name for name in tensors if name.startswith("adam.")]:
+            _, key, name = full_name.split(".", 2)
+            adam.setdefault(name, {})[key] = tensors.pop(full_name)
+        state.modules.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise WdualmineError(
+            f"{path}: not a checkpoint of this network ({str(error).splitlines()[0]}); delete the folder to start over"
+        ) from error
+    for name, parameter in state.modules.named_parameters():
+        for key, value in adam.get(name, {}).items():
+            # Adam counts its steps on the CPU; its moments lie as the parameter does.
+            state.optimizer.state[parameter][key] = (
+                value if key == "step" else torch.empty_like(parameter).copy_(value)
+            )
+    state.log = json.loads(metadata["log"])
+    state.sessions = json.loads(metadata["sessions"])
+
+
+def _finish(
+    output: Path, state: State, experiment: Experiment, source: DataSource, description: dict[str, Any]
+) -> Run:
+    """Score the trained and the untrained network and write the record; run.json last, as the seal."""
+    pairs = load_pairs(source, experiment.task, "test", experiment.schedule.test_pairs)
+    device = next(state.model.parameters()).device
+    untrained = _initial_state(experiment, device).model.eval().requires_grad_(False)
+    trained = state.model.eval().requires_grad_(False)
+    candidates = [
+        Candidate(W_DUALMINE.name, fuse_with(trained), seed=experiment.seed),
+        Candidate(UNTRAINED, fuse_with(untrained), seed=experiment.seed),
+    ]
+    started = time.perf_counter()
+    frame = evaluate(candidates, pairs, experiment.task)
+    metadata = {"model": json.dumps(experiment.model.as_dict()), "experiment": json.dumps(experiment.as_dict())}
+    write_tensors(output / "model.safetensors", trained.state_dict(), metadata)
+    write_csv(output / "log.csv", pd.DataFrame(state.log))
+    write_csv(output / "metrics.csv", frame)
+    write_json(
+        output / "run.json",
+        description
+        | {
+            "experiment_hash": experiment.hash,
+            "parameters": sum(parameter.numel() for parameter in trained.parameters()),
+            "sessions": state.sessions,
+            "finished": now(),
+            "train_seconds": round(sum(row["seconds"] for row in state.log), 2),
+            "evaluation_seconds": round(time.perf_counter() - started, 2),
+            "results": summarize(frame),
+        },
+    )
+    (output / CHECKPOINT).unlink(missing_ok=True)
+    (output / "started.json").unlink(missing_ok=True)
+    return load_run(output)
+
+
+@contextmanager
+def _numerics(threads: int | None) -> Iterator[None]:
+    """Compute deterministically, with a given number of threads, and leave torch as it was."""
+    threads_before = torch.get_num_threads()
+    flags = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    if threads:
+        torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = flags
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _silent(_: str) -> None:
+    pass

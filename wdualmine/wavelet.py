@@ -1,0 +1,53 @@
+"""The orthonormal Haar wavelet transform of feature maps (Section 3.4.2), one level, as tensor operations."""
+
+from torch import Tensor, cat, stack
+
+
+def haar_dwt(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Decompose feature maps into the four Haar sub-bands.
+
+    Args:
+        x: (N, C, H, W), H and W even.
+
+    Returns:
+        The low band LL (N, C, H/2, W/2) and the details (N, 3, C, H/2, W/2) in the order LH, HL, HH: detail
+        along the rows (horizontal edges), along the columns (vertical edges) and along both. They equal
+        PyWavelets' ``dwt2(x, "haar")`` with its (cH, cV, cD).
+
+    Raises:
+        ValueError: H or W is odd.
+    """
+    if x.shape[-2] % 2 or x.shape[-1] % 2:
+        raise ValueError(f"the Haar transform needs even sides, got {x.shape[-2]} x {x.shape[-1]}")
+    top, bottom = x[..., 0::2, :], x[..., 1::2, :]
+    row_sum, row_difference = top + bottom, top - bottom
+    low = row_sum[..., 0::2] + row_sum[..., 1::2]
+    low_high = row_difference[..., 0::2] + row_difference[..., 1::2]
+    high_low = row_sum[..., 0::2] - row_sum[..., 1::2]
+    high_high = row_difference[..., 0::2] - row_difference[..., 1::2]
+    return low / 2, stack((low_high, high_low, high_high), dim=1) / 2
+
+
+def haar_idwt(low: Tensor, details: Tensor) -> Tensor:
+    """Invert :func:`haar_dwt` exactly (up to rounding).
+
+    Args:
+        low: LL, (N, C, h, w).
+        details: LH, HL, HH, (N, 3, C, h, w).
+
+    Returns:
+        (N, C, 2h, 2w).
+    """
+    low_high, high_low, high_high = details.unbind(dim=1)
+    row_sum = _interleave(low + high_low, low - high_low, dim=-1)
+    row_difference = _interleave(low_high + high_high, low_high - high_high, dim=-1)
+    return _interleave(row_sum + row_difference, row_sum - row_difference, dim=-2) / 2
+
+
+def _interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:
+    """Alternate two tensors along a dimension: even, odd, even, odd, ..."""
+    shape = list(even.shape)
+    shape[dim] *= 2
+    if dim == -1:
+        return stack((even, odd), dim=-1).reshape(shape)
+    return cat((even, odd), dim=-1).reshape(shape)
