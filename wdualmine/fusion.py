@@ -48,7 +48,8 @@ def fuse_images(
     image_a, image_b = check_image(image_a, names[0]), check_image(image_b, names[1])
     if image_a.shape[:2] != image_b.shape[:2]:
         raise WdualmineError(
-            f"{names[0]} is {_size(image_a)} but {names[1]} is {_size(image_b)}; register and resample them first"
+            f"{names[0]} is {_size(image_a)} but {names[1]} is {_size(image_b)}; "
+            "register and resample them first"
         )
     if is_color(image_a) and is_color(image_b):
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
@@ -69,9 +70,7 @@ def luma_tensor(image: NDArray, name: str = "image") -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(luma, dtype=np.float32))[None, None]
 
 
-def finish(
-    fused: NDArray[np.float64], color: NDArray | None, dtype: np.dtype, stretch: bool
-) -> NDArray:
+def finish(fused: NDArray[np.float64], color: NDArray | None, dtype: np.dtype, stretch: bool) -> NDArray:
     """Turn a fused luma (H, W) in [0, 1] into an image of a pixel type, with the chroma of a color source."""
     spread = fused.max() - fused.min()
     if stretch and spread > 0:

@@ -118,9 +118,7 @@ class Objective(nn.Module):
     def __init__(self, features: int, weights: LossWeights | None = None, latent: int = 64) -> None:
         super().__init__()
         self.weights = weights or LossWeights()
-        self.projection = nn.Sequential(
-            nn.Linear(features, features), nn.ReLU(), nn.Linear(features, latent)
-        )
+        self.projection = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, latent))
         self.reconstruct1 = ReconstructionHead()
         self.reconstruct2 = ReconstructionHead()
 

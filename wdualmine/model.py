@@ -6,6 +6,7 @@ book's table of choices gives the reasons.
 """
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from math import log2
 from typing import Any, NamedTuple
 
@@ -250,12 +251,11 @@ class DualExpertFusion(nn.Module):
         spatial = self.spatial_expert(f1, f2, weight) if self.spatial_expert is not None else None
         wavelet = self.wavelet_expert(f1, f2, weight) if self.wavelet_expert is not None else None
         mixing = None
-        if spatial is None or wavelet is None:
-            fused = spatial if spatial is not None else wavelet
-        elif self.mixer is None:
-            fused = (spatial + wavelet) / 2
-        else:
+        if self.mixer is not None:
             fused, mixing = self.mixer(spatial, wavelet)
+        else:  # the mean of both experts, or the only one
+            experts = [expert for expert in (spatial, wavelet) if expert is not None]
+            fused = torch.stack(experts).mean(dim=0)
         return StageFusion(fused, reliability, weight, spatial, wavelet, mixing)
 
 
@@ -271,9 +271,8 @@ class Decoder(nn.Module):
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        finer_first = zip(widths[:-1], widths[1:], strict=True)
         self.merges = nn.ModuleList(
-            nn.Conv2d(fine + coarse, fine, 3, padding=1) for fine, coarse in finer_first
+            nn.Conv2d(fine + coarse, fine, 3, padding=1) for fine, coarse in pairwise(widths)
         )
         self.residual = nn.Conv2d(widths[0], 1, 3, padding=1)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -54,10 +55,30 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_bytes(path, frame.to_csv(index=False, float_format="%.10g").encode())
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file atomically, from tensors on any device and in any memory layout."""
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Write a safetensors file atomically, from tensors on any device and in any memory layout.
+
+    The metadata goes into one key, as JSON: safetensors writes several keys in random order, and equal
+    content should be equal bytes.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, metadata))
+    write_bytes(path, save(plain, {"wdualmine": json.dumps(metadata)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`write_tensors` wrote: tensors on the CPU, and the metadata.
+
+    Raises:
+        WdualmineError: the file is not of that kind, or not whole.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})["wdualmine"])
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise WdualmineError(
+            f"{path}: not a file of this package ({error}); fetch or make it again"
+        ) from error
 
 
 def describe_data(source: DataSource, task: str) -> dict[str, Any]:
@@ -135,7 +156,9 @@ def load_run(folder: str | Path) -> Run:
     """
     run = Run(Path(folder))
     if run.info.get("schema") != SCHEMA:
-        raise WdualmineError(f"{folder}: run.json has schema {run.info.get('schema')}, not {SCHEMA}; run it again")
+        raise WdualmineError(
+            f"{folder}: run.json has schema {run.info.get('schema')}, not {SCHEMA}; run it again"
+        )
     return run
 
 
@@ -163,6 +186,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, float_precision="round_trip")
+        return pd.read_csv(path)
     except FileNotFoundError:
         raise WdualmineError(f"{path}: missing from the record; run it again") from None

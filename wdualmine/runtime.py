@@ -33,7 +33,7 @@ def pick_device(name: str = "auto") -> torch.device:
     for candidate in candidates:
         try:
             device = torch.device(candidate)
-            # is_available() also says yes to a GPU whose kernels this build of torch lacks: compute something.
+            # is_available() says yes even to a GPU whose kernels this build of torch lacks: compute.
             torch.nn.functional.conv2d(
                 torch.ones(1, 1, 4, 4, device=device), torch.ones(1, 1, 3, 3, device=device)
             ).sum().item()
@@ -41,8 +41,17 @@ def pick_device(name: str = "auto") -> torch.device:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             if name != "auto":
                 reason = str(error).strip().splitlines()[0]
-                raise WdualmineError(f"device {name}: does not run here ({reason}); try auto or cpu") from error
+                raise WdualmineError(
+                    f"device {name}: does not run here ({reason}); try auto or cpu"
+                ) from error
     raise WdualmineError("no device runs torch here; reinstall torch")
+
+
+def output_folder() -> Path:
+    """Give the folder for a notebook's runs: Kaggle's output folder there, else ``runs`` where it stands."""
+    working = Path("/kaggle/working")
+    on_kaggle = "KAGGLE_KERNEL_RUN_TYPE" in os.environ and working.is_dir()
+    return (working if on_kaggle else Path.cwd()) / "runs"
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
@@ -72,7 +81,9 @@ def environment() -> dict[str, str]:
 def code_state() -> dict[str, Any]:
     """Identify the code: package version, hash of its sources, and the git commit where there is one."""
     state: dict[str, Any] = {"version": __version__, "source": source_hash(), "commit": None, "dirty": None}
-    if not (PACKAGE.parent / ".git").exists():  # an installed package, perhaps inside somebody else's repository
+    if not (
+        PACKAGE.parent / ".git"
+    ).exists():  # an installed package, perhaps inside somebody else's repository
         return state
     try:
         state["commit"] = _git("rev-parse", "HEAD")

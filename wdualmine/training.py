@@ -1,21 +1,19 @@
 """One training loop for every task, preset and variant; stopped anywhere, it resumes to the same bits.
 
-Order of the pairs, crops, flips and rotations are drawn from a generator seeded by (seed, epoch), so that an
-epoch depends on nothing but the weights it starts from. After each epoch the weights, Adam's state and the log
-are written as one file, whole or not at all.
+Order of the pairs, crops, flips and rotations are drawn from a generator seeded by (seed, epoch), so that
+an epoch depends on nothing but the weights it starts from. After each epoch the weights, Adam's state and the
+log are written as one file, whole or not at all.
 """
 
-import json
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from wdualmine.data import DataSource, Pair, find_data, load_pairs
@@ -33,6 +31,7 @@ from wdualmine.records import (
     load_run,
     now,
     read_json,
+    read_tensors,
     summarize,
     write_csv,
     write_json,
@@ -97,7 +96,12 @@ def train(
         say(f"{experiment.name} on {source.describe()}, {torch_device}")
         state = _initial_state(experiment, torch_device)
         _restore(output / CHECKPOINT, state)
-        session = {"started": now(), "from_epoch": len(state.log), "code": code_state(), "hardware": hardware(torch_device)}
+        session = {
+            "started": now(),
+            "from_epoch": len(state.log),
+            "code": code_state(),
+            "hardware": hardware(torch_device),
+        }
         state.sessions.append(session)
         first, second = stack(load_pairs(source, experiment.task, "train", experiment.schedule.train_pairs))
         first, second = first.to(torch_device), second.to(torch_device)
@@ -122,8 +126,8 @@ def stack(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
     for pair in pairs:
         if pair.luma_a.shape != shape:
             raise WdualmineError(
-                f"training pair {pair.name} is {pair.luma_a.shape[0]} x {pair.luma_a.shape[1]}, the first one "
-                f"{shape[0]} x {shape[1]}; bring all to one size"
+                f"training pair {pair.name} is {pair.luma_a.shape[0]} x {pair.luma_a.shape[1]}, "
+                f"the first one {shape[0]} x {shape[1]}; bring all to one size"
             )
     return (
         torch.cat([luma_tensor(pair.luma_a) for pair in pairs]),
@@ -131,7 +135,9 @@ def stack(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
     )
 
 
-def augment(first: Tensor, second: Tensor, patch_size: int | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def augment(
+    first: Tensor, second: Tensor, patch_size: int | None, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Crop, flip and rotate each pair of a batch at random, both images alike (Section 5.1.2).
 
     Rotations are by multiples of 90 degrees, which resample nothing (choice; the paper says "rotation").
@@ -170,7 +176,7 @@ def _initial_state(experiment: Experiment, device: torch.device) -> State:
         model = WDualMine(experiment.model)
         objective = Objective(experiment.model.widths[-1], experiment.loss)
     # Channels last is the layout in which both kinds of processor convolve fastest.
-    model.to(device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective.to(device)
     parameters = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=experiment.schedule.learning_rate)
@@ -238,7 +244,8 @@ def _claim(output: Path, description: dict[str, Any]) -> bool:
             known, asked = known["fingerprint"], asked["fingerprint"]
         if known != asked:
             raise WdualmineError(
-                f"{output}: holds a run with another {what}; choose another folder, or delete this one to start over"
+                f"{output}: holds a run with another {what}; "
+                "choose another folder, or delete this one to start over"
             )
     return finished
 
@@ -248,33 +255,25 @@ def _checkpoint(path: Path, state: State) -> None:
     for name, parameter in state.modules.named_parameters():
         for key, value in state.optimizer.state[parameter].items():
             tensors[f"adam.{key}.{name}"] = value
-    write_tensors(path, tensors, {"log": json.dumps(state.log), "sessions": json.dumps(state.sessions)})
+    write_tensors(path, tensors, {"log": state.log, "sessions": state.sessions})
 
 
 def _restore(path: Path, state: State) -> None:
     if not path.exists():
         return
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        adam: dict[str, dict[str, Tensor]] = {}
-        for full_name in [name for name in tensors if name.startswith("adam.")]:
-            _, key, name = full_name.split(".", 2)
-            adam.setdefault(name, {})[key] = tensors.pop(full_name)
-        state.modules.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, ValueError) as error:
-        raise WdualmineError(
-            f"{path}: not a checkpoint of this network ({str(error).splitlines()[0]}); delete the folder to start over"
-        ) from error
+    tensors, metadata = read_tensors(path)
+    adam: dict[str, dict[str, Tensor]] = {}
+    for full_name in [name for name in tensors if name.startswith("adam.")]:
+        _, key, name = full_name.split(".", 2)
+        adam.setdefault(name, {})[key] = tensors.pop(full_name)
+    state.modules.load_state_dict(tensors)
     for name, parameter in state.modules.named_parameters():
         for key, value in adam.get(name, {}).items():
             # Adam counts its steps on the CPU; its moments lie as the parameter does.
             state.optimizer.state[parameter][key] = (
                 value if key == "step" else torch.empty_like(parameter).copy_(value)
             )
-    state.log = json.loads(metadata["log"])
-    state.sessions = json.loads(metadata["sessions"])
+    state.log, state.sessions = metadata["log"], metadata["sessions"]
 
 
 def _finish(
@@ -291,8 +290,7 @@ def _finish(
     ]
     started = time.perf_counter()
     frame = evaluate(candidates, pairs, experiment.task)
-    metadata = {"model": json.dumps(experiment.model.as_dict()), "experiment": json.dumps(experiment.as_dict())}
-    write_tensors(output / "model.safetensors", trained.state_dict(), metadata)
+    write_tensors(output / "model.safetensors", trained.state_dict(), {"experiment": experiment.as_dict()})
     write_csv(output / "log.csv", pd.DataFrame(state.log))
     write_csv(output / "metrics.csv", frame)
     write_json(

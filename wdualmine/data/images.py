@@ -26,11 +26,13 @@ def read_image(path: str | Path) -> NDArray:
 
     Raises:
         WdualmineError: the file is missing, truncated or not an image, or has a channel count other than 1
-            or 3, or holds NaN or infinity.
+            or 3, or holds NaN or infinity, or is a color PNG of 16 bits a channel.
     """
     path = Path(path)
     if not path.is_file():
         raise WdualmineError(f"{path}: no such image file; check the path")
+    if _is_deep_color_png(path):  # would come back cut to 8 bits, with no word about it
+        raise WdualmineError(f"{path}: is a 16-bit color PNG, which is not read in full; save it as .tif")
     try:
         image = np.asarray(imageio.imread(path))
     except Exception as error:
@@ -82,6 +84,8 @@ def write_image(path: str | Path, image: NDArray) -> Path:
         raise WdualmineError(f"{path}: unknown image suffix; use one of {', '.join(SUFFIXES)}")
     if image.dtype.kind == "f" and path.suffix.lower() not in (".tif", ".tiff"):
         raise WdualmineError(f"{path}: float pixels need a .tif file")
+    if image.dtype == np.uint16 and image.ndim == 3 and path.suffix.lower() not in (".tif", ".tiff"):
+        raise WdualmineError(f"{path}: 16-bit color pixels need a .tif file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
@@ -98,6 +102,16 @@ def write_image(path: str | Path, image: NDArray) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _is_deep_color_png(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            header = file.read(26)
+    except OSError:
+        return False
+    # Bytes 24 and 25 are the bit depth and the color type, 0 for grey.
+    return header.startswith(b"\x89PNG") and len(header) == 26 and header[24] == 16 and header[25] != 0
 
 
 def _one_line(error: Exception) -> str:

@@ -112,7 +112,6 @@ def manifest_folder() -> Path:
     raise WdualmineError(f"{package}: the data manifest is missing; install wdualmine again")
 
 
-@cache
 def collections() -> dict[str, Collection]:
     """Give the public source of each collection: "harvard", "adafuse", "asfe"."""
     text = (manifest_folder() / "sources.json").read_text(encoding="utf-8")
@@ -147,7 +146,6 @@ def read_manifest(collection: str = HARVARD, tasks: Iterable[str | Task] | None 
     return [entry for entry in _read(folder / "published" / f"{collection}.csv") if entry.task in keys]
 
 
-@cache
 def manifest_hash() -> str:
     """Give one SHA-256 over the manifest of the source pairs, for run records."""
     digest = hashlib.sha256()

@@ -1,10 +1,8 @@
 """The learned method: a trained network, loaded and applied to images of any size."""
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,6 +10,7 @@ from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.model import ModelConfig, WDualMine
+from wdualmine.records import read_tensors
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
@@ -34,15 +33,13 @@ def load_model(source: str | Path, device: torch.device | str = "cpu") -> WDualM
         raise WdualmineError(
             f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
         )
+    tensors, metadata = read_tensors(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        model = WDualMine(ModelConfig(**json.loads(header["model"])))
+        model = WDualMine(ModelConfig(**metadata["experiment"]["model"]))
         model.load_state_dict(tensors)
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, ValueError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise WdualmineError(f"{path}: not weights of this package ({reason}); train or fetch them again") from error
+        raise WdualmineError(f"{path}: not weights of this network ({reason}); train them again") from error
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -84,7 +84,7 @@ METRIC = Metric(
             function=average_gradient_per_cell,
             formula=rf"\frac{{1}}{{(m-1)(n-1)}} \sum_{{i=1}}^{{m}} \sum_{{j=1}}^{{n}} {_ROOT}, "
             r"\quad \nabla_x F_{ij} = \frac{F_{i,j+1} - F_{i,j-1}}{2}",
-            used_by="Tang's and Gu's MATLAB toolboxes",
+            used_by="MATLAB toolboxes, Gu's among them",
         ),
         Convention(
             name="forward-differences",

@@ -63,7 +63,7 @@ def _moments(x: Image, y: Image) -> tuple[int, int, int]:
 def _ratio(covariance: int, variance_x: int, variance_y: int) -> float:
     if variance_x == 0 or variance_y == 0:
         raise WdualmineError("CC: an image is constant, which leaves its correlation undefined; leave it out")
-    return max(-1.0, min(1.0, covariance / math.sqrt(variance_x) / math.sqrt(variance_y)))
+    return max(-1.0, min(1.0, covariance / math.sqrt(variance_x * variance_y)))
 
 
 METRIC = Metric(

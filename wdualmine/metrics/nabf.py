@@ -18,8 +18,8 @@ _THRESHOLD, _SMALLEST_WEIGHT = 2.0, 0.001  # strengths below the threshold, in g
 def nabf(a: Image, b: Image, fused: Image) -> float:
     """Fusion artifacts as modified by Kumar, so that gain, loss and artifacts add up to one.
 
-    Where the fused image's edge is stronger than both sources', what is not preserved of either source counts,
-    with that source's weight. Sobel edges divided by 8, the image mirrored at the border.
+    Where the fused image's edge is stronger than both sources', what is not preserved of either source
+    counts, with that source's weight. Sobel edges divided by 8, the image mirrored at the border.
 
     Args:
         a: first source, uint8 (H, W).
@@ -58,15 +58,13 @@ def nabf_unit_range(a: Image, b: Image, fused: Image) -> float:
     All weights are then equal, and faint edges, such as noise in the background, count as much as strong
     ones.
     """
-    return _unit_range(a, b, fused)
-
-
-def _unit_range(a: Image, b: Image, fused: Image) -> float:
     artifact, (lost_a, _), (lost_b, _) = _parts(a, b, fused)
     return float((artifact * (lost_a + lost_b)).mean() / 2)
 
 
-def _parts(a: Image, b: Image, fused: Image) -> tuple[NDArray[np.bool_], tuple[Array, Array], tuple[Array, Array]]:
+def _parts(
+    a: Image, b: Image, fused: Image
+) -> tuple[NDArray[np.bool_], tuple[Array, Array], tuple[Array, Array]]:
     """Where the fused edge is the strongest (H, W), then what each source loses there and its weight."""
     if min(fused.shape) < 2:
         raise WdualmineError(
@@ -88,7 +86,7 @@ def _parts(a: Image, b: Image, fused: Image) -> tuple[NDArray[np.bool_], tuple[A
 
 
 def _edges(image: Image) -> tuple[Array, Array]:
-    """Sobel strength (H, W) over 8 in grey levels and orientation atan(right / down), 0 where there is none."""
+    """Sobel strength (H, W) over 8 in grey levels and angle atan(right / down), 0 where there is none."""
     values = image.astype(np.float64)
     down = ndimage.sobel(values, axis=0, mode="mirror") / 8
     right = ndimage.sobel(values, axis=1, mode="mirror") / 8

@@ -55,7 +55,7 @@ def qabf_unit_range(a: Image, b: Image, fused: Image) -> float:
 
 def _qabf(a: Image, b: Image, fused: Image, slip_scale: int | None = None) -> float:
     if all((source == source.flat[0]).all() for source in (a, b)):
-        raise WdualmineError("Qabf: both sources are constant, so there is no edge to preserve; leave them out")
+        raise WdualmineError("Qabf: both sources are constant, so there is no edge to keep; leave them out")
     strength_fused, angle_fused = _edges(fused)
     preserved = total = 0.0
     for source in (a, b):
@@ -111,13 +111,13 @@ METRIC = Metric(
             name="equal-slip",
             function=qabf_equal_slip,
             formula=_FORMULA + _SLIP,
-            used_by="CDDFuse's evaluator (images 0-255)",
+            used_by="CDDFuse's evaluator; MATLAB toolboxes that pass images 0-255",
         ),
         Convention(
             name="unit-range",
             function=qabf_unit_range,
             formula=_FORMULA + _SLIP + r", \quad A, B, F \in [0, 1]",
-            used_by="Tang's and Gu's MATLAB toolboxes (the same slip, images scaled to [0, 1])",
+            used_by="Gu's MATLAB toolbox (the same slip, images scaled to [0, 1])",
         ),
     ),
 )

@@ -1,21 +1,37 @@
 """All metrics by key, and the one call that validates three images and scores them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from numpy.typing import ArrayLike
 
 from wdualmine.data.color import to_grey
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import (
+    average_gradient,
     correlation,
     entropy,
     feature_mutual_information,
+    ms_ssim,
     mutual_information,
+    nabf,
+    nmi,
     psnr,
+    qabf,
+    qcb,
+    scd,
+    spatial_frequency,
+    ssim,
+    standard_deviation,
+    vif,
 )
 from wdualmine.metrics.metric import Metric
 from wdualmine.metrics.validation import NAMES, check_triple
+
+Triple = tuple[ArrayLike, ArrayLike, ArrayLike]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 #: Every metric, in the order in which tables and the book list them.
 METRICS: dict[str, Metric] = {
@@ -26,6 +42,17 @@ METRICS: dict[str, Metric] = {
         correlation.METRIC,
         psnr.METRIC,
         *feature_mutual_information.METRICS,
+        standard_deviation.METRIC,
+        spatial_frequency.METRIC,
+        average_gradient.METRIC,
+        qabf.METRIC,
+        nabf.METRIC,
+        scd.METRIC,
+        vif.METRIC,
+        ssim.METRIC,
+        ms_ssim.METRIC,
+        nmi.METRIC,
+        qcb.METRIC,
     )
 }
 
@@ -72,20 +99,20 @@ def score(
         WdualmineError: an image cannot be scored (see :func:`validation.check_triple`), an unknown metric,
             or a convention that none of the metrics has.
     """
-    functions = choose(metrics, convention)
+    chosen = choose(metrics, convention)
     color = check_triple(a, b, fused, names)
-    grey = tuple(map(to_grey, color))
+    grey = to_grey(color[0]), to_grey(color[1]), to_grey(color[2])
     try:
         return {
-            metric.key: metric(*(color if metric.color else grey), convention=convention)
-            for metric in functions
+            metric.key: metric.convention(convention).function(*(color if metric.color else grey))
+            for metric in chosen
         }
     except WdualmineError as error:  # a metric that is undefined on these images does not know their names
         raise WdualmineError(f"{names[2]}: {error}") from error
 
 
 def score_batch(
-    triples: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]],
+    triples: Iterable[Triple],
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
     names: Iterable[Sequence[str]] | None = None,
@@ -106,17 +133,23 @@ def score_batch(
     Raises:
         WdualmineError: see :func:`score`; the first triple that fails ends the batch.
     """
-    triples = list(triples)
     keys = [metric.key for metric in choose(metrics, convention)]
+    triples = list(triples)
     labels = [NAMES] * len(triples) if names is None else list(names)
 
-    def one(triple: tuple[ArrayLike, ArrayLike, ArrayLike], label: Sequence[str]) -> dict[str, float]:
-        return score(*triple, metrics=keys, convention=convention, names=label)
+    def one(item: tuple[Triple, Sequence[str]]) -> dict[str, float]:
+        (a, b, fused), label = item
+        return score(a, b, fused, metrics=keys, convention=convention, names=label)
 
-    if workers <= 1 or len(triples) <= 1:
-        return [one(triple, label) for triple, label in zip(triples, labels, strict=True)]
+    return in_threads(one, list(zip(triples, labels, strict=True)), workers)
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> list[Result]:
+    """Apply a function to each item in this many threads, keeping the order; the first error ends it."""
+    if workers <= 1:
+        return [function(item) for item in items]
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(one, triples, labels))
+        return list(pool.map(function, items))
 
 
 def choose(metrics: Iterable[str], convention: str | None = None) -> list[Metric]:

@@ -64,7 +64,7 @@ METRIC = Metric(
             function=scd,
             formula=r"r(F - B, A) + r(F - A, B), \quad r(X, Y) = \frac{\sum (X - \bar X)(Y - \bar Y)}"
             r"{\sqrt{\sum (X - \bar X)^2 \sum (Y - \bar Y)^2}}",
-            used_by="the publication; CDDFuse's evaluator; Tang's and Gu's MATLAB toolboxes",
+            used_by="the publication; all toolboxes",
         ),
     ),
 )

@@ -78,7 +78,7 @@ METRIC = Metric(
             function=spatial_frequency_per_difference,
             formula=r"\sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
             r"\frac{1}{(m-1)n} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
-            used_by="CDDFuse's evaluator; Tang's MATLAB toolbox",
+            used_by="CDDFuse's evaluator; MATLAB toolboxes",
         ),
         Convention(
             name="unit-range",

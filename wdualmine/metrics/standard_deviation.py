@@ -28,7 +28,7 @@ def standard_deviation_saturating(a: Image, b: Image, fused: Image) -> float:
     is at most 255: in effect the root of 255 times the share of pixels that are 16 levels above the mean.
 
     Returns:
-        0 to sqrt(255) = 15.97; about 10 on the brain slices of this project, where the true value is about 60.
+        0 to sqrt(255) = 15.97; about 10 on this project's brain slices, where the true value is about 60.
     """
     deviation = np.floor(np.maximum(fused - fused.mean(dtype=np.float64), 0) + 0.5)
     return float(np.sqrt(np.minimum(deviation**2, 255).mean()))
@@ -47,7 +47,7 @@ METRIC = Metric(
             name="population",
             function=standard_deviation,
             formula=r"\sqrt{\frac{1}{mn} \sum_{i, j} (F_{ij} - \bar F)^2}",
-            used_by="Ma et al.'s survey; CDDFuse's evaluator; Tang's MATLAB toolbox",
+            used_by="Ma et al.'s survey; CDDFuse's evaluator",
         ),
         Convention(
             name="saturating-8-bit",

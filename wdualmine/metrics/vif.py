@@ -72,8 +72,6 @@ def fidelity(source: Image, fused: Image) -> float:
         noise = np.maximum(variance_y - gain * covariance, _SMALL)
         kept += float(np.log1p(gain**2 * variance_x / (noise + _NOISE)).sum())
         total += float(np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / _NOISE).sum())
-    if total == 0:  # all variation lies in corners that no window weighs
-        raise WdualmineError("VIF: a source is flat in every window, so it has no information to keep")
     return kept / total
 
 
@@ -103,7 +101,7 @@ METRIC = Metric(
             name="sum",
             function=vif,
             formula=_SUM,
-            used_by="CDDFuse's evaluator; Tang's and Gu's MATLAB toolboxes",
+            used_by="CDDFuse's evaluator; Gu's MATLAB toolbox",
         ),
         Convention(
             name="mean",

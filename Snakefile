@@ -1,0 +1,104 @@
+# The pipeline under `make book`: train and score each task, fill the tables, render the pages.
+#
+# A run's folder is named by what determines it (experiment, data, code), so that going back to data or a preset
+# used before recomputes nothing.
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from wdualmine.data import TASKS, find_data
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import make_experiment
+from wdualmine.runtime import source_hash
+
+PRESET = config.get("preset", "quick")
+NOTEBOOK = f"{sys.executable} notebooks/run.py"
+PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
+PAGES = ["results", "provenance", *(f"train-{task}" for task in TASKS)]
+
+try:
+    SOURCE = find_data(config.get("data"))
+    EXPERIMENTS = {task: make_experiment(task, PRESET) for task in TASKS}
+    DATA = {task: SOURCE.fingerprint(task) for task in TASKS}
+except WdualmineError as error:
+    raise SystemExit(f"error: {error}")
+# The jobs get the data by name, not by a second look-up.
+os.environ["WDUALMINE_DATA"] = "phantom" if SOURCE.name == "phantom" else str(SOURCE.root)
+print(f"Data: {SOURCE.describe()}", file=sys.stderr)
+
+
+def identity(kind, task):
+    parts = (kind, EXPERIMENTS[task].hash, DATA[task], source_hash())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
+
+
+RUNS = {task: f"build/runs/{task}-{PRESET}-{identity('training', task)}" for task in TASKS}
+BASELINES = {task: f"build/runs/{task}-baselines-{identity('baselines', task)}" for task in TASKS}
+RECORDS = [f"{folder}/train.ipynb" for folder in RUNS.values()]
+RECORDS += [f"{folder}/run.json" for folder in BASELINES.values()]
+
+
+rule all:
+    input:
+        "book/_build/html/index.html",
+
+
+# One thread a run: its bits do not depend on the machine's cores, and the runs fill them side by side.
+for task in TASKS:
+
+    rule:
+        name: f"train_{task.replace('-', '_')}"
+        input: "notebooks/train.ipynb", "notebooks/run.py"
+        # The record beside it is no declared output: a notebook that fails later must not take it along.
+        output: f"{RUNS[task]}/train.ipynb"
+        params:
+            task=task, preset=PRESET, folder=RUNS[task], command=NOTEBOOK,
+        message: f"Training on {task}"
+        threads: 1
+        priority: len(TASKS)
+        shell:
+            "{params.command} train.ipynb {output} task={params.task} preset={params.preset}"
+            " output={params.folder} threads={threads} device=" + config.get("device", "auto")
+
+    rule:
+        name: f"baselines_{task.replace('-', '_')}"
+        output: f"{BASELINES[task]}/run.json"
+        params: task=task, folder=BASELINES[task], python=sys.executable,
+            limit=f"--limit {EXPERIMENTS[task].schedule.test_pairs}" if EXPERIMENTS[task].schedule.test_pairs else "",
+        message: f"Scoring the baselines on {task}"
+        threads: 1
+        shell: "{params.python} -m wdualmine baselines {params.task} -o {params.folder} {params.limit} > /dev/null"
+
+    rule:
+        name: f"page_{task.replace('-', '_')}"
+        input: f"{RUNS[task]}/train.ipynb"
+        output: f"book/runs/train-{task}.ipynb"
+        shell: "cp {input} {output}"
+
+
+rule page:
+    input:
+        RECORDS,
+        "notebooks/{page}.ipynb",
+        "notebooks/run.py",
+        PACKAGE,
+        "data_manifest/paper_tables.csv",
+    output: "book/runs/{page}.ipynb"
+    params:
+        folders=",".join(str(Path(record).parent) for record in RECORDS), command=NOTEBOOK,
+    wildcard_constraints: page="results|provenance"
+    message: "Filling the page {wildcards.page}"
+    shell: "{params.command} {wildcards.page}.ipynb {output} runs={params.folders}"
+
+
+rule book:
+    input:
+        [f"book/runs/{page}.ipynb" for page in PAGES],
+        [str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and not {"_build", "runs"} & set(path.parts)],
+        PACKAGE,
+    output: "book/_build/html/index.html"
+    params: jupyter_book=str(Path(sys.executable).with_name("jupyter-book")),
+    message: "Rendering the book; warnings are errors"
+    shell: "{params.jupyter_book} build -n -W --keep-going --quiet book"

@@ -1,0 +1,159 @@
+import shutil
+import threading
+from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from wdualmine.data import cache_folder, fetch, find_data, verify
+from wdualmine.errors import WdualmineError
+
+
+class Handler(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked[self.path] += 1
+        if self.server.failures.get(self.path, 0):
+            self.server.failures[self.path] -= 1
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def mirror(tiny, tmp_path):
+    """A web server over a copy of the tiny data; ``failures`` counts how often a path is to fail."""
+    folder = shutil.copytree(tiny, tmp_path / "mirror")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+    server.asked, server.failures, server.folder = Counter(), {}, folder
+    server.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_fetches_what_is_listed_and_find_data_uses_it(mirror, tiny, monkeypatch, capfd):
+    monkeypatch.setenv("WDUALMINE_DATA_URL", mirror.url + "/")
+    result = fetch(published=True)
+    assert (result.root, result.fetched, result.kept) == (cache_folder() / "harvard", 48, 0)
+    assert files(cache_folder()) == files(tiny)
+    assert verify(result.root).ok
+    assert (find_data().kind, find_data().name) == ("cache", "harvard")
+    assert capfd.readouterr() == ("", "")
+    fetch(progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "30/30" in err
+
+
+def test_some_tasks_to_another_place(mirror, tmp_path):
+    result = fetch(["CT-MRI"], tmp_path / "there", base_url=mirror.url)
+    assert (result.root, result.fetched) == (tmp_path / "there" / "harvard", 10)
+    assert find_data(tmp_path / "there").tasks == ("ct-mri",)
+    assert not cache_folder().exists()
+
+
+def test_goes_on_where_it_stopped(mirror):
+    fetch(["ct-mri"], base_url=mirror.url)
+    root = cache_folder() / "harvard"
+    (root / "CT-MRI/test/CT/2010.png").unlink()
+    (root / "CT-MRI/test/MRI/2010.png").write_bytes(b"altered here")
+    # What a killed process leaves: its staging folder with a file cut short.
+    stale = cache_folder() / ".partial-abc" / "harvard/CT-MRI/test/CT"
+    stale.mkdir(parents=True)
+    (stale / "2010.png").write_bytes(b"half")
+    mirror.asked.clear()
+    result = fetch(["ct-mri"], base_url=mirror.url)
+    assert (result.fetched, result.kept) == (2, 8)
+    assert set(mirror.asked) == {f"/harvard/CT-MRI/test/{m}/2010.png" for m in ("CT", "MRI")}
+    assert verify(root, ["ct-mri"]).ok
+    assert not list(cache_folder().glob(".partial*"))
+
+
+def test_altered_on_the_server(mirror):
+    path = "harvard/PET-MRI/test/PET/16011.png"
+    (mirror.folder / path).write_bytes((mirror.folder / path).read_bytes()[:-1] + b"?")
+    with pytest.raises(WdualmineError, match=r"PET-MRI/test/PET/16011\.png: .* does not have the SHA-256"):
+        fetch(base_url=mirror.url, retries=0)
+    assert path not in files(cache_folder())
+    assert not [name for name in files(cache_folder()) if not name.endswith(".png") or ".partial" in name]
+    report = verify(cache_folder() / "harvard")
+    assert not report.altered
+    assert not report.extra
+    shutil.copyfile(mirror.folder / "../tiny" / path, mirror.folder / path)
+    assert fetch(base_url=mirror.url).fetched == len(report.missing)
+    assert verify(cache_folder() / "harvard").ok
+
+
+def test_cut_short_on_the_server_keeps_the_file_that_was_there(mirror):
+    fetch(["ct-mri"], base_url=mirror.url)
+    name = "harvard/CT-MRI/test/CT/2010.png"
+    (cache_folder() / name).write_bytes(b"mine")
+    (mirror.folder / name).write_bytes(b"")
+    with pytest.raises(WdualmineError, match=r"CT/2010\.png"):
+        fetch(["ct-mri"], base_url=mirror.url, retries=0)
+    assert (cache_folder() / name).read_bytes() == b"mine"
+
+
+def test_tries_again(mirror):
+    mirror.failures["/harvard/CT-MRI/test/CT/2010.png"] = 1
+    assert fetch(["ct-mri"], base_url=mirror.url, retries=1).fetched == 10
+    assert mirror.asked["/harvard/CT-MRI/test/CT/2010.png"] == 2
+
+
+def test_missing_on_the_server(mirror):
+    (mirror.folder / "harvard/CT-MRI/test/CT/2010.png").unlink()
+    with pytest.raises(WdualmineError, match=r"CT-MRI/test/CT/2010\.png: .*the server answered 404"):
+        fetch(["ct-mri"], base_url=mirror.url, retries=0)
+
+
+def test_offline_says_what_to_do(tiny):
+    with pytest.raises(WdualmineError, match=r"no connection .*set WDUALMINE_DATA .*'phantom'") as caught:
+        fetch(base_url="http://127.0.0.1:9", retries=0)
+    assert "\n" not in str(caught.value)
+    assert files(cache_folder()) == set()
+
+
+def test_address_that_is_none(tiny):
+    with pytest.raises(WdualmineError, match="cannot be fetched"):
+        fetch(base_url="not an address", retries=0)
+
+
+def test_destination_that_cannot_be_written(mirror, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WdualmineError, match="file: cannot be written"):
+        fetch(destination=tmp_path / "file", base_url=mirror.url)
+
+
+def test_unknown_task_fetches_nothing(mirror):
+    with pytest.raises(WdualmineError, match="unknown task"):
+        fetch(["ct-mri", "mri-ct"], base_url=mirror.url)
+    assert not mirror.asked
+
+
+def test_two_at_once(mirror):
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(fetch(["ct-mri"], base_url=mirror.url)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(result.fetched for result in results) == [0, 10]
+    assert max(mirror.asked.values()) == 1

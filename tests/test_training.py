@@ -1,0 +1,166 @@
+"""The training loop: it learns, it is deterministic, and it survives kill -9 to the bit."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from wdualmine.data import Pair
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import make_experiment
+from wdualmine.records import Run, load_run
+from wdualmine.training import CHECKPOINT, augment, stack, train
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    return [
+        sys.executable, "-m", "wdualmine", "train", "ct-mri", "--preset", "smoke", "--data", "phantom",
+        "--threads", "1", "--device", "cpu", "-o", str(folder), *options,
+    ]  # fmt: skip
+
+
+def test_the_loss_falls_and_the_record_is_complete(smoke_run: Run) -> None:
+    log = smoke_run.log
+    assert list(log["epoch"]) == [1, 2]
+    assert log["total"].iloc[-1] < log["total"].iloc[0]
+    terms = {"average", "gradient", "correlation", "mutual_information", "reconstruction"}
+    assert terms <= set(log.columns)
+    info = smoke_run.info
+    assert info["experiment"] == make_experiment("ct-mri", "smoke").as_dict()
+    assert info["data"]["name"] == "phantom"
+    assert len(info["data"]["fingerprint"]) == len(info["code"]["source"]) == 64
+    assert set(smoke_run.metrics["method"]) == {"w-dualmine", "untrained"}
+    assert len(smoke_run.metrics) == 2 * 3
+    assert sorted(path.name for path in smoke_run.folder.iterdir()) == [
+        "log.csv", "metrics.csv", "model.safetensors", "run.json",
+    ]  # fmt: skip
+
+
+def test_the_total_in_the_log_is_the_weighted_sum(smoke_run: Run) -> None:
+    weights = smoke_run.info["experiment"]["loss"]
+    expected = sum(weights[name] * smoke_run.log[name] for name in weights)
+    np.testing.assert_allclose(smoke_run.log["total"], expected, rtol=1e-5)
+
+
+def test_killed_and_started_again_the_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    options = ("--epochs", "5")
+    subprocess.run(command(straight, *options), check=True, capture_output=True)
+    for epochs in (1, 3):
+        process = subprocess.Popen(
+            command(broken, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 120
+        while _epochs(broken) < epochs and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (broken / "run.json").exists(), "it finished before it could be killed"
+        assert _epochs(broken) >= epochs
+    subprocess.run(command(broken, *options), check=True, capture_output=True)
+    assert (broken / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+    assert len(load_run(broken).info["sessions"]) == 3
+    left, right = load_run(broken).log, load_run(straight).log
+    assert left.drop(columns="seconds").equals(right.drop(columns="seconds"))
+
+
+def _epochs(folder: Path) -> int:
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return len(json.loads(header["__metadata__"]["wdualmine"])["log"])
+
+
+def test_a_finished_run_is_returned_untouched(smoke_run: Run) -> None:
+    before = (smoke_run.folder / "model.safetensors").stat().st_mtime_ns
+    again = train(make_experiment("ct-mri", "smoke"), smoke_run.folder, "phantom", progress=False)
+    assert again.info == smoke_run.info
+    assert (smoke_run.folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_experiment_in_the_folder_is_refused(smoke_run: Run) -> None:
+    with pytest.raises(WdualmineError, match="another experiment"):
+        train(make_experiment("ct-mri", "smoke", seed=1), smoke_run.folder, "phantom", progress=False)
+    with pytest.raises(WdualmineError, match="another"):
+        train(make_experiment("pet-mri", "smoke"), smoke_run.folder, "phantom", progress=False)
+
+
+def test_a_broken_checkpoint_is_named(smoke_run: Run, tmp_path: Path) -> None:
+    started = {name: smoke_run.info[name] for name in ("kind", "experiment", "data")}
+    (tmp_path / "started.json").write_text(json.dumps(started))
+    (tmp_path / CHECKPOINT).write_bytes(b"half a file")
+    with pytest.raises(WdualmineError, match=r"checkpoint\.safetensors: not a file of this package"):
+        train(make_experiment("ct-mri", "smoke"), tmp_path, "phantom", progress=False)
+
+
+def test_a_loss_that_explodes_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(WdualmineError, match="no longer finite in epoch 1"):
+        train(make_experiment("ct-mri", "smoke", learning_rate=1e30), tmp_path, "phantom", progress=False)
+
+
+def test_seeds_differ_and_repeat(tmp_path: Path, smoke_run: Run) -> None:
+    weights = (smoke_run.folder / "model.safetensors").read_bytes()
+    again = train(make_experiment("ct-mri", "smoke"), tmp_path / "0", "phantom", "cpu", 1, progress=False)
+    other = train(
+        make_experiment("ct-mri", "smoke", seed=1), tmp_path / "1", "phantom", "cpu", 1, progress=False
+    )
+    assert (again.folder / "model.safetensors").read_bytes() == weights
+    assert (other.folder / "model.safetensors").read_bytes() != weights
+
+
+@pytest.mark.parametrize("task", ["pet-mri", "spect-mri"])
+def test_the_color_tasks_train_too(task: str, tmp_path: Path) -> None:
+    run = train(make_experiment(task, "smoke", epochs=1), tmp_path, "phantom", progress=False)
+    assert run.info["task"] == task
+    assert run.metrics[["EN", "MI", "CC", "PSNR", "FMI"]].notna().all(axis=None)
+
+
+def test_augmentation_moves_both_images_alike_and_changes_no_pixel() -> None:
+    first = torch.arange(4 * 64.0).reshape(4, 1, 8, 8)
+    a, b = augment(first, first + 1000, None, torch.Generator().manual_seed(0))
+    assert torch.equal(a + 1000, b)
+    assert torch.equal(a.flatten(1).sort().values, first.flatten(1))
+    assert not torch.equal(a, first)
+
+
+def test_augmentation_reaches_all_eight_orientations() -> None:
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    generator = torch.Generator().manual_seed(0)
+    seen = {tuple(augment(image, image, None, generator)[0].flatten().tolist()) for _ in range(200)}
+    assert len(seen) == 8
+
+
+def test_crops_lie_inside_and_everywhere() -> None:
+    image = torch.arange(64.0).reshape(1, 1, 8, 8)
+    generator = torch.Generator().manual_seed(0)
+    crops = [augment(image, image, 4, generator)[0] for _ in range(300)]
+    assert all(crop.shape == (1, 1, 4, 4) for crop in crops)
+    assert torch.cat(crops).unique().numel() == 64
+
+
+def test_pairs_of_another_size_and_patches_too_large_are_named(tmp_path: Path) -> None:
+    def pair(name: str, side: int) -> Pair:
+        return Pair(name, np.zeros((side, side), np.uint8), np.zeros((side, side), np.uint8))
+
+    with pytest.raises(WdualmineError, match="training pair b is 6 x 6, the first one 4 x 4"):
+        stack([pair("a", 4), pair("b", 6)])
+    experiment = make_experiment("ct-mri", "smoke")
+    for size, message in ((512, "larger than the 256 x 256"), (40, "multiples of 16")):
+        changed = replace(experiment, schedule=replace(experiment.schedule, patch_size=size))
+        with pytest.raises(WdualmineError, match=message):
+            train(changed, tmp_path / str(size), "phantom", progress=False)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda_trains_with_the_same_code(tmp_path: Path) -> None:
+    run = train(make_experiment("ct-mri", "smoke"), tmp_path, "phantom", "cuda", progress=False)
+    assert run.log["total"].iloc[-1] < run.log["total"].iloc[0]

@@ -1,0 +1,26 @@
+"""How far a result may lie from its reference, in one table, each with the reason.
+
+Use ``pytest.approx(reference, abs=TOLERANCES["..."].value)``; a test with a tolerance of its own adds a row.
+"""
+
+from typing import NamedTuple
+
+
+class Tolerance(NamedTuple):
+    value: float
+    reason: str
+
+
+TOLERANCES = {
+    "library": Tolerance(1e-10, "the same sums as scipy, scikit-image or scikit-learn in another order"),
+    "permutation": Tolerance(0.0, "integer counts and sums, sorted before they are added as floats"),
+    "symmetry": Tolerance(0.0, "two terms, and addition commutes"),
+    "literal FMI": Tolerance(1e-9, "second differences of the literal loop cancel; 1e-13 on real windows"),
+    "literal FMI, spiky": Tolerance(
+        1e-5, "the literal variance E[i^2] - E[i]^2 cancels where p is nearly 0 or 1"
+    ),
+    "printed": Tolerance(0.5e-4, "four printed decimals"),
+    "facts": Tolerance(1.1e-4, "four printed decimals, and another rounding of grey on a few pixels"),
+    "limit": Tolerance(1e-9, "a closed form against sums over the pixels of the image that reaches it"),
+    "bootstrap": Tolerance(0.05, "of the interval's width: other random numbers than scipy's"),
+}

@@ -1,0 +1,80 @@
+"""Scoring image files: one fused image with its two sources, or whole folders matched by file name."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from wdualmine.data.images import read_image
+from wdualmine.data.pairs import image_files, natural_key
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.registry import PAPER_METRICS, choose, in_threads, score
+
+_LISTED = 8  # names spelt out in a message
+
+
+def score_files(
+    a: str | Path,
+    b: str | Path,
+    fused: str | Path,
+    metrics: Iterable[str] = PAPER_METRICS,
+    convention: str | None = None,
+    workers: int = 2,
+) -> pd.DataFrame:
+    """Score fused image files against their sources.
+
+    Args:
+        a: first source, an image file, or a folder of them.
+        b: second source, likewise a file or a folder; a grey MRI goes with a color PET.
+        fused: fused image, likewise. Folders are matched by file name without suffix.
+        metrics: see :func:`~wdualmine.metrics.registry.score`.
+        convention: see :func:`~wdualmine.metrics.registry.score`.
+        workers: number of threads; the values do not depend on it.
+
+    Returns:
+        One row a pair, in natural order of the names: column ``pair``, then one a metric. PSNR is scored in
+        RGB where an image is in color, the rest in grey.
+
+    Raises:
+        WdualmineError: names the file or folder that is missing, empty, unreadable or of another size, the
+            names that are not in all three folders, or why the images cannot be scored.
+    """
+    keys = [metric.key for metric in choose(metrics, convention)]
+    triples = match_files(a, b, fused)
+
+    def one(triple: tuple[Path, Path, Path]) -> dict[str, float]:
+        a, b, fused = (read_image(path) for path in triple)
+        return score(a, b, fused, keys, convention, names=[str(path) for path in triple])
+
+    rows = in_threads(one, triples.values(), workers)
+    return pd.DataFrame(
+        [{"pair": pair, **values} for pair, values in zip(triples, rows, strict=True)],
+        columns=["pair", *keys],
+    )
+
+
+def match_files(a: str | Path, b: str | Path, fused: str | Path) -> dict[str, tuple[Path, Path, Path]]:
+    """Find the three files of each pair, by the name of the fused image, in natural order.
+
+    Raises:
+        WdualmineError: files and folders are mixed, a folder is missing or empty, or names do not match.
+    """
+    paths = Path(a), Path(b), Path(fused)
+    folders = [path for path in paths if path.is_dir()]
+    if not folders:
+        return {paths[2].stem: paths}
+    for path in paths:
+        if path not in folders:
+            raise WdualmineError(
+                f"{path}: is no folder but {folders[0]} is; give three files or three folders"
+            )
+    files = [image_files(path) for path in paths]
+    problems = []
+    for path, found in zip(paths, files, strict=True):
+        missing = sorted(set().union(*files) - found.keys(), key=natural_key)
+        if missing:
+            listed = ", ".join(missing[:_LISTED]) + (", ..." if len(missing) > _LISTED else "")
+            problems.append(f"{path} lacks {len(missing)} ({listed})")
+    if problems:
+        raise WdualmineError(f"unmatched names: {'; '.join(problems)}; the three folders need the same names")
+    return {name: (files[0][name], files[1][name], files[2][name]) for name in files[2]}

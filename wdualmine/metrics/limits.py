@@ -1,0 +1,71 @@
+"""The best PSNR and the best mean correlation that any fused image of two given sources can have.
+
+Both follow from the sources alone:
+
+- MSE(A, F) + MSE(B, F) is least where F = (A + B) / 2, at MSE(A, B) / 2.
+- With all three centered and scaled to unit norm, corr(A, F) + corr(B, F) is the inner product of A + B and
+  F; it is largest where F is parallel to A + B, at the norm of A + B, sqrt(2 + 2 rho).
+
+They hold for real-valued images; an 8-bit fused image stays below by what rounding costs.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wdualmine.data.color import is_color, to_grey, to_rgb
+from wdualmine.metrics.correlation import pearson
+from wdualmine.metrics.metric import Image
+from wdualmine.metrics.psnr import psnr
+from wdualmine.metrics.validation import NAMES, check_triple
+
+
+def limits(a: ArrayLike, b: ArrayLike, names: Sequence[str] = NAMES[:2]) -> dict[str, float]:
+    """The limits of a pair by metric key, in the default (the paper's) conventions.
+
+    Args:
+        a: first source, 8-bit (H, W) or RGB (H, W, 3).
+        b: second source, likewise.
+        names: what messages call the two.
+
+    Returns:
+        {"CC": ..., "PSNR": ...}; PSNR is infinite for equal sources.
+
+    Raises:
+        WdualmineError: see :func:`~wdualmine.metrics.validation.check_triple`.
+    """
+    a, b, _ = check_triple(a, b, a, (*names, names[0]))
+    return {"CC": best_correlation(to_grey(a), to_grey(b)), "PSNR": best_psnr(a, b)}
+
+
+def best_psnr(a: Image, b: Image) -> float:
+    """PSNR (the paper's, in dB) of the average of two sources, uint8 (H, W) or (H, W, 3): none is higher."""
+    # psnr(a, b, a) rests on MSE(A, B) / 2, of which the average has half
+    return psnr(a, b, a) + 10 * math.log10(2)
+
+
+def average(a: Image, b: Image) -> NDArray[np.float64]:
+    """The image that reaches :func:`best_psnr`: float64, in RGB (H, W, 3) as soon as one source is."""
+    if is_color(a) or is_color(b):
+        a, b = to_rgb(a), to_rgb(b)
+    return (a.astype(np.float64) + b) / 2
+
+
+def best_correlation(a: Image, b: Image) -> float:
+    """Mean correlation (CC) that no fused image exceeds, sqrt((1 + rho) / 2), for sources uint8 (H, W).
+
+    Raises:
+        WdualmineError: a source is constant.
+    """
+    return math.sqrt((1 + pearson(a, b)) / 2)
+
+
+def standardized_sum(a: Image, b: Image) -> NDArray[np.float64]:
+    """The image that reaches :func:`best_correlation`, float64 (H, W), zero mean.
+
+    It is the sum of the sources, each less its mean and divided by its standard deviation; any scale and
+    offset of it do as well. Where one source is the negative of the other it is constant, and CC undefined.
+    """
+    return sum(((x - x.mean()) / x.std() for x in (a, b)), np.zeros(a.shape))

@@ -1,0 +1,77 @@
+"""Scores of the fused images that AdaFuse and ASFE-Fusion published: the paper's rows for these two methods.
+
+``python -m wdualmine.metrics.published HARVARD PUBLISHED OUTPUT`` writes them as CSV. The committed
+``results/published/metrics.csv`` is that file, so that the paper's rows can be shown without images.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from wdualmine.data.tasks import TASKS
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.files import score_files
+from wdualmine.metrics.registry import PAPER_METRICS
+
+#: Folder of a method's published images, and its name in the paper's tables.
+METHODS = {"adafuse": "AdaFuse", "asfe": "ASFE-Fusion"}
+
+
+def score_published(
+    harvard: str | Path, published: str | Path, metrics: Sequence[str] = PAPER_METRICS
+) -> pd.DataFrame:
+    """Score the published images against the test pairs.
+
+    Args:
+        harvard: folder with ``<task>/test/<modality>``.
+        published: folder with ``<method>/<task>``.
+        metrics: keys of the registry.
+
+    Returns:
+        Columns task, split, pair, method (as in the paper), then one a metric; a row a method and pair.
+
+    Raises:
+        WdualmineError: see :func:`~wdualmine.metrics.files.score_files`.
+    """
+    frames = []
+    for folder, method in METHODS.items():
+        for task in TASKS.values():
+            sources = Path(harvard) / task.folder / "test"
+            scores = score_files(
+                sources / task.a, sources / task.b, Path(published) / folder / task.folder, metrics
+            )
+            labels = {"task": task.key, "split": "test", "pair": scores["pair"], "method": method}
+            frames.append(scores[list(metrics)].assign(**labels)[[*labels, *metrics]])
+    return pd.concat(frames, ignore_index=True)
+
+
+def summarize_published(scores: pd.DataFrame, metrics: Sequence[str] = PAPER_METRICS) -> pd.DataFrame:
+    """Mean and population standard deviation over the pairs, in the layout of the paper's tables.
+
+    Returns:
+        Columns task, row (the method), metric, mean and std, as ``data_manifest/paper_tables.csv`` has them.
+    """
+    tidy = scores.melt(["task", "method"], list(metrics), var_name="metric", value_name="value")
+    groups = tidy.rename(columns={"method": "row"}).groupby(["task", "row", "metric"], sort=False)["value"]
+    return groups.agg(mean="mean", std=lambda values: values.std(ddof=0)).reset_index()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the scores to a CSV file, six decimals each."""
+    if len(arguments) != 3:
+        raise WdualmineError(
+            "give three paths: the folder of the pairs, that of the published images, the CSV"
+        )
+    harvard, published, output = map(Path, arguments)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    score_published(harvard, published).to_csv(output, index=False, float_format="%.6f", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except WdualmineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

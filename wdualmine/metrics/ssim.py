@@ -1,0 +1,197 @@
+"""SSIM: structural similarity of the fused image to the sources."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.metric import Convention, Image, Metric
+
+Array = NDArray[np.float64]
+
+SIGMA, SIDE = 1.5, 11  # of the Gaussian window, in pixels
+
+
+def ssim(a: Image, b: Image, fused: Image) -> float:
+    """Mean over the two sources of the mean SSIM with the window of the publication.
+
+    11 x 11 Gaussian window of sigma 1.5, weighted (not sample) variances, K1 = 0.01, K2 = 0.03, range 255,
+    valid positions only, no downsampling first.
+
+    Args:
+        a: first source, uint8 (H, W).
+        b: second source, uint8 (H, W).
+        fused: fused image, uint8 (H, W).
+
+    Returns:
+        -1 to 1, 1 if all three images are equal; higher is better. Constant images have a value too: only
+        their levels are compared.
+
+    Raises:
+        WdualmineError: the images are smaller than 11 x 11.
+
+    Source: Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, 2004, DOI 10.1109/TIP.2003.819861.
+    """
+    from skimage.metrics import structural_similarity
+
+    require_size("SSIM", fused, SIDE)
+    similarities = [
+        structural_similarity(
+            source.astype(np.float64),
+            fused.astype(np.float64),
+            data_range=255,
+            gaussian_weights=True,
+            sigma=SIGMA,
+            use_sample_covariance=False,
+        )
+        for source in (a, b)
+    ]
+    return float(sum(similarities) / 2)
+
+
+def ssim_sum_uniform_7(a: Image, b: Image, fused: Image) -> float:
+    """Sum over the two sources, 7 x 7 uniform window, sample variances, and the range of [-1, 1] images.
+
+    Images 0-255 with the range 2 make the stabilizing constants 4e-4 and 3.6e-3 instead of 6.5 and 58.5, so
+    that noise in a dark background counts like structure.
+
+    Returns:
+        -2 to 2.
+
+    Raises:
+        WdualmineError: the images are smaller than 7 x 7.
+    """
+    from skimage.metrics import structural_similarity
+
+    require_size("SSIM", fused, 7)
+    similarities = [
+        structural_similarity(source.astype(np.float64), fused.astype(np.float64), data_range=2)
+        for source in (a, b)
+    ]
+    return float(sum(similarities))
+
+
+def ssim_mef(a: Image, b: Image, fused: Image) -> float:
+    """The index of Ma, Zeng and Wang for multi-exposure fusion, printed as "SSIM" by a toolbox.
+
+    Each 11 x 11 window is compared, in contrast and structure but not in level, with the one patch that the
+    two sources' patches call for: their contrast-weighted mean structure at the higher of their contrasts.
+
+    Returns:
+        -1 to 1.
+
+    Raises:
+        WdualmineError: the images are smaller than 11 x 11.
+
+    Source: K. Ma, K. Zeng, Z. Wang, 2015, DOI 10.1109/TIP.2015.2442920.
+    """
+    require_size("SSIM", fused, SIDE)
+    return mef_similarity(*(image.astype(np.float64) for image in (a, b, fused)))
+
+
+def mef_similarity(a: Array, b: Array, fused: Array) -> float:
+    """Mean of the map of :func:`ssim_mef`, from float64 images (H, W) on 0-255."""
+    tiny = np.finfo(np.float64).eps
+    # Squared norms of the centered patches of A, of B and of A + B.
+    square_a, square_b = np.maximum(_scatter(a, a), 0), np.maximum(_scatter(b, b), 0)
+    square_sum = np.maximum(square_a + square_b + 2 * _scatter(a, b), 0)
+    contrast_a, contrast_b = np.sqrt(square_a) + 0.001, np.sqrt(square_b) + 0.001
+
+    # The more consistent the patches, the more the one of higher contrast decides.
+    consistency = (np.sqrt(square_sum) + tiny) / (np.sqrt(square_a) + np.sqrt(square_b) + tiny)
+    exponent = np.minimum(np.tan(np.pi / 2 * np.minimum(consistency, 1 - tiny)), 10)
+    weight_a, weight_b = (contrast_a / SIDE) ** exponent + tiny, (contrast_b / SIDE) ** exponent + tiny
+
+    # The wanted patch is part_a times the centered patch of A plus part_b times that of B.
+    part_a = weight_a / (weight_a + weight_b) / contrast_a
+    part_b = weight_b / (weight_a + weight_b) / contrast_b
+    cross = square_sum - square_a - square_b
+    square = part_a**2 * square_a + part_b**2 * square_b + part_a * part_b * cross
+    norm = np.sqrt(np.maximum(square, 0))
+    gain = np.divide(np.maximum(contrast_a, contrast_b), norm, out=np.ones_like(norm), where=norm > 0)
+    part_a, part_b = gain * part_a, gain * part_b
+
+    variance_wanted = (
+        part_a**2 * covariance(a, a) + part_b**2 * covariance(b, b) + 2 * part_a * part_b * covariance(a, b)
+    )
+    shared = part_a * covariance(a, fused) + part_b * covariance(b, fused)
+    constant = (0.03 * 255) ** 2
+    return float(((2 * shared + constant) / (variance_wanted + covariance(fused, fused) + constant)).mean())
+
+
+def local_mean(x: Array) -> Array:
+    """Gaussian mean over each whole window: (H, W) to (H - 10, W - 10)."""
+    inside = slice(SIDE // 2, -(SIDE // 2))
+    return ndimage.gaussian_filter(x, SIGMA, radius=SIDE // 2)[inside, inside]
+
+
+def covariance(x: Array, y: Array) -> Array:
+    """Gaussian-weighted covariance over each whole window: (H, W) twice to (H - 10, W - 10)."""
+    return local_mean(x * y) - local_mean(x) * local_mean(y)
+
+
+def require_size(metric: str, image: Image, side: int) -> None:
+    """Refuse an image (H, W) with fewer than `side` rows or columns.
+
+    Raises:
+        WdualmineError: it is too small for this metric.
+    """
+    if min(image.shape) < side:
+        raise WdualmineError(
+            f"{metric}: an image of {image.shape[0]} x {image.shape[1]} is too small for its window; "
+            f"use at least {side} x {side} pixels"
+        )
+
+
+def _scatter(x: Array, y: Array) -> Array:
+    """Sum over each whole window of the product of the deviations, from sums of whole numbers."""
+
+    def box(z: Array) -> Array:
+        ones = np.ones(SIDE)
+        inside = slice(SIDE // 2, -(SIDE // 2))
+        return ndimage.correlate1d(ndimage.correlate1d(z, ones, axis=0), ones, axis=1)[inside, inside]
+
+    return box(x * y) - box(x) * box(y) / SIDE**2
+
+
+_SIMILARITY = (
+    r"\overline{\frac{(2 \mu_S \mu_F + C_1)(2 \sigma_{SF} + C_2)}"
+    r"{(\mu_S^2 + \mu_F^2 + C_1)(\sigma_S^2 + \sigma_F^2 + C_2)}}"
+)
+
+METRIC = Metric(
+    key="SSIM",
+    name="Structural similarity",
+    direction="higher",
+    unit="",
+    range=(-1.0, 1.0),
+    source="Wang, Bovik, Sheikh, Simoncelli 2004, DOI 10.1109/TIP.2003.819861",
+    color=False,
+    conventions=(
+        Convention(
+            name="mean-gaussian-11",
+            function=ssim,
+            formula=rf"\frac{{1}}{{2}} \sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
+            r"\quad C_1 = 2.55^2, \; C_2 = 7.65^2, \; \text{11 x 11 Gaussian window}, \; \sigma = 1.5",
+            used_by="the publication's window; MATLAB's ssim averaged over the sources",
+        ),
+        Convention(
+            name="sum-uniform-7",
+            function=ssim_sum_uniform_7,
+            formula=rf"\sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
+            r"\quad C_1 = 0.02^2, \; C_2 = 0.06^2, \; \text{7 x 7 uniform window}",
+            used_by="CDDFuse's evaluator (the range of [-1, 1] images for images 0-255: a slip)",
+        ),
+        Convention(
+            name="mef",
+            function=ssim_mef,
+            formula=r"\overline{\frac{2 \sigma_{RF} + C}{\sigma_R^2 + \sigma_F^2 + C}}, \quad "
+            r"R = \max_S \lVert \tilde S \rVert \, \frac{s}{\lVert s \rVert}, \; "
+            r"s = \frac{\sum_S \lVert \tilde S \rVert^p \, \tilde S / \lVert \tilde S \rVert}"
+            r"{\sum_S \lVert \tilde S \rVert^p}, \; "
+            r"p = \min\left(10, \tan \frac{\pi \lVert \tilde A + \tilde B \rVert}"
+            r"{2 (\lVert \tilde A \rVert + \lVert \tilde B \rVert)}\right), \; C = 7.65^2",
+            used_by="Gu's MATLAB toolbox (MEF-SSIM under the name SSIM)",
+        ),
+    ),
+)

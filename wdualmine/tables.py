@@ -1,0 +1,226 @@
+"""The paper's tables as functions from records to data frames, and their printed forms.
+
+Three columns of numbers, never mixed: what the paper prints, the committed reference record, and the runs of
+this build.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import pandas as pd
+
+from wdualmine.data.manifest import manifest_folder
+from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics import PAPER_METRICS, get_metric
+from wdualmine.records import Run, find_runs
+
+#: The paper's comparison tables by number.
+COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
+
+#: Rows in order: record name and stretch to the name that a table prints.
+ROWS: dict[tuple[str, bool], str] = {
+    ("adafuse", True): "AdaFuse",
+    ("asfe-fusion", True): "ASFE-Fusion",
+    ("w-dualmine", True): "W-DUALMINE",
+    ("untrained", True): "W-DUALMINE, untrained",
+    ("average", True): "Average, stretched",
+    ("average", False): "Average",
+    ("maximum", True): "Maximum, stretched",
+    ("standardized-sum", True): "Standardized sum, stretched",
+    ("laplacian-pyramid", True): "Laplacian pyramid, stretched",
+    ("wavelet-maximum", True): "Haar wavelet, stretched",
+}
+COLUMNS = ("Paper", "Reference", "This build")
+
+
+@cache
+def paper_values() -> pd.DataFrame:
+    """Give the numbers that the paper prints: columns table, task, row, metric, mean, std."""
+    return pd.read_csv(manifest_folder() / "paper_tables.csv")
+
+
+def reference_runs() -> list[Run]:
+    """Give the committed record: the runs in ``results/reference``, beside the manifest."""
+    folder = manifest_folder()
+    inside_wheel = folder.name == "_data_manifest"
+    return find_runs([folder.parent / ("_results" if inside_wheel else "results") / "reference"])
+
+
+def comparison_table(
+    number: int, runs: Sequence[Run], reference: Sequence[Run] | None = None
+) -> pd.DataFrame:
+    """Build Table 1, 2 or 3.
+
+    Args:
+        number: 1 (CT-MRI), 2 (PET-MRI) or 3 (SPECT-MRI).
+        runs: this build's runs; those of other tasks and other variants are passed over.
+        reference: the reference runs; None takes the committed record.
+
+    Returns:
+        One row a metric, method and column that has a value: columns metric, method, column, mean, std
+        (population standard deviation over the pairs), best (whether no method of that column is better, to
+        the four printed decimals).
+
+    Raises:
+        WdualmineError: there is no such table.
+    """
+    if number not in COMPARISONS:
+        raise WdualmineError(f"table {number}: choose one of {', '.join(map(str, COMPARISONS))}")
+    task = COMPARISONS[number]
+    paper = paper_values().query("table == @number").rename(columns={"row": "method"})
+    parts = [
+        paper[["metric", "method", "mean", "std"]].assign(column="Paper"),
+        _scores(reference_runs() if reference is None else reference, task).assign(column="Reference"),
+        _scores(runs, task).assign(column="This build"),
+    ]
+    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    frame = frame[frame["metric"].isin(PAPER_METRICS)]
+    orders = {"metric": PAPER_METRICS, "method": list(ROWS.values()), "column": COLUMNS}
+    for name, order in orders.items():
+        frame[name] = pd.Categorical(frame[name], list(order), ordered=True)
+    frame = frame.sort_values(list(orders)).astype(dict.fromkeys(orders, str)).reset_index(drop=True)
+    frame["best"] = _is_best(frame)
+    return frame[["metric", "method", "column", "mean", "std", "best"]]
+
+
+def _scores(runs: Iterable[Run], task: str) -> pd.DataFrame:
+    """Mean and spread over the pairs by metric and method; several seeds are averaged for each pair first."""
+    frames = [
+        run.metrics
+        for run in runs
+        if run.info["task"] == task
+        and run.info.get("experiment", {}).get("variant", "proposed") == "proposed"
+    ]
+    if not frames:
+        return pd.DataFrame(columns=["metric", "method", "mean", "std"])
+    metrics = pd.concat(frames, ignore_index=True)
+    metrics["method"] = [ROWS.get(key) for key in zip(metrics["method"], metrics["stretch"], strict=True)]
+    names = [name for name in PAPER_METRICS if name in metrics.columns]
+    pairs = metrics.dropna(subset="method").groupby(["method", "pair"], sort=False)[names].mean()
+    long = pairs.melt(var_name="metric", ignore_index=False).groupby(["metric", "method"], sort=False)[
+        "value"
+    ]
+    return pd.DataFrame({"mean": long.mean(), "std": long.std(ddof=0)}).reset_index()
+
+
+def _is_best(frame: pd.DataFrame) -> pd.Series:
+    rounded = frame["mean"].round(4)
+    sign = frame["metric"].map(lambda key: 1 if get_metric(key).direction == "higher" else -1)
+    best = (rounded * sign).groupby([frame["metric"], frame["column"]]).transform("max")
+    return rounded * sign == best
+
+
+def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:
+    """Say what each column holds: the preset and the data of its runs."""
+
+    def labels(chosen: Sequence[Run]) -> str:
+        found = dict.fromkeys(run.label for run in chosen if run.info["kind"] == "training")
+        return "; ".join(found) or "none"
+
+    reference = reference_runs() if reference is None else reference
+    return {
+        "Paper": "Paper",
+        "Reference": f"Reference run ({labels(reference)})",
+        "This build": f"This build ({labels(runs)})",
+    }
+
+
+def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None = None) -> str:
+    """Print a table: one row a metric and method, one column a source of numbers; the best are bold.
+
+    Args:
+        table: what :func:`comparison_table` gives.
+        form: "md", "latex", "html" or "csv" (the last gives the numbers as they are).
+        titles: column titles by column name.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    bold = {"md": "**{}**", "html": "<strong>{}</strong>", "latex": r"\textbf{{{}}}"}
+    if form == "csv":
+        return table.to_csv(index=False, float_format="%.10g").rstrip("\n")
+    if form not in bold:
+        raise WdualmineError(f"unknown form {form!r}; choose one of md, latex, html, csv")
+    plus_minus = r" $\pm$ " if form == "latex" else " ± "
+    cells = {}
+    for metric, method, column, mean, std, best in table.itertuples(index=False, name=None):
+        text = f"{mean:.4f}" + ("" if pd.isna(std) else f"{plus_minus}{std:.4f}")
+        cells[metric, method, column] = bold[form].format(text) if best else text
+    rows = list(dict.fromkeys(zip(table["metric"], table["method"], strict=True)))
+    columns = [column for column in COLUMNS if column in set(table["column"])]
+    grid = pd.DataFrame(
+        [[cells.get((*row, column), "–" if form != "latex" else "--") for column in columns] for row in rows],
+        columns=[(titles or {}).get(column, column) for column in columns],
+    )
+    metrics = [metric for metric, _ in rows]
+    arrows = [
+        f"{metric} {_arrow(metric, form)}" if metric != before else ""
+        for metric, before in zip(metrics, [None, *metrics], strict=False)
+    ]
+    grid.insert(0, "Metric", arrows)
+    grid.insert(1, "Method", [method for _, method in rows])
+    if form == "latex":
+        return grid.to_latex(index=False, escape=False).rstrip("\n")
+    if form == "html":
+        return grid.to_html(index=False, escape=False, border=0, classes="comparison")
+    return grid.to_markdown(index=False, disable_numparse=True)
+
+
+def _arrow(metric: str, form: str) -> str:
+    higher = get_metric(metric).direction == "higher"
+    if form == "latex":
+        return r"$\uparrow$" if higher else r"$\downarrow$"
+    return "↑" if higher else "↓"
+
+
+def summary_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Set the paper's W-DUALMINE beside this build's and beside the average, which no network made.
+
+    Args:
+        runs: this build's runs.
+
+    Returns:
+        One row a task and metric; columns "Paper", "This build", "Average, stretched": means over the pairs,
+        NaN where nothing ran.
+    """
+    rows = []
+    for number, task in COMPARISONS.items():
+        means = comparison_table(number, runs, reference=[]).set_index(["metric", "method", "column"])["mean"]
+        for metric in PAPER_METRICS:
+            rows.append(
+                {
+                    "Task": get_task(task).folder,
+                    "Metric": metric,
+                    "Paper": means.get((metric, "W-DUALMINE", "Paper"), float("nan")),
+                    "This build": means.get((metric, "W-DUALMINE", "This build"), float("nan")),
+                    "Average, stretched": means.get(
+                        (metric, "Average, stretched", "This build"), float("nan")
+                    ),
+                }
+            )
+    return pd.DataFrame(rows).set_index(["Task", "Metric"])
+
+
+def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Say for each run what ran, on what data, at which commit, on which machine and for how long."""
+
+    def row(run: Run) -> dict[str, str]:
+        info = run.info
+        code, hardware = info["code"], info["hardware"]
+        commit = (code["commit"] or "no commit")[:10] + (" + changes" if code["dirty"] else "")
+        seconds = info.get("train_seconds", 0) + info.get("evaluation_seconds", info.get("wall_seconds", 0))
+        experiment = info.get("experiment", {})
+        return {
+            "Run": run.folder.name,
+            "Task": info["task"],
+            "What": experiment.get("preset", info["kind"]),
+            "Seed": str(experiment.get("seed", "–")),
+            "Data": f"{info['data']['name']} ({info['data']['fingerprint'][:10]})",
+            "Commit": commit,
+            "Machine": f"{hardware.get('gpu', hardware['processor'])}, {hardware['threads']} threads",
+            "Seconds": f"{seconds:.0f}",
+            "Finished": info["finished"],
+        }
+
+    return pd.DataFrame([row(run) for run in runs])
