@@ -143,7 +143,7 @@ def train(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The run's folder; the same folder resumes.")
     ],
-    preset: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    preset: Annotated[str, typer.Option(help="smoke, quick, cpu or paper.")] = "quick",
     variant: Annotated[str, typer.Option(help="proposed, or a row of Table 4 or 5.")] = "proposed",
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,

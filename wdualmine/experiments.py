@@ -61,6 +61,10 @@ PRESETS = {
         model=ModelConfig(widths=(8, 16, 32, 64)),
         schedule=Schedule(epochs=3, learning_rate=3e-4, patch_size=128),
     ),
+    "cpu": Preset(
+        purpose="What a CPU can do in minutes a task: the paper's widths, quarter images, 10 epochs.",
+        schedule=Schedule(epochs=10, learning_rate=1e-4, patch_size=128),
+    ),
     "paper": Preset(purpose="The paper's settings (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),
 }
 

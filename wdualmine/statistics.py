@@ -105,7 +105,7 @@ def bootstrap_interval(
     # How often each row is drawn, as counts: a resampled mean is then one matrix product.
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     means = counts @ values / n
-    deviations = mean - values  # the jackknife's, up to a factor that cancels
+    deviations = values - mean  # the jackknife's, up to a factor that cancels
     with np.errstate(divide="ignore", invalid="ignore"):
         acceleration = (deviations**3).sum(axis=0) / (6 * (deviations**2).sum(axis=0) ** 1.5)
         bias = ndtri(((means < mean).sum(axis=0) + (means <= mean).sum(axis=0)) / (2 * resamples))

@@ -46,11 +46,7 @@ def test_windows_of_real_images_are_those_of_the_literal_loop(feature, harvard, 
 
 
 @settings(max_examples=300)
-@given(
-    st.lists(
-        st.tuples(*[st.integers(0, 3) | st.integers(0, 255)] * 18), min_size=1, max_size=4
-    )
-)
+@given(st.lists(st.tuples(*[st.integers(0, 3) | st.integers(0, 255)] * 18), min_size=1, max_size=4))
 def test_windows_of_few_levels_are_those_of_the_literal_loop(values):
     windows = np.array(values, dtype=float).T
     u, v = windows[:9], windows[9:]
@@ -122,8 +118,11 @@ def test_features_on_a_known_image():
     np.testing.assert_array_equal(fmi.edges(step)[4], [0, 0, 0, 0, 0, 1, 0, 0, 0, 0])
     np.testing.assert_array_equal(fmi.edges(step.T), fmi.edges(step).T)
     bands = fmi.wavelets(step)
-    right = bands[:, bands.shape[1] // 2 :]  # horizontal and diagonal details: nothing varies down the image
-    np.testing.assert_allclose(right, 0, atol=1e-9)
+    middle = bands.shape[1] // 2
+    assert (
+        np.abs(bands[:, middle:]).max() < 0.5
+    )  # nothing varies down the image (the filter's own sum is 2e-3)
+    assert np.abs(bands[bands.shape[0] // 2 :, :middle]).max() > 50  # the step is in the vertical details
 
 
 def test_images_smaller_than_a_window_are_refused():
