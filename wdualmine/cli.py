@@ -1,4 +1,4 @@
-"""The command line: ``wdualmine fuse | train | baselines | data | table | methods``."""
+"""The command line: ``wdualmine fuse | evaluate | train | baselines | table | data | methods | metrics``."""
 
 import sys
 from enum import StrEnum
@@ -138,6 +138,58 @@ def fuse(
 
 
 @app.command()
+def evaluate(
+    a: Annotated[Path, typer.Argument(metavar="A", help="First source: an image, or a folder of them.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Second source, likewise.")],
+    fused: Annotated[Path, typer.Argument(metavar="FUSED", help="The fused image, or a folder.")],
+    metrics: Annotated[
+        str | None, typer.Option(help="Names separated by commas; default: the paper's five. See `metrics`.")
+    ] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="A convention, for those of the metrics that have it.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a pair.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a pair and nothing else.")] = False,
+) -> None:
+    """Score fused images against their sources: one row a pair, and for a person their mean and deviation."""
+    from wdualmine.metrics import PAPER_METRICS
+    from wdualmine.metrics.files import score_files
+
+    if json and csv:
+        raise WdualmineError("--json and --csv: choose one")
+    keys = PAPER_METRICS if metrics is None else [key.strip() for key in metrics.split(",")]
+    frame = score_files(a, b, fused, keys, convention)
+    if csv:
+        print(frame.to_csv(index=False, float_format="%.10g"), end="")
+    elif json:
+        print(frame.to_json(orient="records", indent=2, double_precision=15))
+    else:
+        names = list(frame.columns[1:])
+        rows = [
+            (pair, *(f"{value:.4f}" for value in values)) for pair, *values in frame.itertuples(index=False)
+        ]
+        if len(frame) > 1:
+            rows.append(("mean", *(f"{frame[name].mean():.4f}" for name in names)))
+            rows.append(("std", *(f"{frame[name].std(ddof=0):.4f}" for name in names)))
+        _print_table(("pair", *names), rows)
+
+
+@app.command()
+def metrics() -> None:
+    """List the metrics with direction, range, unit, conventions and source."""
+    from wdualmine.metrics import METRICS
+
+    _print_table(
+        ("metric", "name", "better", "range", "unit", "conventions", "source"),
+        [
+            (m.key, m.name, m.direction, f"{m.range[0]:g} to {m.range[1]:g}", m.unit,
+             ", ".join(c.name for c in m.conventions), m.source)
+            for m in METRICS.values()
+        ],
+    )  # fmt: skip
+
+
+@app.command()
 def train(
     task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
     output: Annotated[
@@ -261,8 +313,11 @@ def _print_results(results: list[dict]) -> None:
     names = list(results[0]["mean"])
     rows = [
         (
-            result["method"] + ("" if result["stretch"] else ", not stretched"),
-            *(f"{result['mean'][name]:.4f} ± {result['std'][name]:.4f}" for name in names),
+            result["method"] + (", stretched" if result["stretch"] else ""),
+            *(
+                f"{result['mean'][name]:.4f} ± {result['std'][name]:.4f}" if name in result["mean"] else ""
+                for name in names
+            ),
         )
         for result in results
     ]

@@ -11,6 +11,7 @@ from wdualmine.data import Pair, find_data, get_task, load_pairs
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import CLASSICAL, average
 from wdualmine.metrics import PAPER_METRICS, score
+from wdualmine.metrics.limits import limits
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, describe_run, load_run, now, summarize, write_csv, write_json
 from wdualmine.runtime import pick_device
@@ -75,6 +76,8 @@ def evaluate_baselines(
 ) -> Run:
     """Score the methods with nothing to learn on a task's test pairs, and record it as a run.
 
+    The rows of the method "limit" hold the closed-form limits of CC and PSNR, which no method passes.
+
     Args:
         task: "ct-mri", "pet-mri" or "spect-mri".
         output: the run's folder; a finished record there is kept if it is of the same data and code.
@@ -95,7 +98,9 @@ def evaluate_baselines(
     candidates.append(Candidate("average", average, stretch=False))
     started = time.perf_counter()
     with task_bar(f"{key} baselines", len(candidates) * len(pairs), progress) as advance:
-        frame = evaluate(candidates, pairs, key, progress=advance)
+        scores = evaluate(candidates, pairs, key, progress=advance)
+    bounds = [{"task": key, "split": "test", "pair": p.name} | limits(p.image_a, p.image_b) for p in pairs]
+    frame = pd.concat([scores, pd.DataFrame(bounds).assign(method="limit", stretch=False)], ignore_index=True)
     write_csv(output / "metrics.csv", frame)
     timing = {"finished": now(), "wall_seconds": round(time.perf_counter() - started, 2)}
     write_json(output / "run.json", description | timing | {"results": summarize(frame)})

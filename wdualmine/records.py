@@ -113,8 +113,8 @@ def summarize(metrics: pd.DataFrame) -> list[dict[str, Any]]:
             "method": method,
             "stretch": bool(stretch),
             "pairs": len(group),
-            "mean": {name: float(group[name].mean()) for name in names},
-            "std": {name: float(group[name].std(ddof=0)) for name in names},
+            "mean": {name: float(group[name].mean()) for name in names if group[name].notna().all()},
+            "std": {name: float(group[name].std(ddof=0)) for name in names if group[name].notna().all()},
         }
         for (method, stretch), group in groups
     ]

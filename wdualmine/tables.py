@@ -6,6 +6,7 @@ this build.
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import PAPER_METRICS, get_metric
 from wdualmine.records import Run, find_runs
+from wdualmine.statistics import compare
 
 #: The paper's comparison tables by number.
 COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
@@ -30,6 +32,7 @@ ROWS: dict[tuple[str, bool], str] = {
     ("standardized-sum", True): "Standardized sum, stretched",
     ("laplacian-pyramid", True): "Laplacian pyramid, stretched",
     ("wavelet-maximum", True): "Haar wavelet, stretched",
+    ("limit", False): "Closed-form limit",
 }
 COLUMNS = ("Paper", "Reference", "This build")
 
@@ -40,11 +43,21 @@ def paper_values() -> pd.DataFrame:
     return pd.read_csv(manifest_folder() / "paper_tables.csv")
 
 
+def results_folder() -> Path:
+    """Give the folder of the committed records: inside an installed wheel, else in the repository."""
+    manifest = manifest_folder()
+    return manifest.parent / ("_results" if manifest.name == "_data_manifest" else "results")
+
+
 def reference_runs() -> list[Run]:
-    """Give the committed record: the runs in ``results/reference``, beside the manifest."""
-    folder = manifest_folder()
-    inside_wheel = folder.name == "_data_manifest"
-    return find_runs([folder.parent / ("_results" if inside_wheel else "results") / "reference"])
+    """Give the committed runs: those in ``results/reference``."""
+    return find_runs([results_folder() / "reference"])
+
+
+@cache
+def published_scores() -> pd.DataFrame:
+    """Give our scores of the fused images that AdaFuse and ASFE-Fusion published, one row a pair."""
+    return pd.read_csv(results_folder() / "published" / "metrics.csv", dtype={"pair": str})
 
 
 def comparison_table(
@@ -55,7 +68,8 @@ def comparison_table(
     Args:
         number: 1 (CT-MRI), 2 (PET-MRI) or 3 (SPECT-MRI).
         runs: this build's runs; those of other tasks and other variants are passed over.
-        reference: the reference runs; None takes the committed record.
+        reference: the reference runs; None takes the committed ones. The scores of the images that other
+            methods published stand in the same column.
 
     Returns:
         One row a metric, method and column that has a value: columns metric, method, column, mean, std
@@ -71,6 +85,7 @@ def comparison_table(
     paper = paper_values().query("table == @number").rename(columns={"row": "method"})
     parts = [
         paper[["metric", "method", "mean", "std"]].assign(column="Paper"),
+        _published(task).assign(column="Reference"),
         _scores(reference_runs() if reference is None else reference, task).assign(column="Reference"),
         _scores(runs, task).assign(column="This build"),
     ]
@@ -96,19 +111,54 @@ def _scores(runs: Iterable[Run], task: str) -> pd.DataFrame:
         return pd.DataFrame(columns=["metric", "method", "mean", "std"])
     metrics = pd.concat(frames, ignore_index=True)
     metrics["method"] = [ROWS.get(key) for key in zip(metrics["method"], metrics["stretch"], strict=True)]
-    names = [name for name in PAPER_METRICS if name in metrics.columns]
-    pairs = metrics.dropna(subset="method").groupby(["method", "pair"], sort=False)[names].mean()
-    long = pairs.melt(var_name="metric", ignore_index=False).groupby(["metric", "method"], sort=False)[
-        "value"
-    ]
-    return pd.DataFrame({"mean": long.mean(), "std": long.std(ddof=0)}).reset_index()
+    return _moments(metrics.dropna(subset="method"))
+
+
+def _published(task: str) -> pd.DataFrame:
+    return _moments(published_scores().query("task == @task"))
+
+
+def _moments(scores: pd.DataFrame) -> pd.DataFrame:
+    """Average each pair over the seeds, then give mean and population deviation over the pairs."""
+    names = [name for name in PAPER_METRICS if name in scores.columns]
+    pairs = scores.groupby(["method", "pair"], sort=False)[names].mean()
+    tall = pairs.melt(var_name="metric", ignore_index=False).dropna(subset="value")
+    groups = tall.groupby(["metric", "method"], sort=False)["value"]
+    return pd.DataFrame({"mean": groups.mean(), "std": groups.std(ddof=0)}).reset_index()
 
 
 def _is_best(frame: pd.DataFrame) -> pd.Series:
-    rounded = frame["mean"].round(4)
     sign = frame["metric"].map(lambda key: 1 if get_metric(key).direction == "higher" else -1)
-    best = (rounded * sign).groupby([frame["metric"], frame["column"]]).transform("max")
-    return rounded * sign == best
+    value = (frame["mean"].round(4) * sign).mask(frame["method"] == ROWS["limit", False])  # no method
+    return value == value.groupby([frame["metric"], frame["column"]]).transform("max")
+
+
+def comparison_with_average(runs: Sequence[Run]) -> pd.DataFrame:
+    """Compare this build's W-DUALMINE with the stretched average, pair by pair, on each task.
+
+    Args:
+        runs: this build's runs.
+
+    Returns:
+        :func:`wdualmine.statistics.compare`'s rows with a column task before them; Holm's correction is over
+        the metrics of a task. Empty where one of the two has not run.
+    """
+    parts, names = [], list(PAPER_METRICS)
+    for task in TASKS:
+        scores = [run.metrics for run in runs if run.info["task"] == task]
+        both = pd.concat(scores) if scores else pd.DataFrame(columns=["method", "stretch"])
+        network, average = (
+            both[(both["method"] == name) & both["stretch"].astype(bool)]
+            for name in ("w-dualmine", "average")
+        )
+        if len(network) and len(average):
+            names = list(PAPER_METRICS)
+            network = network.groupby("pair", as_index=False)[names].mean()
+            parts.append(compare(network, average[["pair", *names]], names).assign(task=task))
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True)
+    return table[["task", *table.columns.drop("task")]]
 
 
 def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """FMI: how much of the sources' local features the fused image carries (Fast-FMI).
 
 A feature image is cut into 3 x 3 windows, one at every position. Each window, read column by column, min-max
-scaled and divided by its sum, is a probability distribution p over the positions 1 to 9. Two such
-distributions, p of a source and q of the fused image, do not have a joint distribution by themselves; Fast-FMI
-takes one between independence and the most dependent joint distribution they allow (a Frechet bound):
+scaled and divided by its sum, is a probability distribution p over the positions 1 to 9. Two of them, p of a
+source and q of the fused image, do not have a joint distribution by themselves; Fast-FMI takes one between
+independence and the most dependent joint distribution that they allow (a Frechet bound):
 
     joint = phi * bound + (1 - phi) * p q^T,    phi = |c| / r
 

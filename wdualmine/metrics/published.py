@@ -42,8 +42,10 @@ def score_published(
             scores = score_files(
                 sources / task.a, sources / task.b, Path(published) / folder / task.folder, metrics
             )
-            labels = {"task": task.key, "split": "test", "pair": scores["pair"], "method": method}
-            frames.append(scores[list(metrics)].assign(**labels)[[*labels, *metrics]])
+            frame = pd.DataFrame(
+                {"task": task.key, "split": "test", "pair": scores["pair"], "method": method}
+            )
+            frames.append(frame.join(scores[list(metrics)]))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -57,10 +57,12 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
     """
     if np.ma.isMaskedArray(image):
         raise WdualmineError(f"{name}: is a masked array; fill the mask first")
-    array = np.asarray(image)
-    if (
-        array.dtype.kind in "iu" and array.dtype != np.uint8
-    ):  # before the check below, which takes fewer types
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError) as error:
+        raise WdualmineError(f"{name}: cannot be read as one array; pass a NumPy array (H, W)") from error
+    if array.dtype.kind in "iu" and array.dtype != np.uint8:
+        # check_image takes fewer integer types
         _require_range(array, name)
         array = array.astype(np.uint8)
     array = check_image(array, name)

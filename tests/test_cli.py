@@ -1,0 +1,192 @@
+"""The command line as a person uses it: what it makes, and one clear line with exit code 2 for a mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from wdualmine.cli import main
+from wdualmine.data import find_data
+from wdualmine.data.images import read_image, write_image
+from wdualmine.records import Run
+
+
+def call(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
+    """Run the command line in this process: exit code, standard output, standard error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["wdualmine", *map(str, arguments)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+    captured = capsys.readouterr()
+    return int(leaving.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Path:
+    """The phantom's folder."""
+    return find_data("phantom").root
+
+
+def first(pairs: Path, task: str, modality: str) -> Path:
+    return sorted((pairs / task / "test" / modality).glob("*.png"))[0]
+
+
+@pytest.mark.parametrize(("task", "modality"), [("CT-MRI", "CT"), ("PET-MRI", "PET"), ("SPECT-MRI", "SPECT")])
+def test_fuse_with_the_package_weights(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture, task: str, modality: str
+) -> None:
+    a, b, output = first(pairs, task, modality), first(pairs, task, "MRI"), tmp_path / "fused.png"
+    code, _, error = call(capsys, "fuse", a, b, "-o", output, "--task", task.lower())
+    assert code == 0, error
+    fused = read_image(output)
+    assert fused.shape == read_image(a).shape
+    assert fused.dtype == np.uint8
+    assert (fused.ndim == 3) == (modality != "CT")
+
+
+def test_fuse_folders_with_a_classical_method(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = pairs / "CT-MRI" / "test"
+    code, _, error = call(
+        capsys, "fuse", folder / "CT", folder / "MRI", "-o", tmp_path / "out", "--method", "maximum",
+        "--no-stretch",
+    )  # fmt: skip
+    assert code == 0, error
+    made = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in made] == sorted(path.name for path in (folder / "CT").iterdir())
+    expected = np.maximum(*(read_image(folder / m / made[0].name) for m in ("CT", "MRI")))
+    assert np.array_equal(read_image(made[0]), expected)
+
+
+def test_fuse_takes_the_weights_of_a_run_and_a_residual_scale(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture, smoke_run: Run
+) -> None:
+    a, b = first(pairs, "CT-MRI", "CT"), first(pairs, "CT-MRI", "MRI")
+    for name, options in (
+        ("network", ["--weights", smoke_run.folder]),
+        ("zero", ["--weights", smoke_run.folder, "--residual-scale", 0]),
+        ("average", ["--method", "average"]),
+    ):
+        code, _, error = call(capsys, "fuse", a, b, "-o", tmp_path / f"{name}.png", *options)
+        assert code == 0, error
+    network, zero, average = (read_image(tmp_path / f"{n}.png") for n in ("network", "zero", "average"))
+    assert np.array_equal(zero, average)
+    assert not np.array_equal(network, average)
+
+
+@pytest.fixture
+def images(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Good and bad image files."""
+    grey = rng.integers(0, 256, (32, 32)).astype(np.uint8)
+    write_image(tmp_path / "a.png", grey)
+    write_image(tmp_path / "b.png", grey.T)
+    write_image(tmp_path / "small.png", grey[:16])
+    (tmp_path / "truncated.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    imageio.imwrite(tmp_path / "rgba.png", rng.integers(0, 255, (32, 32, 4)).astype(np.uint8))
+    imageio.imwrite(tmp_path / "nan.tif", np.full((32, 32), np.nan, np.float32))
+    for folder, names in (("left", ("1", "2")), ("right", ("1",)), ("empty", ())):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            write_image(tmp_path / folder / f"{name}.png", grey)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("fuse {}/missing.png {}/b.png -o {}/o.png", "missing.png: no such image file"),
+        ("fuse {}/truncated.png {}/b.png -o {}/o.png", "truncated.png: not a readable image"),
+        ("fuse {}/a.png {}/small.png -o {}/o.png", "small.png is 16 x 32"),
+        ("fuse {}/rgba.png {}/b.png -o {}/o.png", "rgba.png: has a transparent alpha channel"),
+        ("fuse {}/nan.tif {}/b.png -o {}/o.png", "nan.tif: holds NaN"),
+        ("fuse {}/left {}/right -o {}/out", "2: is in only one of"),
+        ("fuse {}/left {}/empty -o {}/out", "holds no images"),
+        ("fuse {}/left {}/b.png -o {}/o.png", "give two images or two folders"),
+        ("fuse {}/a.png {}/b.png -o {}/o.xyz", "unknown image suffix"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method median", "unknown method 'median'"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --weights {}/none", "no such weights"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --residual-scale 9", "residual-scale 9"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to w-dualmine"),
+        ("train mri-us -o {}/run", "mri-us: unknown task; choose one of ct-mri"),
+        ("train ct-mri --preset huge -o {}/run", "unknown preset 'huge'; choose one of smoke"),
+        ("train ct-mri --variant none -o {}/run", "unknown variant 'none'"),
+        ("train ct-mri --seed -1 -o {}/run", "seed -1"),
+        ("train ct-mri --epochs 0 -o {}/run", "must be at least 1"),
+        ("train ct-mri --preset smoke --device abacus -o {}/run", "device abacus"),
+        ("train ct-mri --preset smoke --data {}/nowhere -o {}/run", "nowhere"),
+        ("baselines ct-mri --data {}/left -o {}/run", "left"),
+        ("table 9", "table 9: choose one of 1, 2, 3"),
+        ("data fetch mri-us", "mri-us: unknown task"),
+        ("data verify {}/nowhere", "nowhere"),
+        ("evaluate {}/a.png {}/b.png {}/small.png", "small.png"),
+        ("evaluate {}/a.png {}/b.png {}/a.png --metrics XYZ", "XYZ"),
+        ("evaluate {}/left {}/left {}/right", "2"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    images: Path, capsys: pytest.CaptureFixture, arguments: str, message: str
+) -> None:
+    before = {path: path.read_bytes() for path in images.rglob("*") if path.is_file()}
+    code, out, error = call(capsys, *arguments.replace("{}", str(images)).split())
+    assert code == 2
+    assert error.startswith("error: ")
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert "Traceback" not in out + error
+    assert {path: path.read_bytes() for path in images.rglob("*") if path.is_file()} == before
+
+
+def test_an_image_that_fails_leaves_the_old_result(images: Path, capsys: pytest.CaptureFixture) -> None:
+    (images / "o.png").write_bytes(b"precious")
+    assert call(capsys, "fuse", images / "truncated.png", images / "b.png", "-o", images / "o.png")[0] == 2
+    assert (images / "o.png").read_bytes() == b"precious"
+
+
+def test_table_prints_three_forms(capsys: pytest.CaptureFixture, smoke_run: Run) -> None:
+    header = "metric,method,column,mean,std,best"
+    for form, mark in (("md", "| EN ↑"), ("latex", r"\begin{tabular}"), ("csv", header)):
+        code, out, error = call(capsys, "table", 1, "--run", smoke_run.folder, "--format", form)
+        assert code == 0, error
+        assert mark in out
+        assert "0.8308" in out
+
+
+def test_evaluate_prints_csv_json_and_a_table(pairs: Path, capsys: pytest.CaptureFixture) -> None:
+    folder = pairs / "CT-MRI" / "test"
+    arguments = ("evaluate", folder / "CT", folder / "MRI", folder / "CT", "--metrics", "EN,PSNR")
+    code, table, _ = call(capsys, *arguments)
+    assert code == 0
+    assert "mean" in table
+    lines = call(capsys, *arguments, "--csv")[1].splitlines()
+    assert lines[0] == "pair,EN,PSNR"
+    assert len(lines) == 25
+    rows = json.loads(call(capsys, *arguments, "--json")[1])
+    assert len(rows) == 24
+    assert f"{rows[0]['EN']:.6g}" == f"{float(lines[1].split(',')[1]):.6g}"
+    code, _, error = call(capsys, *arguments, "--csv", "--json")
+    assert (code, error) == (2, "error: --json and --csv: choose one\n")
+
+
+def test_data_where_and_verify(pairs: Path, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    code, out, _ = call(capsys, "data", "where", "--data", "phantom")
+    assert code == 0
+    assert "->" in out
+    code, out, _ = call(capsys, "data", "verify", pairs)
+    assert code == 1
+    assert "missing: " in out
+
+
+def test_methods_version_and_help(capsys: pytest.CaptureFixture) -> None:
+    assert "w-dualmine" in call(capsys, "methods")[1]
+    assert call(capsys, "--version")[1].startswith("wdualmine 0.")
+    assert "fuse" in call(capsys, "--help")[1]
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys, wdualmine.cli, wdualmine.data, wdualmine.metrics; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

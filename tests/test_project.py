@@ -1,0 +1,67 @@
+"""The project's own files agree with each other and keep its rules."""
+
+import re
+import subprocess
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = dict(
+    line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines() if "==" in line
+)
+LOCKED = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in LOCK.items()}
+DECLARED = [*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())]
+
+
+@pytest.mark.parametrize("text", DECLARED)
+def test_the_lock_satisfies_pyproject(text: str) -> None:
+    requirement = Requirement(text)
+    assert requirement.specifier.contains(LOCKED[re.sub(r"[-_.]+", "-", requirement.name).lower()])
+
+
+def test_conda_users_get_the_lock() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert pip == ["-r requirements.lock", "-e ."]
+    python = next(e for e in environment["dependencies"] if isinstance(e, str) and e.startswith("python="))
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(
+        python.removeprefix("python=")
+    )
+
+
+def test_the_version_is_one() -> None:
+    import wdualmine
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert PROJECT["version"] == wdualmine.__version__ == citation["version"]
+    assert citation["license"] == PROJECT["license"] == "MIT"
+
+
+def test_no_image_and_nothing_heavy_is_committed() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [ROOT / line for line in listed.splitlines() if (ROOT / line).is_file()]
+    images = {".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".npy", ".npz", ".nii", ".gz", ".dcm"}
+    assert not [path for path in files if path.suffix.lower() in images]
+    assert sum(path.stat().st_size for path in files) < 60e6
+
+
+LAYERS = {  # a module may import from layers below its own only
+    "errors": 0, "__init__": 0, "data": 1, "wavelet": 1, "progress": 1, "metrics": 2, "model": 2,
+    "runtime": 2, "statistics": 3, "fusion": 3, "losses": 3, "records": 3, "experiments": 4, "methods": 4,
+    "evaluation": 5, "training": 6, "tables": 7, "figures": 7, "cli": 8, "__main__": 9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "wdualmine").rglob("*.py")), ids=lambda p: p.stem)
+def test_imports_point_one_way(path: Path) -> None:
+    own = path.relative_to(ROOT / "wdualmine").parts[0].removesuffix(".py")
+    imported = set(re.findall(r"^\s*(?:from|import) wdualmine\.(\w+)", path.read_text(), re.MULTILINE))
+    assert not [name for name in imported if name != own and LAYERS[name] >= LAYERS[own]]

@@ -1,0 +1,120 @@
+"""Tables 1-3 from records: the paper's numbers are the paper's, ours are the records', the best are bold."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics import PAPER_METRICS
+from wdualmine.records import Run, find_runs, load_run, write_csv, write_json
+from wdualmine.tables import comparison_table, paper_values, provenance_table, render, summary_table
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Run]:
+    """Two seeds of a training run and a run of baselines, with numbers that are easy to check."""
+
+    def record(name: str, kind: str, seed: int | None, scores: dict[tuple[str, bool], list[float]]) -> None:
+        rows = [
+            {
+                "task": "ct-mri",
+                "split": "test",
+                "pair": f"200{k}",
+                "method": method,
+                "stretch": stretch,
+                "seed": seed,
+            }
+            | dict.fromkeys(PAPER_METRICS, value)
+            for (method, stretch), values in scores.items()
+            for k, value in enumerate(values)
+        ]
+        write_csv(tmp_path / name / "metrics.csv", pd.DataFrame(rows))
+        info = {
+            "schema": 1, "kind": kind, "task": "ct-mri", "data": {"name": "phantom", "fingerprint": "f" * 64},
+            "code": {"commit": "c" * 40, "dirty": True}, "hardware": {"processor": "P", "threads": 1},
+            "finished": "2026-01-01T00:00:00+00:00", "train_seconds": 60, "evaluation_seconds": 6,
+        }  # fmt: skip
+        if kind == "training":
+            info["experiment"] = {"preset": "quick", "variant": "proposed", "seed": seed}
+        write_json(tmp_path / name / "run.json", info)
+
+    record("seed0", "training", 0, {("w-dualmine", True): [1.0, 3.0], ("untrained", True): [0.0, 0.0]})
+    record("seed1", "training", 1, {("w-dualmine", True): [3.0, 5.0]})
+    record("baselines", "baselines", None, {("average", True): [4.0, 4.0], ("average", False): [1.0, 1.0]})
+    return find_runs([tmp_path])
+
+
+def cell(table: pd.DataFrame, metric: str, method: str, column: str) -> pd.Series:
+    found = table.query("metric == @metric and method == @method and column == @column")
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_paper_column_is_the_papers() -> None:
+    found = cell(comparison_table(2, [], []), "MI", "W-DUALMINE", "Paper")
+    assert (found["mean"], found["std"], found["best"]) == (4.3068, 0.3787, True)
+    assert len(paper_values().query("table <= 3")) == 3 * 3 * 5
+
+
+def test_seeds_are_averaged_for_each_pair_before_the_spread(runs: list[Run]) -> None:
+    found = cell(comparison_table(1, runs, []), "CC", "W-DUALMINE", "This build")
+    assert (found["mean"], found["std"]) == (3.0, 1.0)  # pairs 2 and 4, population deviation
+
+
+def test_best_is_marked_within_its_column_only(runs: list[Run]) -> None:
+    table = comparison_table(1, runs, runs)
+    build = table.query("column == 'This build' and best")
+    assert set(build["method"]) == {"Average, stretched"}
+    assert set(table.query("column == 'Paper' and metric == 'EN' and best")["method"]) == {"ASFE-Fusion"}
+
+
+def test_stretched_and_plain_results_are_two_rows(runs: list[Run]) -> None:
+    table = comparison_table(1, runs, [])
+    assert cell(table, "EN", "Average", "This build")["mean"] == 1
+    assert cell(table, "EN", "Average, stretched", "This build")["mean"] == 4
+
+
+def test_runs_of_other_tasks_are_left_out(runs: list[Run]) -> None:
+    assert set(comparison_table(3, runs, [])["column"]) == {"Paper"}
+
+
+@pytest.mark.parametrize("form", ["md", "html", "latex", "csv"])
+def test_every_printed_form_holds_the_numbers(runs: list[Run], form: str) -> None:
+    text = render(comparison_table(1, runs, []), form)
+    assert "64.0891" in text
+    assert ("5.0592 ± 0.2346" in text) == (form in ("md", "html"))
+    assert "nan" not in text.lower()
+
+
+def test_bold_in_markdown_and_latex(runs: list[Run]) -> None:
+    assert "**4.0000 ± 0.0000**" in render(comparison_table(1, runs, []), "md")
+    assert r"\textbf{4.0000 $\pm$ 0.0000}" in render(comparison_table(1, runs, []), "latex")
+
+
+def test_summary_sets_paper_build_and_average_side_by_side(runs: list[Run]) -> None:
+    row = summary_table(runs).loc[("CT-MRI", "PSNR")]
+    assert list(row) == [64.0891, 3.0, 4.0]
+    assert summary_table([]).loc[("PET-MRI", "EN"), "This build"] != 0
+
+
+def test_provenance_names_commit_data_and_time(runs: list[Run]) -> None:
+    row = provenance_table(runs).query("Run == 'seed0'").iloc[0]
+    assert row["Commit"] == "cccccccccc + changes"
+    assert row["Data"].startswith("phantom (ffff")
+    assert row["Seconds"] == "66"
+
+
+def test_wrong_tables_forms_and_records_are_named(tmp_path: Path, runs: list[Run]) -> None:
+    with pytest.raises(WdualmineError, match="table 7"):
+        comparison_table(7, [])
+    with pytest.raises(WdualmineError, match="unknown form 'rtf'"):
+        render(comparison_table(1, [], []), "rtf")
+    with pytest.raises(WdualmineError, match="no such record"):
+        load_run(tmp_path / "none")
+    (tmp_path / "seed0" / "run.json").write_text('{"schema": 99}')
+    with pytest.raises(WdualmineError, match="schema 99"):
+        load_run(tmp_path / "seed0")
+    (tmp_path / "seed1" / "run.json").write_text("{")
+    with pytest.raises(WdualmineError, match="not a record"):
+        load_run(tmp_path / "seed1")
