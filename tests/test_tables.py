@@ -76,7 +76,9 @@ def test_stretched_and_plain_results_are_two_rows(runs: list[Run]) -> None:
 
 
 def test_runs_of_other_tasks_are_left_out(runs: list[Run]) -> None:
-    assert set(comparison_table(3, runs, [])["column"]) == {"Paper"}
+    table = comparison_table(3, runs, [])
+    assert set(table["column"]) == {"Paper", "Reference"}  # the scores of published images
+    assert set(table.query("column == 'Reference'")["method"]) == {"AdaFuse", "ASFE-Fusion"}
 
 
 @pytest.mark.parametrize("form", ["md", "html", "latex", "csv"])

@@ -1,4 +1,4 @@
-"""The command line: ``wdualmine fuse | evaluate | train | baselines | table | data | methods | metrics``."""
+"""The command line: ``wdualmine fuse | evaluate | train | baselines | conventions | table | data | ...``."""
 
 import sys
 from enum import StrEnum
@@ -229,6 +229,20 @@ def baselines(
     from wdualmine.evaluation import evaluate_baselines
 
     _print_results(evaluate_baselines(task, output, data, limit).info["results"])
+    print(output)
+
+
+@app.command()
+def conventions(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
+) -> None:
+    """Score methods with every metric in every convention on a task's test pairs (minutes)."""
+    from wdualmine.evaluation import evaluate_conventions
+
+    evaluate_conventions(task, output, data, limit)
     print(output)
 
 

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from numpy.typing import NDArray
 
-from wdualmine.data import Pair, find_data, get_task, load_pairs
+from wdualmine.data import DataSource, Pair, Task, find_data, get_task, load_pairs, published_folder
+from wdualmine.data.images import read_image
+from wdualmine.data.pairs import image_files
+from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images
-from wdualmine.methods import CLASSICAL, average
-from wdualmine.metrics import PAPER_METRICS, score
+from wdualmine.methods import CLASSICAL, W_DUALMINE, average, fuse_with, load_model
+from wdualmine.metrics import METRICS, PAPER_METRICS, score
 from wdualmine.metrics.limits import limits
+from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, describe_run, load_run, now, summarize, write_csv, write_json
 from wdualmine.runtime import pick_device
@@ -85,23 +90,102 @@ def evaluate_baselines(
         limit: score only the first so many pairs.
         progress: show a progress bar.
     """
-    output, source, key = Path(output), find_data(data), get_task(task).key
-    description = describe_run("baselines", source, key, pick_device("cpu"))
-    description["limit"] = limit
+
+    def compute(pairs: Sequence[Pair], task: Task, _: DataSource) -> pd.DataFrame:
+        candidates = [*_baselines(), Candidate("average", average, stretch=False)]
+        with task_bar(f"{task.key} baselines", len(candidates) * len(pairs), progress) as advance:
+            scores = evaluate(candidates, pairs, task.key, progress=advance)
+        bounds = [limits(p.image_a, p.image_b, (f"{p.name} ({task.a})", f"{p.name} (MRI)")) for p in pairs]
+        rows = pd.DataFrame(bounds).assign(
+            task=task.key, split="test", pair=[pair.name for pair in pairs], method="limit", stretch=False
+        )
+        return pd.concat([scores, rows], ignore_index=True)
+
+    return _recorded("baselines", task, output, data, limit, compute)
+
+
+def evaluate_conventions(
+    task: str,
+    output: str | Path,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Score methods on a task's test pairs with every metric in every convention, and record it as a run.
+
+    The methods are those with nothing to learn, the network with the package's weights and, beside the real
+    pairs, the published images of AdaFuse and ASFE-Fusion. Columns are named by the metric for its default
+    convention and ``METRIC[convention]`` for the others; a score that is undefined on a pair is left empty.
+
+    Args:
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        output: the run's folder; a finished record there is kept if it is of the same data and code.
+        data: see :func:`~wdualmine.data.find_data`.
+        limit: score only the first so many pairs.
+        progress: show a progress bar.
+    """
+
+    def compute(pairs: Sequence[Pair], task: Task, source: DataSource) -> pd.DataFrame:
+        candidates = [*_baselines(), Candidate(W_DUALMINE.name, fuse_with(load_model(task.key)))]
+        fused = {
+            (candidate.method, pair.name): fuse_images(pair.image_a, pair.image_b, candidate.fuse)
+            for candidate in candidates
+            for pair in pairs
+        }
+        if folder := published_folder(source):
+            for name, method in PUBLISHED.items():
+                files = image_files(folder / name / task.folder)
+                fused |= {(method.lower(), pair.name): read_image(files[pair.name]) for pair in pairs}
+        by_name = {pair.name: pair for pair in pairs}
+        rows = []
+        with task_bar(f"{task.key} conventions", len(fused), progress) as advance:
+            for (method, name), image in fused.items():
+                row = {"task": task.key, "split": "test", "pair": name, "method": method, "stretch": True}
+                rows.append(row | _score_conventions(by_name[name], image))
+                advance()
+        return pd.DataFrame(rows)
+
+    return _recorded("conventions", task, output, data, limit, compute)
+
+
+def _baselines() -> list[Candidate]:
+    return [Candidate(name, method.fuse) for name, method in CLASSICAL.items() if method.fuse]
+
+
+def _score_conventions(pair: Pair, fused: NDArray) -> dict[str, float]:
+    scores = {}
+    for metric in METRICS.values():
+        for number, convention in enumerate(metric.conventions):
+            column = metric.key if number == 0 else f"{metric.key}[{convention.name}]"
+            try:
+                values = score(pair.image_a, pair.image_b, fused, [metric.key], convention.name)
+            except WdualmineError:  # undefined for this image, such as SCD where the result is a source
+                continue
+            scores[column] = values[metric.key]
+    return scores
+
+
+def _recorded(
+    kind: str,
+    task: str,
+    output: str | Path,
+    data: str | Path | None,
+    limit: int | None,
+    compute: Callable[[Sequence[Pair], Task, DataSource], pd.DataFrame],
+) -> Run:
+    """Compute a table of scores and write it as a run, unless the folder holds the same one already."""
+    output, source, chosen = Path(output), find_data(data), get_task(task)
+    description = describe_run(kind, source, chosen.key, pick_device("cpu")) | {"limit": limit}
     if (output / "run.json").is_file():
         run = load_run(output)
         same = all(run.info.get(name) == description[name] for name in ("kind", "task", "data", "limit"))
         if same and run.info["code"]["source"] == description["code"]["source"]:
             return run
-    pairs = load_pairs(source, key, "test", limit)
-    candidates = [Candidate(name, method.fuse) for name, method in CLASSICAL.items() if method.fuse]
-    candidates.append(Candidate("average", average, stretch=False))
+        if run.info["kind"] != kind:
+            raise WdualmineError(f"{output}: holds a run of kind {run.info['kind']}; choose another folder")
     started = time.perf_counter()
-    with task_bar(f"{key} baselines", len(candidates) * len(pairs), progress) as advance:
-        scores = evaluate(candidates, pairs, key, progress=advance)
-    bounds = [{"task": key, "split": "test", "pair": p.name} | limits(p.image_a, p.image_b) for p in pairs]
-    frame = pd.concat([scores, pd.DataFrame(bounds).assign(method="limit", stretch=False)], ignore_index=True)
+    frame = compute(load_pairs(source, chosen, "test", limit), chosen, source)
     write_csv(output / "metrics.csv", frame)
-    timing = {"finished": now(), "wall_seconds": round(time.perf_counter() - started, 2)}
+    timing = {"finished": now(), "evaluation_seconds": round(time.perf_counter() - started, 2)}
     write_json(output / "run.json", description | timing | {"results": summarize(frame)})
     return load_run(output)

@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import kendalltau
 
 from wdualmine.data.manifest import manifest_folder
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics import PAPER_METRICS, get_metric
+from wdualmine.metrics import METRICS, PAPER_METRICS, get_metric
 from wdualmine.records import Run, find_runs
 from wdualmine.statistics import compare
 
@@ -161,6 +162,55 @@ def comparison_with_average(runs: Sequence[Run]) -> pd.DataFrame:
     return table[["task", *table.columns.drop("task")]]
 
 
+def metric_reference() -> pd.DataFrame:
+    """Give the metrics as a reader meets them: name, direction, range, unit and source, from the registry."""
+    return pd.DataFrame(
+        [
+            {
+                "Metric": metric.key,
+                "Name": metric.name,
+                "Better": metric.direction,
+                "Range": f"{metric.range[0]:g} to {metric.range[1]:g}",
+                "Unit": metric.unit or "–",
+                "Scored on": "RGB" if metric.color else "grey",
+                "Source": metric.source,
+            }
+            for metric in METRICS.values()
+        ]
+    )
+
+
+def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
+    """Show how the numbers and the ranking of methods move between the conventions of one metric.
+
+    Args:
+        runs: runs of kind "conventions".
+        task: whose run to show.
+
+    Returns:
+        One row a metric and convention, for the metrics with more than one: columns metric, convention, one
+        a method (means over the pairs), "tau" (Kendall's rank correlation of the methods' means with those
+        under the default convention) and "order" ("default", "same" or "changes").
+
+    Raises:
+        WdualmineError: no such run is among them.
+    """
+    found = [run for run in runs if run.info["kind"] == "conventions" and run.info["task"] == task]
+    if not found:
+        raise WdualmineError(f"no conventions record of {task}; make one with `wdualmine conventions {task}`")
+    means = found[0].metrics.drop(columns=["task", "split", "pair", "stretch", "seed"], errors="ignore")
+    means = means.groupby("method", sort=False).mean()
+    rows = []
+    for metric in METRICS.values():
+        names = [convention.name for convention in metric.conventions]
+        for number, name in enumerate(names if len(names) > 1 else ()):
+            values = means[metric.key if number == 0 else f"{metric.key}[{name}]"]
+            tau = kendalltau(means[metric.key].round(8), values.round(8)).statistic
+            order = "default" if number == 0 else "same" if tau > 1 - 1e-9 else "changes"
+            rows.append({"metric": metric.key, "convention": name, **values, "tau": tau, "order": order})
+    return pd.DataFrame(rows)
+
+
 def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:
     """Say what each column holds: the preset and the data of its runs."""
 
@@ -259,7 +309,7 @@ def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
         info = run.info
         code, hardware = info["code"], info["hardware"]
         commit = (code["commit"] or "no commit")[:10] + (" + changes" if code["dirty"] else "")
-        seconds = info.get("train_seconds", 0) + info.get("evaluation_seconds", info.get("wall_seconds", 0))
+        seconds = info.get("train_seconds", 0) + info["evaluation_seconds"]
         experiment = info.get("experiment", {})
         return {
             "Run": run.folder.name,

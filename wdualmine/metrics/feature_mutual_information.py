@@ -37,6 +37,7 @@ Lookup = Callable[[Floats], Floats]
 
 SIDE = 3  # of a window
 CELLS = SIDE**2
+_TINY = np.finfo(float).tiny
 _CHUNK = 512  # windows at a time: temporaries stay in the processor's cache and in the allocator's pool
 
 
@@ -112,14 +113,14 @@ def feature_mutual_information(
     Source: M. Haghighat, M. A. Razian, 2014, DOI 10.1109/ICAICT.2014.7036000; M. Haghighat, A. Aghagolzadeh,
     H. Seyedarabi, 2011, DOI 10.1016/j.compeleceng.2011.07.012.
     """
-    from_a, from_b = feature_information_maps((a, b), fused, feature)
-    return float((from_a.mean() + from_b.mean()) / 2)
+    from_a, from_b = feature_information_maps((a, b), fused, feature).mean(axis=(1, 2))
+    return float((from_a + from_b) / 2)
 
 
 def feature_information_maps(
     sources: tuple[Image, ...], fused: Image, feature: Callable[[Image], Floats] = cosines
-) -> list[Floats]:
-    """Score of every window, one map (H - 2, W - 2) of the feature image a source.
+) -> Floats:
+    """Score of every window of the feature image, (sources, H - 2, W - 2).
 
     Raises:
         WdualmineError: the images are smaller than a window.
@@ -130,13 +131,13 @@ def feature_information_maps(
         )
     target, *origins = (feature(image) for image in (fused, *sources))
     height, width = (size - SIDE + 1 for size in target.shape)
-    maps = [np.empty((height, width)) for _ in origins]
-    rows = max(1, _CHUNK // width)
+    maps = np.empty((len(sources), height, width))
+    rows = max(1, _CHUNK // (len(sources) * width))
     for start in range(0, height, rows):
         block = slice(start, start + rows + SIDE - 1)
-        v = windows(target[block])
-        for origin, scores in zip(origins, maps, strict=True):
-            scores[start : start + rows] = window_scores(windows(origin[block]), v).reshape(-1, width)
+        u = np.stack([windows(origin[block]) for origin in origins], axis=1)
+        v = windows(target[block])[:, None]
+        maps[:, start : start + rows] = window_scores(u, v).reshape(len(sources), -1, width)
     return maps
 
 
@@ -148,18 +149,21 @@ def windows(feature: Floats) -> Floats:
 
 
 def window_scores(u: Floats, v: Floats) -> Floats:
-    """2 MI / (H(p) + H(q)) of windows u and v, (9, n) each: (n,); 1 where they are identical."""
+    """2 MI / (H(p) + H(q)) of windows u and v, (9, ...) each: (...); 1 where they are identical.
+
+    The shapes broadcast, so that the windows of one fused image serve those of several sources.
+    """
     p, q = _distributions(u), _distributions(v)
+    p_offset, p_deviation = _position_moments(p)
+    q_offset, q_deviation = _position_moments(q)
+    entropies = -_x_log_x(p).sum(axis=0) - _x_log_x(q).sum(axis=0)
     p_centered, q_centered = p - 1 / CELLS, q - 1 / CELLS
     c = _divide(
         (p_centered * q_centered).sum(axis=0),
         np.sqrt((p_centered**2).sum(axis=0) * (q_centered**2).sum(axis=0)),
     )
     q = np.where(c < 0, q[::-1], q)
-
-    p_offset, p_deviation = _position_moments(p)
-    q_offset, q_deviation = _position_moments(q)
-    entropies = -(_x_log_x(p) + _x_log_x(q)).sum(axis=0)
+    q_offset = np.where(c < 0, -q_offset[::-1], q_offset)
 
     mass, on_p, on_q = _staircase(p, q)
     covariance = (mass * on_p(p_offset) * on_q(q_offset)).sum(axis=0)
@@ -172,33 +176,35 @@ def window_scores(u: Floats, v: Floats) -> Floats:
 
 
 def _distributions(values: Floats) -> Floats:
-    """Windows (9, n), each min-max scaled and divided by its sum; constant ones become uniform."""
+    """Windows (9, ...), each min-max scaled and divided by its sum; constant ones become uniform."""
     low = values.min(axis=0)
     span = values.max(axis=0) - low
-    scaled = np.where(span == 0, 1.0, (values - low) / np.where(span == 0, 1.0, span))
+    flat = span == 0
+    scaled = (values - low) / (span + flat) + flat
     return scaled / scaled.sum(axis=0)
 
 
 def _position_moments(p: Floats) -> tuple[Floats, Floats]:
-    """Positions less their mean (9, n), and their standard deviation (n,), under distributions (9, n)."""
-    positions = np.arange(float(CELLS))[:, None]
+    """Positions less their mean (9, ...), and their standard deviation (...), under distributions (9, ...)."""
+    positions = np.arange(float(CELLS)).reshape(-1, *[1] * (p.ndim - 1))
     offset = positions - (positions * p).sum(axis=0)
     return offset, np.sqrt((offset**2 * p).sum(axis=0))
 
 
 def _staircase(p: Floats, q: Floats) -> tuple[Floats, Lookup, Lookup]:
-    """The upper Frechet bound of distributions (9, n), as 17 pieces: 8 end at P_i, 8 at Q_j, the last at 1.
+    """The upper Frechet bound of distributions (9, ...), as 17 pieces: 8 end at P_i, 8 at Q_j, the last at 1.
 
     A piece in the cell (i, j) starts at the larger of P_(i-1) and Q_(j-1).
 
     Returns:
-        The masses (17, n), and two functions that read a table (9, n) of values by i, or by j, at each piece.
+        The masses (17, ...), and two functions that read a table (9, ...) by i, or by j, at each piece.
     """
-    n = p.shape[1]
     P, Q = _cumulative(p), _cumulative(q)
-    below = (Q[1:] < P[1:, None]).view(np.int8)  # (8, 8, n), counted in 8 bits for speed
-    row_at_q = (CELLS - 1 - below.sum(axis=0, dtype=np.int8)).astype(np.intp) * n + np.arange(n)
-    column_at_p = below.sum(axis=1, dtype=np.int8).astype(np.intp) * n + np.arange(n)
+    below = (Q[1:] < P[1:, None]).view(np.int8)  # (8, 8, ...), counted in 8 bits for speed
+    count = p[0].size
+    window = np.arange(count).reshape(p[0].shape)
+    row_at_q = (CELLS - 1 - below.sum(axis=0, dtype=np.int8)).astype(np.intp) * count + window
+    column_at_p = below.sum(axis=1, dtype=np.int8).astype(np.intp) * count + window
 
     def on_p(table: Floats) -> Floats:
         return np.concatenate([table[:-1], table.ravel().take(row_at_q), table[-1:]])
@@ -206,12 +212,12 @@ def _staircase(p: Floats, q: Floats) -> tuple[Floats, Lookup, Lookup]:
     def on_q(table: Floats) -> Floats:
         return np.concatenate([table.ravel().take(column_at_p), table[:-1], table[-1:]])
 
-    ends = np.concatenate([P[1:], Q[1:], np.ones((1, n))])
+    ends = np.concatenate([P[1:], Q[1:], np.ones_like(P[:1])])
     return ends - np.maximum(on_p(P), on_q(Q)), on_p, on_q
 
 
 def _cumulative(p: Floats) -> Floats:
-    """0 and P_1 to P_8, (9, n); np.cumsum along this axis is five times as slow."""
+    """0 and P_1 to P_8, (9, ...); np.cumsum along this axis is five times as slow."""
     P = np.zeros_like(p)
     for row in range(1, CELLS):
         np.add(P[row - 1], p[row - 1], out=P[row])
@@ -226,7 +232,7 @@ def _divide(x: Floats, y: Floats) -> Floats:
 def _x_log_x(x: Floats) -> Floats:
     """x log2 |x|, 0 at 0."""
     result = np.abs(x)
-    np.maximum(result, np.finfo(float).tiny, out=result)
+    np.maximum(result, _TINY, out=result)
     np.log2(result, out=result)
     result *= x
     return result
