@@ -16,7 +16,7 @@ from wdualmine.runtime import source_hash
 PRESET = config.get("preset", "quick")
 NOTEBOOK = f"{sys.executable} notebooks/run.py"
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
-PAGES = ["results", "provenance", *(f"train-{task}" for task in TASKS)]
+PAGES = ["results", "metrics", "provenance", *(f"train-{task}" for task in TASKS)]
 
 try:
     SOURCE = find_data(config.get("data"))
@@ -85,10 +85,11 @@ rule page:
         "notebooks/run.py",
         PACKAGE,
         "data_manifest/paper_tables.csv",
+        [str(path) for path in sorted(Path("results").rglob("*.*"))],
     output: "book/runs/{page}.ipynb"
     params:
         folders=",".join(str(Path(record).parent) for record in RECORDS), command=NOTEBOOK,
-    wildcard_constraints: page="results|provenance"
+    wildcard_constraints: page="results|metrics|provenance"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} runs={params.folders}"
 

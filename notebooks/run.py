@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> int:
             progress_bar=False,
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
+            extra_arguments=["--IPKernelApp.log_level=50"],  # not the kernel's own chatter
         )
     except papermill.PapermillExecutionError as error:
         print(f"error: {notebook.name} failed: {error.ename}: {error.evalue}", file=sys.stderr)

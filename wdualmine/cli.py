@@ -126,14 +126,13 @@ def fuse(
                 key = task or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
                 if key not in fusers:
                     model = load_model(weights or key, pick_device(device))
-                    print(
-                        f"w-dualmine with {weights or f'the {key} weights of the package'}", file=sys.stderr
-                    )
                     fusers[key] = fuse_with(model, residual_scale)
                 fuser = fusers[key]
             fused = fuse_images(image_a, image_b, fuser, stretch, (str(path_a), str(path_b)))
             write_image(path_fused, fused)
             advance()
+    for key in fusers:
+        print(f"w-dualmine with {weights or f'the {key} weights of the package'}", file=sys.stderr)
     print(output)
 
 

@@ -105,7 +105,8 @@ def _scores(runs: Iterable[Run], task: str) -> pd.DataFrame:
     frames = [
         run.metrics
         for run in runs
-        if run.info["task"] == task
+        if run.info["kind"] in ("training", "baselines")
+        and run.info["task"] == task
         and run.info.get("experiment", {}).get("variant", "proposed") == "proposed"
     ]
     if not frames:
@@ -200,6 +201,7 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
         raise WdualmineError(f"no conventions record of {task}; make one with `wdualmine conventions {task}`")
     means = found[0].metrics.drop(columns=["task", "split", "pair", "stretch", "seed"], errors="ignore")
     means = means.groupby("method", sort=False).mean()
+    means.index = [ROWS[name, True].removesuffix(", stretched") for name in means.index]
     rows = []
     for metric in METRICS.values():
         names = [convention.name for convention in metric.conventions]

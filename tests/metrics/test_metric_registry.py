@@ -111,7 +111,7 @@ def test_a_batch_is_the_single_scores_in_order():
     triples = [noise_triple((12, 13), seed) for seed in range(5)]
     expected = [score(*triple) for triple in triples]
     assert score_batch(iter(triples)) == expected
-    assert score_batch(triples, workers=1) == expected
+    assert score_batch(triples, workers=3) == expected
     assert score_batch([]) == []
     flat = np.zeros((12, 13), dtype=np.uint8)
     names = [(f"a{i}", f"b{i}", f"f{i}") for i in range(6)]

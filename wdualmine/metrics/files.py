@@ -19,7 +19,7 @@ def score_files(
     fused: str | Path,
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
-    workers: int = 2,
+    workers: int = 1,
 ) -> pd.DataFrame:
     """Score fused image files against their sources.
 
@@ -29,7 +29,7 @@ def score_files(
         fused: fused image, likewise. Folders are matched by file name without suffix.
         metrics: see :func:`~wdualmine.metrics.registry.score`.
         convention: see :func:`~wdualmine.metrics.registry.score`.
-        workers: number of threads; the values do not depend on it.
+        workers: number of threads; more than one only pays where cores are idle. Values do not depend on it.
 
     Returns:
         One row a pair, in natural order of the names: column ``pair``, then one a metric. PSNR is scored in

@@ -116,16 +116,16 @@ def score_batch(
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
     names: Iterable[Sequence[str]] | None = None,
-    workers: int = 2,
+    workers: int = 1,
 ) -> list[dict[str, float]]:
-    """Score many (a, b, fused) triples, in threads (NumPy works outside the interpreter's lock).
+    """Score many (a, b, fused) triples.
 
     Args:
         triples: as the first three arguments of :func:`score`.
         metrics: see :func:`score`.
         convention: see :func:`score`.
         names: three names a triple, in the same order.
-        workers: number of threads; the values do not depend on it.
+        workers: number of threads; more than one only pays where cores are idle. Values do not depend on it.
 
     Returns:
         One dictionary a triple, in their order.

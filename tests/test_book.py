@@ -1,0 +1,262 @@
+"""The book: that what it says about the package is true, and that its pages work in a browser.
+
+The slow tests build it with the smoke preset (fixture ``built_book``) and open each page in headless Chromium
+at desktop and phone width, cut off from any other host.
+"""
+
+import functools
+import http.server
+import re
+import shlex
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+
+from wdualmine.data import SPLITS, TASKS, read_manifest
+from wdualmine.metrics import PAPER_METRICS
+from wdualmine.model import ModelConfig
+
+BOOK = Path(__file__).resolve().parents[1] / "book"
+TOC = yaml.safe_load((BOOK / "_toc.yml").read_text())
+PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+WIDTHS = {"desktop": 1280, "phone": 390}
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+# ----------------------------------------------------------------------------------------------------
+# The sources
+
+
+def console_lines(program: str) -> list[list[str]]:
+    """Give the arguments of each command of a program that the pages show."""
+    commands = []
+    for page in sorted(BOOK.glob("*.md")):
+        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
+            for part in re.split(r"\n|&&", block):
+                words = shlex.split(part.removeprefix("$ "), comments=True)
+                if words and words[0].removeprefix(".venv/bin/") == program:
+                    commands.append(words[1:])
+    return commands
+
+
+@pytest.mark.parametrize("arguments", console_lines("wdualmine"), ids=" ".join)
+def test_commands_shown_are_commands_of_the_program(arguments: list[str]) -> None:
+    import typer
+
+    from wdualmine.cli import app
+
+    command: Any = typer.main.get_command(app)
+    name = "wdualmine"
+    while True:
+        # Raises at an unknown option, a missing argument or a value that is no choice; runs nothing.
+        context = command.make_context(name, list(arguments))
+        if not hasattr(command, "resolve_command"):
+            break
+        name, command, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+
+
+def test_notebook_parameters_shown_are_parameters_of_the_notebooks() -> None:
+    papermill = pytest.importorskip("papermill")
+    commands = [words[1:] for words in console_lines("python") if words[0] == "notebooks/run.py"]
+    assert commands
+    for notebook, _, *settings in commands:
+        known = papermill.inspect_notebook(str(BOOK.parent / "notebooks" / notebook))
+        assert {setting.split("=")[0] for setting in settings} <= set(known), notebook
+
+
+def test_choices_name_the_default_widths() -> None:
+    widths = ", ".join(map(str, ModelConfig().widths))
+    assert f"- {widths};" in (BOOK / "method.md").read_text()
+
+
+def test_equations_are_those_of_the_paper_in_order() -> None:
+    """Sphinx numbers the labelled equations of a page in their order, which so gives the paper's numbers."""
+    labels = re.findall(r"\$\$ \((.*?)\)", (BOOK / "method.md").read_text())
+    assert labels == [f"eq-{number}" for number in range(1, 18)]
+
+
+def test_no_result_is_typed_by_hand() -> None:
+    """A score has four decimals; in the pages such numbers come from notebooks only."""
+    for page in BOOK.glob("*.md"):
+        assert not re.findall(r"\d\.\d{4}", page.read_text()), page.name
+
+
+# ----------------------------------------------------------------------------------------------------
+# The built pages, as files
+
+
+def parse(html: Path, page: str) -> Any:
+    """Parse a built page."""
+    bs4 = pytest.importorskip("bs4")
+    return bs4.BeautifulSoup((html / f"{page}.html").read_text(), "html.parser")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_loaded_from_outside_and_no_link_is_broken(built_book: Path, page: str) -> None:
+    soup = parse(built_book, page)
+    loaded = [tag["src"] for tag in soup.find_all(src=True)]
+    loaded += [tag["href"] for tag in soup.find_all("link", href=True)]
+    assert not [url for url in loaded if urlsplit(url).scheme not in ("", "data") or urlsplit(url).netloc]
+    assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", str(soup.find_all("style")))
+    links = loaded + [tag["href"] for tag in soup.find_all("a", href=True)]
+    here = built_book / page
+    for url in links:
+        parts = urlsplit(url)
+        if not parts.scheme and parts.path:
+            assert (here.parent / unquote(parts.path)).exists(), url
+        elif not parts.scheme and parts.fragment:
+            assert soup.find(id=unquote(parts.fragment)), url
+
+
+@pytest.mark.slow
+def test_style_sheets_load_nothing_from_outside(built_book: Path) -> None:
+    for sheet in built_book.rglob("*.css"):
+        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", sheet.read_text()), sheet
+
+
+@pytest.mark.slow
+def test_the_three_tables_are_filled_from_this_build(built_book: Path) -> None:
+    tables = parse(built_book, "runs/results").select("table.comparison")
+    tables = [table for table in tables if "AdaFuse" in table.text]
+    assert len(tables) == len(TASKS)
+    for table in tables:
+        head, *rows = ([cell.get_text(strip=True) for cell in row(["th", "td"])] for row in table("tr"))
+        paper, build = head.index("Paper"), next(i for i, title in enumerate(head) if "This build" in title)
+        assert "smoke" in head[build]
+        assert "phantom" in head[build]
+        for method, columns in {
+            "AdaFuse": [paper],
+            "W-DUALMINE": [paper, build],
+            "W-DUALMINE, untrained": [build],
+            "Average, stretched": [build],
+        }.items():
+            cells = [row[column] for row in rows for column in columns if row[1] == method]
+            assert len(cells) == len(columns) * len(PAPER_METRICS), method
+            assert all(re.fullmatch(r"\d+\.\d{4} ± \d+\.\d{4}", cell) for cell in cells), cells
+
+
+@pytest.mark.slow
+def test_first_page_shows_the_summary_of_this_build(built_book: Path) -> None:
+    landing = parse(built_book, "index").select_one(".landing")
+    cells = [cell.get_text(strip=True) for cell in landing.select("table tbody td")]
+    numbers = [cell for cell in cells if re.fullmatch(r"\d+\.\d{4}", cell)]
+    assert len(numbers) == 3 * len(TASKS) * len(PAPER_METRICS)
+    assert "This build (smoke, phantom)" in landing.get_text(" ", strip=True)
+
+
+@pytest.mark.slow
+def test_data_page_counts_the_pairs_of_the_manifest(built_book: Path) -> None:
+    cells = [[c.get_text(strip=True) for c in row(["th", "td"])] for row in parse(built_book, "data")("tr")]
+    for task in TASKS.values():
+        counts = Counter(entry.split for entry in read_manifest(tasks=[task.key]) if entry.modality == task.a)
+        assert [task.folder, *(str(counts[split]) for split in SPLITS)] in cells
+
+
+@pytest.mark.slow
+def test_equation_numbers_are_those_of_the_paper(built_book: Path) -> None:
+    soup = parse(built_book, "method")
+    for number in range(1, 18):
+        assert f"({number})" in soup.find(id=f"equation-eq-{number}").find(class_="eqno").text
+
+
+# ----------------------------------------------------------------------------------------------------
+# The built pages, in a browser
+
+
+@pytest.fixture(scope="module")
+def site(built_book: Path) -> Iterator[str]:
+    """Serve the pages on this machine and give their address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(built_book))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium with a fresh profile that reaches no host but this machine."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser test")
+    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if executable is None:
+        pytest.skip("no Chromium here to open the pages in; `apt-get install chromium` gets one")
+    with tempfile.TemporaryDirectory() as profile, sync_api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=executable, headless=True, args=list(FLAGS)
+        )
+        yield context
+        context.close()
+
+
+#: What a page is like once it is drawn. Where alternative text is missing, Sphinx puts the image's address.
+INSPECT = """async () => {
+  if (window.MathJax?.startup) await MathJax.startup.promise;
+  const all = selector => [...document.querySelectorAll(selector)];
+  return {
+    width: document.documentElement.scrollWidth,
+    imagesBroken: all("img").filter(i => !i.complete || !i.naturalWidth).map(i => i.src),
+    imagesWithoutText: all("img").filter(i => !/\\w/.test(i.alt) || /\\.\\w+$/.test(i.alt)).map(i => i.src),
+    mathNotDrawn: all(".math").filter(m => !m.querySelector("mjx-container")).map(m => m.textContent),
+    mathErrors: all("mjx-merror").map(m => m.textContent),
+    math: all("mjx-container").length,
+    title: document.querySelector("h1")?.textContent,
+    problems: all(".problematic, .system-message, .output.traceback, .output.stderr").map(e => e.textContent),
+  };
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("page", PAGES)
+def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": width, "height": 844})
+    seen: list[str] = []
+
+    def only_here(route: Any) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            seen.append(f"request to another host: {route.request.url}")
+            route.abort()
+
+    tab.route(re.compile("^https?:"), only_here)
+    tab.on("console", lambda m: seen.append(m.text) if m.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: seen.append(f"script error: {error}"))
+    tab.on("requestfailed", lambda request: seen.append(f"failed: {request.url}"))
+    tab.on("response", lambda r: seen.append(f"status {r.status}: {r.url}") if r.status >= 400 else None)
+    try:
+        tab.goto(f"{site}/{page}.html")
+        tab.wait_for_load_state("networkidle")
+        found = tab.evaluate(INSPECT)
+        tab.wait_for_load_state("networkidle")
+    finally:
+        tab.close()
+    assert seen == []
+    assert found.pop("width") <= width, "the page scrolls sideways"
+    assert found.pop("title")
+    assert found.pop("math") >= {"method": 17, "metrics": 5}.get(page, 0)
+    assert {name: value for name, value in found.items() if value} == {}
