@@ -75,7 +75,8 @@ for task in TASKS:
         name: f"page_{task.replace('-', '_')}"
         input: f"{RUNS[task]}/train.ipynb"
         output: f"book/runs/train-{task}.ipynb"
-        shell: "cp {input} {output}"
+        params: title=TASKS[task].folder,
+        shell: "sed 's/# Train on one task/# Training: {params.title}/' {input} > {output}"
 
 
 rule page:

@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.table import Table
 
 from wdualmine import __version__
 from wdualmine.errors import WdualmineError
+
+if TYPE_CHECKING:
+    from wdualmine.records import Run
 
 app = typer.Typer(
     help="W-DUALMINE: reliability-weighted dual-expert fusion of medical images, reproduced.",
@@ -213,7 +216,7 @@ def train(
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     experiment = make_experiment(task, preset, variant, seed, **settings)
     run = train_network(experiment, output, data, device, threads)
-    _print_results(run.info["results"])
+    _print_results(run)
     print(output)
 
 
@@ -227,7 +230,7 @@ def baselines(
     """Score the methods that learn nothing (average, maximum, pyramids) on a task's test pairs."""
     from wdualmine.evaluation import evaluate_baselines
 
-    _print_results(evaluate_baselines(task, output, data, limit).info["results"])
+    _print_results(evaluate_baselines(task, output, data, limit))
     print(output)
 
 
@@ -322,19 +325,11 @@ def where(data: DataOption = None) -> None:
     )
 
 
-def _print_results(results: list[dict]) -> None:
-    names = list(results[0]["mean"])
-    rows = [
-        (
-            result["method"] + (", stretched" if result["stretch"] else ""),
-            *(
-                f"{result['mean'][name]:.4f} ± {result['std'][name]:.4f}" if name in result["mean"] else ""
-                for name in names
-            ),
-        )
-        for result in results
-    ]
-    _print_table(("method", *names), rows)
+def _print_results(run: "Run") -> None:
+    from wdualmine.tables import scores_table
+
+    table = scores_table(run)
+    _print_table(("method", *table.columns), list(table.itertuples(name=None)))
 
 
 def _print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -21,7 +21,7 @@ from wdualmine.statistics import compare
 #: The paper's comparison tables by number.
 COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
 
-#: Rows in order: record name and stretch to the name that a table prints.
+#: Rows in order: record name and stretch to the name that a table prints. All are stretched but "Average".
 ROWS: dict[tuple[str, bool], str] = {
     ("adafuse", True): "AdaFuse",
     ("asfe-fusion", True): "ASFE-Fusion",
@@ -29,10 +29,10 @@ ROWS: dict[tuple[str, bool], str] = {
     ("untrained", True): "W-DUALMINE, untrained",
     ("average", True): "Average, stretched",
     ("average", False): "Average",
-    ("maximum", True): "Maximum, stretched",
-    ("standardized-sum", True): "Standardized sum, stretched",
-    ("laplacian-pyramid", True): "Laplacian pyramid, stretched",
-    ("wavelet-maximum", True): "Haar wavelet, stretched",
+    ("maximum", True): "Maximum",
+    ("standardized-sum", True): "Standardized sum",
+    ("laplacian-pyramid", True): "Laplacian pyramid",
+    ("wavelet-maximum", True): "Haar wavelet",
     ("limit", False): "Closed-form limit",
 }
 COLUMNS = ("Paper", "Reference", "This build")
@@ -274,6 +274,18 @@ def _arrow(metric: str, form: str) -> str:
     if form == "latex":
         return r"$\uparrow$" if higher else r"$\downarrow$"
     return "↑" if higher else "↓"
+
+
+def scores_table(run: Run) -> pd.DataFrame:
+    """Give a run's own scores for reading: one row a method, mean ± population deviation over the pairs."""
+    return pd.DataFrame(
+        {
+            result["method"] + (", stretched" if result["stretch"] else ""): {
+                name: f"{mean:.4f} ± {result['std'][name]:.4f}" for name, mean in result["mean"].items()
+            }
+            for result in run.info["results"]
+        }
+    ).T.fillna("–")
 
 
 def summary_table(runs: Sequence[Run]) -> pd.DataFrame:

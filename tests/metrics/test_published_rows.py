@@ -1,5 +1,8 @@
 """The paper's rows for AdaFuse and ASFE-Fusion, from the images that these methods published."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +10,10 @@ from tolerances import TOLERANCES
 
 from wdualmine.data import get_task, load_pairs
 from wdualmine.data.color import join_color
+from wdualmine.errors import WdualmineError
 from wdualmine.metrics import score
 from wdualmine.metrics.files import score_files
-from wdualmine.metrics.published import METHODS, score_published, summarize_published
+from wdualmine.metrics.published import METHODS, main, score_published, summarize_published
 
 DECODED = ("EN", "MI", "CC", "PSNR")
 
@@ -122,3 +126,13 @@ def test_paper_tables_are_complete(root):
     assert not tables.duplicated(["table", "task", "row", "metric"]).any()
     proposed = tables[tables["row"] == "proposed"].pivot(index="metric", columns="table", values="mean")
     assert proposed[4].equals(proposed[5])  # the same network is printed twice
+
+
+def test_the_command_that_makes_the_committed_scores(tmp_path):
+    command = [sys.executable, "-m", "wdualmine.metrics.published"]
+    usage = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (usage.returncode, usage.stdout) == (2, "")
+    assert usage.stderr.startswith("error: give three paths")
+    with pytest.raises(WdualmineError, match="no such image file"):
+        main([str(tmp_path), str(tmp_path), str(tmp_path / "metrics.csv")])
+    assert not (tmp_path / "metrics.csv").exists()

@@ -67,8 +67,9 @@ def main(arguments: Sequence[str]) -> None:
             "give three paths: the folder of the pairs, that of the published images, the CSV"
         )
     harvard, published, output = map(Path, arguments)
+    scores = score_published(harvard, published)
     output.parent.mkdir(parents=True, exist_ok=True)
-    score_published(harvard, published).to_csv(output, index=False, float_format="%.6f", lineterminator="\n")
+    scores.to_csv(output, index=False, float_format="%.6f", lineterminator="\n")
 
 
 if __name__ == "__main__":
