@@ -61,7 +61,7 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
         "average": average,
         "W-DUALMINE": fused,
     }
-    figure, axes = plt.subplots(1, 5, figsize=(12, 2.9), layout="constrained")
+    figure, axes = plt.subplots(1, 5, figsize=(9, 2.3), layout="constrained")
     for axis, (title, image) in zip(axes, panels.items(), strict=False):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         axis.set_title(title)
@@ -80,7 +80,7 @@ def plot_internals(pair: Pair, model: WDualMine) -> Figure:
     rows = {title: row for title, row in rows.items() if row}
     scales = len(maps["weights"])
     figure, axes = plt.subplots(
-        len(rows), scales, figsize=(2.6 * scales, 2.7 * len(rows)), layout="constrained", squeeze=False
+        len(rows), scales, figsize=(2.2 * scales, 2.4 * len(rows)), layout="constrained", squeeze=False
     )
     for line, (title, images) in zip(axes, rows.items(), strict=True):
         low, high = min(image.min() for image in images), max(image.max() for image in images)

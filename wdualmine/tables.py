@@ -216,15 +216,15 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
 def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:
     """Say what each column holds: the preset and the data of its runs."""
 
-    def labels(chosen: Sequence[Run]) -> str:
-        found = dict.fromkeys(run.label for run in chosen if run.info["kind"] == "training")
-        return "; ".join(found) or "none"
+    def title(name: str, chosen: Sequence[Run]) -> str:
+        labels = dict.fromkeys(run.label for run in chosen if run.info["kind"] == "training")
+        return f"{name} ({'; '.join(labels)})" if labels else name
 
     reference = reference_runs() if reference is None else reference
     return {
         "Paper": "Paper",
-        "Reference": f"Reference run ({labels(reference)})",
-        "This build": f"This build ({labels(runs)})",
+        "Reference": title("Reference run", reference),
+        "This build": title("This build", runs),
     }
 
 
