@@ -1,6 +1,6 @@
 """What fusing costs: one 256 x 256 pair on one core, beside the plain average, and the memory it takes.
 
-``python benchmarks/fusion.py`` prints one line a method: seconds a pair (median), how many times the average's;
+``python benchmarks/fusion.py`` prints one line a method: seconds a pair (median), times the average's;
 for the network also its operations, its rate and the share of this core's measured matrix-product rate.
 """
 
