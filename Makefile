@@ -20,7 +20,7 @@ setup: .venv/.ready
 	  { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11"; exit 2; }
 	@echo "==> Setting up .venv from requirements.lock (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -34,7 +34,9 @@ def read_image(path: str | Path) -> NDArray:
     if _is_deep_color_png(path):  # would come back cut to 8 bits, with no word about it
         raise WdualmineError(f"{path}: is a 16-bit color PNG, which is not read in full; save it as .tif")
     try:
-        image = np.asarray(imageio.imread(path))
+        # Named, so that no other reader is tried on a broken file.
+        plugin = "tifffile" if path.suffix.lower() in (".tif", ".tiff") else "pillow"
+        image = np.asarray(imageio.imread(path, plugin=plugin))
     except Exception as error:
         raise WdualmineError(
             f"{path}: not a readable image ({_one_line(error)}); fetch or export it again"
