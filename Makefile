@@ -26,7 +26,7 @@ setup: .venv/.ready
 
 book: setup
 	@echo "==> Building the book with the $(PRESET) preset on $(CORES) cores"
-	@$(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --config preset=$(PRESET)
+	@$(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock --config preset=$(PRESET)
 	@echo "==> The book: $(CURDIR)/$(HTML)"
 
 test: setup

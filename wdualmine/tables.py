@@ -4,7 +4,7 @@ Three columns of numbers, never mixed: what the paper prints, the committed refe
 this build.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -163,18 +163,39 @@ def comparison_with_average(runs: Sequence[Run]) -> pd.DataFrame:
     return table[["task", *table.columns.drop("task")]]
 
 
+def render_comparison(table: pd.DataFrame) -> str:
+    """Print :func:`comparison_with_average` as HTML; small p values as a bound."""
+
+    def p_value(p: float) -> str:
+        return "&lt; 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+    formats: dict[str, Callable[[float], str]] = {
+        **dict.fromkeys(("difference", "low", "high"), "{:+.3g}".format),
+        **dict.fromkeys(("first", "second"), "{:.4f}".format),
+        **dict.fromkeys(("p", "p_holm"), p_value),
+    }
+    names = {"first": "network", "second": "average", "p_holm": "p (Holm)"}
+    shown = table.assign(task=[get_task(task).folder for task in table["task"]])
+    for column, form in formats.items():
+        shown[column] = [form(value) for value in shown[column]]
+    return shown.rename(columns=names).to_html(index=False, escape=False, border=0, classes="comparison")
+
+
 def metric_reference() -> pd.DataFrame:
-    """Give the metrics as a reader meets them: name, direction, range, unit and source, from the registry."""
+    """Give the metrics as a reader meets them: name, direction, range and unit, from the registry."""
+
+    def bound(value: float) -> str:
+        return f"{value:g}".replace("inf", "∞").replace("-", "−")
+
     return pd.DataFrame(
         [
             {
                 "Metric": metric.key,
                 "Name": metric.name,
                 "Better": metric.direction,
-                "Range": f"{metric.range[0]:g} to {metric.range[1]:g}",
+                "Range": " to ".join(map(bound, metric.range)),
                 "Unit": metric.unit or "–",
                 "Scored on": "RGB" if metric.color else "grey",
-                "Source": metric.source,
             }
             for metric in METRICS.values()
         ]
