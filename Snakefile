@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wdualmine.data import TASKS, find_data
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import make_experiment
+from wdualmine.experiments import VARIANTS, make_experiment
 from wdualmine.runtime import source_hash
 
 PRESET = config.get("preset", "quick")
@@ -77,6 +77,26 @@ for task in TASKS:
         output: f"book/runs/train-{task}.ipynb"
         params: title=TASKS[task].folder,
         shell: "sed 's/# Train on one task/# Training: {params.title}/' {input} > {output}"
+
+
+# Tables 4 and 5: every variant with several seeds. A run resumes by itself, so nothing here forgets its epochs.
+rule ablation:
+    output: "build/ablations/{preset}/{variant}-seed{seed}/run.json"
+    params: python=sys.executable, device=config.get("device", "auto"),
+    wildcard_constraints: variant="|".join(VARIANTS), seed=r"\d+"
+    message: "Training {wildcards.variant}, seed {wildcards.seed}"
+    threads: 1
+    shell:
+        "{params.python} -m wdualmine train ct-mri --preset {wildcards.preset} --variant {wildcards.variant}"
+        " --seed {wildcards.seed} --threads {threads} --device {params.device} -o $(dirname {output})"
+
+
+rule ablations:
+    input:
+        expand(
+            "build/ablations/{preset}/{variant}-seed{seed}/run.json",
+            preset=PRESET, variant=VARIANTS, seed=range(int(config.get("seeds", 3))),
+        ),
 
 
 rule page:
