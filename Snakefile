@@ -16,7 +16,7 @@ from wdualmine.runtime import source_hash
 PRESET = config.get("preset", "quick")
 NOTEBOOK = f"{sys.executable} notebooks/run.py"
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
-PAGES = ["results", "metrics", "provenance", *(f"train-{task}" for task in TASKS)]
+PAGES = ["results", "metrics", "ablations", "provenance", *(f"train-{task}" for task in TASKS)]
 
 try:
     SOURCE = find_data(config.get("data"))
@@ -113,6 +113,14 @@ rule page:
     wildcard_constraints: page="results|metrics|provenance"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} runs={params.folders}"
+
+
+rule page_ablations:
+    input: "notebooks/ablations.ipynb", "notebooks/run.py", PACKAGE, [str(path) for path in sorted(Path("results").rglob("*.*"))],
+    output: "book/runs/ablations.ipynb"
+    params: command=NOTEBOOK,
+    message: "Filling the page ablations"
+    shell: "{params.command} ablations.ipynb {output}"
 
 
 rule book:

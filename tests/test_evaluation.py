@@ -10,7 +10,14 @@ from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import evaluate_baselines, evaluate_conventions
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run
-from wdualmine.tables import comparison_table, comparison_with_average, convention_table, metric_reference
+from wdualmine.tables import (
+    comparison_table,
+    comparison_with_average,
+    convention_table,
+    metric_reference,
+    ranking_changes,
+    render_conventions,
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +90,9 @@ def test_convention_table_sees_a_changed_order(tmp_path: Path, conventions: Run)
     vars(changed).update(info=conventions.info, metrics=scores)  # cached properties, set by hand
     table = convention_table([changed], "ct-mri").set_index(["metric", "convention"])
     assert table.loc[("MI", "nats"), "order"] == "changes"
+    assert "MI (nats)" in ranking_changes(table.reset_index())
+    assert ranking_changes(convention_table([conventions], "ct-mri").query("metric == 'MI'")) == "none"
+    assert "nats" in render_conventions(table.reset_index())
 
 
 def test_metric_reference_lists_the_registry() -> None:

@@ -7,7 +7,7 @@ from scipy import stats
 from tolerances import TOLERANCES
 
 from wdualmine.errors import WdualmineError
-from wdualmine.statistics import bootstrap_interval, compare, holm, wilcoxon
+from wdualmine.statistics import bootstrap_interval, compare, crossed_interval, holm, wilcoxon
 
 COLUMNS = ["metric", "pairs", "first", "second", "difference", "low", "high", "wins", "p", "p_holm"]
 
@@ -123,3 +123,26 @@ def test_bad_input_is_named(frames):
     for x, y, options, message in cases:
         with pytest.raises(WdualmineError, match=message):
             compare(x, y, **options)
+
+
+def test_crossed_interval_covers_the_truth_and_shrinks_with_more_data() -> None:
+    hits, widths = 0, []
+    for trial in range(60):
+        rng = np.random.default_rng(trial)
+        pair_effect = rng.normal(0, 1, 24)  # shared by both methods, so it cancels
+
+        def sample(rng: np.random.Generator = rng, effect: np.ndarray = pair_effect) -> np.ndarray:
+            return rng.normal(0, 0.2, (8, 1)) + effect + rng.normal(0, 0.1, (8, 24))
+
+        low, high = crossed_interval(sample() + 0.5, sample(), resamples=2000)
+        hits += low <= 0.5 <= high
+        widths.append(high - low)
+    assert 48 <= hits <= 60  # nominal 57; eight seeds make percentile intervals a little narrow
+    assert np.mean(widths) < 0.6  # the pairs' own spread of 1 would make it above 0.8
+
+
+def test_crossed_interval_of_equal_scores_is_zero_and_its_errors() -> None:
+    scores = np.arange(24.0).reshape(1, 24)
+    assert crossed_interval(scores, scores) == pytest.approx((0, 0), abs=1e-12)
+    with pytest.raises(WdualmineError, match="24 and 23 pairs"):
+        crossed_interval(scores, scores[:, 1:])

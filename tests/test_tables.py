@@ -2,13 +2,24 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, find_runs, load_run, write_csv, write_json
-from wdualmine.tables import comparison_table, paper_values, provenance_table, render, summary_table
+from wdualmine.tables import (
+    ABLATIONS,
+    ablation_sentences,
+    ablation_table,
+    comparison_table,
+    paper_values,
+    provenance_table,
+    render,
+    render_ablation,
+    summary_table,
+)
 
 
 @pytest.fixture
@@ -105,6 +116,67 @@ def test_provenance_names_commit_data_and_time(runs: list[Run]) -> None:
     assert row["Commit"] == "cccccccccc + changes"
     assert row["Data"].startswith("phantom (ffff")
     assert row["Seconds"] == "66"
+
+
+@pytest.fixture
+def ablations(tmp_path: Path) -> list[Run]:
+    """Three seeds of the full model and two variants: one clearly worse in EN, one the same but for noise."""
+    rng = np.random.default_rng(0)
+    runs = []
+    for variant, shift in (("proposed", 0.0), ("no-average", -5.0), ("no-gradient", 0.0)):
+        for seed in range(3):
+            scores = pd.DataFrame({"pair": [f"20{k:02d}" for k in range(12)], "method": "w-dualmine"})
+            noise = rng.normal(0, 0.1, (12, len(PAPER_METRICS))) + rng.normal(0, 0.1)
+            scores = scores.assign(seed=seed, stretch=True, **dict(zip(PAPER_METRICS, noise.T, strict=True)))
+            scores["EN"] += shift
+            run = Run(tmp_path / f"{variant}-{seed}")
+            info = {"kind": "training", "task": "ct-mri", "experiment": {"variant": variant, "seed": seed}}
+            vars(run).update(info=info, metrics=scores)  # cached properties, set by hand
+            runs.append(run)
+    return runs
+
+
+def test_ablations_are_told_from_zero_only_where_they_differ(ablations: list[Run]) -> None:
+    table = ablation_table(5, ablations).set_index(["metric", "variant"])
+    worse, same = table.loc[("EN", "without L_avg")], table.loc[("EN", "without L_grad")]
+    assert worse["told_apart"]
+    assert worse["difference"] == pytest.approx(-5, abs=0.3)
+    assert worse["low"] < worse["difference"] < worse["high"] < 0
+    assert not same["told_apart"]
+    assert (worse["paper"], worse["seeds"]) == (4.6027, 3)
+    assert pd.isna(table.loc[("EN", "without L_cc"), "mean"])
+    assert pd.isna(table.loc[("EN", "the full model"), "difference"])
+
+
+def test_ablation_sentences_name_what_differs(ablations: list[Run]) -> None:
+    sentences = ablation_sentences(ablation_table(5, ablations))
+    assert len(sentences) == 2
+    assert sentences[0].startswith("Without L_avg: EN (-5")
+    assert "cannot" in sentences[1]
+
+
+def test_one_seed_gives_no_interval(ablations: list[Run]) -> None:
+    single = [run for run in ablations if run.info["experiment"]["seed"] == 0]
+    table = ablation_table(5, single)
+    assert table["low"].isna().all()
+    assert table["difference"].notna().any()
+    assert ablation_sentences(table) == []
+
+
+@pytest.mark.parametrize("form", ["md", "html", "latex", "csv"])
+def test_ablations_print(ablations: list[Run], form: str) -> None:
+    text = render_ablation(ablation_table(5, ablations), form)
+    assert "4.6027" in text
+    assert "nan" not in text.lower()
+    assert ("L\\_avg" in text) == (form == "latex")
+
+
+def test_committed_ablations_fill_both_tables() -> None:
+    for number, variants in ABLATIONS.items():
+        table = ablation_table(number)
+        assert len(table) == 5 * (len(variants) + 1)
+        assert (table["seeds"] >= 3).all()
+        assert table["told_apart"].notna().sum() == 5 * len(variants)
 
 
 def test_wrong_tables_forms_and_records_are_named(tmp_path: Path, runs: list[Run]) -> None:

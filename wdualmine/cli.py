@@ -261,7 +261,7 @@ def methods() -> None:
 
 @app.command()
 def table(
-    number: Annotated[int, typer.Argument(help="1 (CT-MRI), 2 (PET-MRI) or 3 (SPECT-MRI).")],
+    number: Annotated[int, typer.Argument(help="1 CT-MRI, 2 PET-MRI, 3 SPECT-MRI, 4 and 5 ablations.")],
     runs: Annotated[
         list[Path] | None, typer.Option("--run", help="A run folder, or a folder of them; may be repeated.")
     ] = None,
@@ -269,9 +269,13 @@ def table(
 ) -> None:
     """Print a table of the paper beside the reference record and the given runs."""
     from wdualmine.records import find_runs
-    from wdualmine.tables import comparison_table, render
+    from wdualmine.tables import ABLATIONS, ablation_table, comparison_table, render, render_ablation
 
-    print(render(comparison_table(number, find_runs(runs or [])), format.value))
+    found = find_runs(runs or [])
+    if number in ABLATIONS:
+        print(render_ablation(ablation_table(number, found or None), format.value))
+    else:
+        print(render(comparison_table(number, found), format.value))
 
 
 @data_app.command()

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from wdualmine.data.manifest import manifest_folder
@@ -16,7 +18,7 @@ from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import METRICS, PAPER_METRICS, get_metric
 from wdualmine.records import Run, find_runs
-from wdualmine.statistics import compare
+from wdualmine.statistics import compare, crossed_interval
 
 #: The paper's comparison tables by number.
 COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
@@ -81,7 +83,7 @@ def comparison_table(
         WdualmineError: there is no such table.
     """
     if number not in COMPARISONS:
-        raise WdualmineError(f"table {number}: choose one of {', '.join(map(str, COMPARISONS))}")
+        raise WdualmineError(f"table {number}: choose one of 1, 2, 3 (comparisons), 4, 5 (ablations)")
     task = COMPARISONS[number]
     paper = paper_values().query("table == @number").rename(columns={"row": "method"})
     parts = [
@@ -163,6 +165,151 @@ def comparison_with_average(runs: Sequence[Run]) -> pd.DataFrame:
     return table[["task", *table.columns.drop("task")]]
 
 
+#: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
+ABLATIONS = {
+    4: {
+        "no-spatial-expert": "without the spatial expert",
+        "no-wavelet-expert": "without the wavelet expert",
+        "average-mixer": "averaging for the mixer",
+    },
+    5: {
+        "no-average": "without L_avg",
+        "no-gradient": "without L_grad",
+        "no-correlation": "without L_cc",
+        "no-mutual-information": "without L_mi",
+        "no-reconstruction": "without L_rec",
+    },
+}
+PROPOSED = "proposed"
+
+
+def ablation_runs() -> list[Run]:
+    """Give the committed runs of Tables 4 and 5: those in ``results/ablations``."""
+    return find_runs([results_folder() / "ablations"])
+
+
+def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Build Table 4 or 5: each variant beside the full model, with what seeds and pairs leave uncertain.
+
+    Args:
+        number: 4 (parts of the network) or 5 (terms of the objective).
+        runs: training runs of the variants on CT-MRI, one a variant and seed; None takes the committed ones.
+        level: confidence level of the interval.
+
+    Returns:
+        One row a metric and variant, the full model last: columns metric, variant (printed name), paper (its
+        number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
+        difference (to the full model), low, high (:func:`wdualmine.statistics.crossed_interval`) and
+        told_apart (whether the interval excludes 0). Values are NaN where nothing ran, intervals also with a
+        single seed.
+
+    Raises:
+        WdualmineError: there is no such table.
+    """
+    if number not in ABLATIONS:
+        raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
+    names = ABLATIONS[number] | {PROPOSED: "the full model"}
+    paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
+    scores = {variant: _by_seed(ablation_runs() if runs is None else runs, variant) for variant in names}
+    rows = []
+    for metric in PAPER_METRICS:
+        full = _matrix(scores[PROPOSED], metric)
+        for variant, name in names.items():
+            row = {"metric": metric, "variant": name, "paper": paper[variant, metric]}
+            values = _matrix(scores[variant], metric)
+            if values.size:
+                seed_means = values.mean(axis=1)
+                row |= {"seeds": len(values), "mean": seed_means.mean()}
+                row["seed_std"] = seed_means.std(ddof=1) if len(values) > 1 else float("nan")
+            if values.size and full.size and variant != PROPOSED:
+                row["difference"] = values.mean() - full.mean()
+                if min(len(values), len(full)) > 1:  # one seed says nothing about the spread over seeds
+                    low, high = crossed_interval(values, full, level)
+                    row |= {"low": low, "high": high, "told_apart": low > 0 or high < 0}
+            rows.append(row)
+    columns = [
+        "metric",
+        "variant",
+        "paper",
+        "seeds",
+        "mean",
+        "seed_std",
+        "difference",
+        "low",
+        "high",
+        "told_apart",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _by_seed(runs: Sequence[Run], variant: str) -> pd.DataFrame:
+    frames = [
+        run.metrics.query("method == 'w-dualmine'")
+        for run in runs
+        if run.info["kind"] == "training"
+        and run.info["task"] == "ct-mri"
+        and run.info["experiment"]["variant"] == variant
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=["seed", "pair", *PAPER_METRICS])
+
+
+def _matrix(scores: pd.DataFrame, metric: str) -> NDArray[np.float64]:
+    """Scores as (seeds, pairs)."""
+    return scores.pivot_table(metric, "seed", "pair").to_numpy(dtype=float)
+
+
+def render_ablation(table: pd.DataFrame, form: str = "md", title: str = "Ours") -> str:
+    """Print Table 4 or 5.
+
+    Args:
+        table: what :func:`ablation_table` gives.
+        form: "md", "latex", "html" or "csv" (the last gives the numbers as they are).
+        title: what to call our column, such as with its preset and data.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    if form == "csv":
+        return table.to_csv(index=False, float_format="%.10g").rstrip("\n")
+    dash, plus_minus = ("--", r" $\pm$ ") if form == "latex" else ("–", " ± ")
+
+    def number(value: float, pattern: str = "{:.4f}") -> str:
+        return dash if pd.isna(value) else pattern.format(value)
+
+    rows = []
+    for row in table.to_dict("records"):
+        variant = row["variant"].replace("_", r"\_") if form == "latex" else row["variant"]
+        spread = "" if pd.isna(row["seed_std"]) else plus_minus + number(row["seed_std"])
+        known = not pd.isna(row["low"])
+        rows.append(
+            {
+                "Metric": row["metric"],
+                "Variant": variant,
+                "Paper": number(row["paper"]),
+                title: number(row["mean"]) + spread,
+                "Difference": number(row["difference"], "{:+.4f}"),
+                "Interval": f"[{row['low']:+.4f}, {row['high']:+.4f}]" if known else dash,
+                "Told from 0": ("yes" if row["told_apart"] else "no") if known else dash,
+            }
+        )
+    return _print_grid(pd.DataFrame(rows), form)
+
+
+def ablation_sentences(table: pd.DataFrame) -> list[str]:
+    """Say for each variant of an :func:`ablation_table` which differences can be told from zero."""
+    sentences = []
+    known = table.dropna(subset="low")
+    for variant in dict.fromkeys(known["variant"]):
+        rows = known[known["variant"] == variant].to_dict("records")
+        told = [f"{row['metric']} ({row['difference']:+.3g})" for row in rows if row["told_apart"]]
+        rest = [row["metric"] for row in rows if not row["told_apart"]]
+        parts = [f"{', '.join(told)} can be told from zero"] if told else []
+        if rest:
+            parts.append(", ".join(rest) + (" cannot" if told else " cannot be told from zero"))
+        sentences.append(f"{variant[0].upper()}{variant[1:]}: {'; '.join(parts)}.")
+    return sentences
+
+
 def render_comparison(table: pd.DataFrame) -> str:
     """Print :func:`comparison_with_average` as HTML; small p values as a bound."""
 
@@ -210,9 +357,9 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
         task: whose run to show.
 
     Returns:
-        One row a metric and convention, for the metrics with more than one: columns metric, convention, one
-        a method (means over the pairs), "tau" (Kendall's rank correlation of the methods' means with those
-        under the default convention) and "order" ("default", "same" or "changes").
+        One row a metric and convention, for the metrics with more than one: columns metric, convention, tau
+        (Kendall's rank correlation of the methods' means with those under the default convention), order
+        ("default", "same" or "changes") and one a method (means over the pairs).
 
     Raises:
         WdualmineError: no such run is among them.
@@ -230,8 +377,22 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
             values = means[metric.key if number == 0 else f"{metric.key}[{name}]"]
             tau = kendalltau(means[metric.key].round(8), values.round(8)).statistic
             order = "default" if number == 0 else "same" if tau > 1 - 1e-9 else "changes"
-            rows.append({"metric": metric.key, "convention": name, **values, "tau": tau, "order": order})
+            rows.append({"metric": metric.key, "convention": name, "tau": tau, "order": order, **values})
     return pd.DataFrame(rows)
+
+
+def render_conventions(table: pd.DataFrame) -> str:
+    """Print :func:`convention_table` as HTML."""
+    shown = table.rename(columns={"metric": "Metric", "convention": "Convention", "order": "Ranking"})
+    for column in shown.columns[4:]:
+        shown[column] = [f"{value:.4f}" for value in shown[column]]
+    return _print_grid(shown.assign(tau=[f"{tau:.2f}" for tau in shown["tau"]]), "html")
+
+
+def ranking_changes(table: pd.DataFrame) -> str:
+    """Name the metrics of a :func:`convention_table` under which the ranking of methods changes."""
+    changed = table.query("order == 'changes'").groupby("metric", sort=False)["convention"].agg(", ".join)
+    return "; ".join(f"{metric} ({names})" for metric, names in changed.items()) or "none"
 
 
 def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:
@@ -276,17 +437,21 @@ def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None 
         [[cells.get((*row, column), "–" if form != "latex" else "--") for column in columns] for row in rows],
         columns=[(titles or {}).get(column, column) for column in columns],
     )
-    metrics = [metric for metric, _ in rows]
-    arrows = [
-        f"{metric} {_arrow(metric, form)}" if metric != before else ""
-        for metric, before in zip(metrics, [None, *metrics], strict=False)
-    ]
-    grid.insert(0, "Metric", arrows)
+    grid.insert(0, "Metric", [f"{metric} {_arrow(metric, form)}" for metric, _ in rows])
     grid.insert(1, "Method", [method for _, method in rows])
+    return _print_grid(grid, form)
+
+
+def _print_grid(grid: pd.DataFrame, form: str) -> str:
+    """Print a frame of strings; a first column that repeats is printed once a group."""
+    first = grid.columns[0]
+    grid = grid.assign(**{first: grid[first].where(grid[first] != grid[first].shift(), "")})
     if form == "latex":
         return grid.to_latex(index=False, escape=False).rstrip("\n")
     if form == "html":
         return grid.to_html(index=False, escape=False, border=0, classes="comparison")
+    if form != "md":
+        raise WdualmineError(f"unknown form {form!r}; choose one of md, latex, html, csv")
     return grid.to_markdown(index=False, disable_numparse=True)
 
 
