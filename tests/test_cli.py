@@ -120,6 +120,7 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("train ct-mri --preset smoke --device abacus -o {}/run", "device abacus"),
         ("train ct-mri --preset smoke --data {}/nowhere -o {}/run", "nowhere"),
         ("baselines ct-mri --data {}/left -o {}/run", "left"),
+        ("train ct-mri --preset smoke --data phantom -o {}/a.png", "a.png"),
         ("table 9", "table 9: choose one of 1, 2, 3"),
         ("data fetch mri-us", "mri-us: unknown task"),
         ("data verify {}/nowhere", "nowhere"),

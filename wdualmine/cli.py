@@ -55,6 +55,9 @@ def main() -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:  # such as `wdualmine methods | head -1`
         raise SystemExit(0) from None
+    except OSError as error:  # a full disk, a folder that is a file, a missing permission
+        print(f"error: {error}; free, make or name another place", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def _version(value: bool) -> None:

@@ -90,9 +90,10 @@ def train(
     with _numerics(threads):
         description = describe_run("training", source, experiment.task, torch_device)
         description["experiment"] = experiment.as_dict()
-        if _claim(output, description):
-            return load_run(output)
         say = print if progress else _silent
+        if _claim(output, description):
+            say(f"{experiment.name} was finished before, nothing to do: {output}")
+            return load_run(output)
         say(f"{experiment.name} on {source.describe()}, {torch_device}")
         state = _initial_state(experiment, torch_device)
         _restore(output / CHECKPOINT, state)
