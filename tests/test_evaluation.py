@@ -16,6 +16,7 @@ from wdualmine.tables import (
     convention_table,
     metric_reference,
     ranking_changes,
+    render_comparison,
     render_conventions,
 )
 
@@ -64,6 +65,7 @@ def test_the_network_is_compared_with_the_average_pair_by_pair(baselines: Run, s
     ]
     expected = (both[0]["w-dualmine"] - both[1]["average"]).mean()
     assert table.loc["EN", "difference"] == pytest.approx(expected)
+    assert "network" in render_comparison(table.reset_index())
     assert comparison_with_average([baselines]).empty
 
 

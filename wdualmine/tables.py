@@ -319,13 +319,13 @@ def render_comparison(table: pd.DataFrame) -> str:
     formats: dict[str, Callable[[float], str]] = {
         **dict.fromkeys(("difference", "low", "high"), "{:+.3g}".format),
         **dict.fromkeys(("first", "second"), "{:.4f}".format),
-        **dict.fromkeys(("p", "p_holm"), p_value),
+        "p_holm": p_value,
     }
     names = {"first": "network", "second": "average", "p_holm": "p (Holm)"}
     shown = table.assign(task=[get_task(task).folder for task in table["task"]])
     for column, form in formats.items():
         shown[column] = [form(value) for value in shown[column]]
-    return shown.rename(columns=names).to_html(index=False, escape=False, border=0, classes="comparison")
+    return _print_grid(shown.drop(columns=["pairs", "p"]).rename(columns=names), "html")
 
 
 def metric_reference() -> pd.DataFrame:
