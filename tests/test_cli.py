@@ -104,7 +104,7 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("fuse {}/a.png {}/small.png -o {}/o.png", "small.png is 16 x 32"),
         ("fuse {}/rgba.png {}/b.png -o {}/o.png", "rgba.png: has a transparent alpha channel"),
         ("fuse {}/nan.tif {}/b.png -o {}/o.png", "nan.tif: holds NaN"),
-        ("fuse {}/left {}/right -o {}/out", "2: is in only one of"),
+        ("fuse {}/left {}/right -o {}/out", "left/2.png: has no partner of that name in"),
         ("fuse {}/left {}/empty -o {}/out", "holds no images"),
         ("fuse {}/left {}/b.png -o {}/o.png", "give two images or two folders"),
         ("fuse {}/a.png {}/b.png -o {}/o.xyz", "unknown image suffix"),

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tolerances import TOLERANCES
 
 from wdualmine import fuse_images, fuse_with
 from wdualmine.data import load_pairs
@@ -150,8 +151,7 @@ def test_worked_values_of_the_average(harvard: Path, task: str, stretch: bool, e
     pairs = load_pairs(harvard, task)
     frame = evaluate([Candidate("average", average, stretch)], pairs, task, metrics=names)
     found = pd.concat([frame[names].mean(), frame[names].std(ddof=0)], axis=1).to_numpy().ravel()
-    # Known to four decimals; one more unit because 8-bit color conversions round alike but not equally.
-    np.testing.assert_allclose(found, expected, atol=1.6e-4)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCES["facts"].value)
 
 
 def test_evaluation_tidy_table(smoke_run: Run) -> None:

@@ -100,7 +100,7 @@ def fuse(
     """Fuse two registered images, or two folders of them matched by name; a color image keeps its color."""
     from wdualmine.data.color import is_color
     from wdualmine.data.images import read_image, write_image
-    from wdualmine.data.pairs import image_files
+    from wdualmine.data.pairs import paired_files
     from wdualmine.fusion import fuse_images
     from wdualmine.methods import fuse_with, get_method, load_model
     from wdualmine.progress import task_bar
@@ -116,10 +116,7 @@ def fuse(
     if a.is_dir() != b.is_dir():
         raise WdualmineError(f"{a} and {b}: give two images or two folders")
     if a.is_dir():
-        files_a, files_b = image_files(a), image_files(b)
-        for name in sorted(files_a.keys() ^ files_b.keys()):
-            raise WdualmineError(f"{name}: is in only one of {a} and {b}; add its partner or remove it")
-        jobs = [(files_a[name], files_b[name], output / f"{name}.png") for name in files_a]
+        jobs = [(*paths, output / f"{name}.png") for name, paths in paired_files(a, b).items()]
     else:
         jobs = [(a, b, output)]
     fusers = {}

@@ -89,6 +89,19 @@ def image_files(folder: Path) -> dict[str, Path]:
     return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
 
 
+def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]:
+    """Match the images of two folders by name without suffix, in natural order.
+
+    Raises:
+        WdualmineError: see :func:`image_files`; or a name is in only one of the folders.
+    """
+    files_a, files_b = image_files(folder_a), image_files(folder_b)
+    for name in sorted(files_a.keys() ^ files_b.keys(), key=natural_key):
+        lone, other = (files_a[name], folder_b) if name in files_a else (files_b[name], folder_a)
+        raise WdualmineError(f"{lone}: has no partner of that name in {other}; add it or remove this one")
+    return {name: (path, files_b[name]) for name, path in files_a.items()}
+
+
 def load_pairs(
     source: DataSource | str | Path, task: str | Task, split: str = "test", limit: int | None = None
 ) -> list[Pair]:
@@ -112,13 +125,8 @@ def load_pairs(
     if not isinstance(source, DataSource):
         source = find_data(source)
     folder = source.task_folder(task) / split
-    files_a, files_b = (image_files(folder / modality) for modality in task.modalities)
-    for name in sorted(files_a.keys() ^ files_b.keys(), key=natural_key):
-        lone, other = (files_a[name], task.b) if name in files_a else (files_b[name], task.a)
-        raise WdualmineError(
-            f"{lone}: has no partner of that name in {folder / other}; add it or remove this one"
-        )
-    return [_load(name, files_a[name], files_b[name], task) for name in list(files_a)[:limit]]
+    files = paired_files(folder / task.a, folder / task.b)
+    return [_load(name, *files[name], task) for name in list(files)[:limit]]
 
 
 def _load(name: str, path_a: Path, path_b: Path, task: Task) -> Pair:
