@@ -10,11 +10,14 @@ from pathlib import Path
 
 from wdualmine.data import TASKS, find_data
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import VARIANTS, make_experiment
+from wdualmine.experiments import STUDIES, VARIANTS, make_experiment
 from wdualmine.runtime import source_hash
 
 PRESET = config.get("preset", "quick")
 NOTEBOOK = f"{sys.executable} notebooks/run.py"
+if config.get("study", "ablations") not in STUDIES:
+    raise SystemExit(f"error: unknown study {config['study']!r}; choose one of {', '.join(STUDIES)}")
+STUDY = STUDIES[config.get("study", "ablations")]
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
 PAGES = ["results", "metrics", "ablations", "provenance", *(f"train-{task}" for task in TASKS)]
 
@@ -79,23 +82,23 @@ for task in TASKS:
         shell: "sed 's/# Train on one task/# Training: {params.title}/' {input} > {output}"
 
 
-# Tables 4 and 5: every variant with several seeds. A run resumes by itself, so nothing here forgets its epochs.
-rule ablation:
-    output: "build/ablations/{preset}/{variant}-seed{seed}/run.json"
+# A study trains several variants with several seeds. A run resumes by itself, so nothing here forgets its epochs.
+rule study_run:
+    output: "build/studies/{preset}/{task}-{variant}-seed{seed}/run.json"
     params: python=sys.executable, device=config.get("device", "auto"),
-    wildcard_constraints: variant="|".join(VARIANTS), seed=r"\d+"
-    message: "Training {wildcards.variant}, seed {wildcards.seed}"
+    wildcard_constraints: task="|".join(TASKS), variant="|".join(VARIANTS), seed=r"\d+"
+    message: "Training {wildcards.variant} on {wildcards.task}, seed {wildcards.seed}"
     threads: 1
     shell:
-        "{params.python} -m wdualmine train ct-mri --preset {wildcards.preset} --variant {wildcards.variant}"
+        "{params.python} -m wdualmine train {wildcards.task} --preset {wildcards.preset} --variant {wildcards.variant}"
         " --seed {wildcards.seed} --threads {threads} --device {params.device} -o $(dirname {output})"
 
 
-rule ablations:
+rule study:
     input:
         expand(
-            "build/ablations/{preset}/{variant}-seed{seed}/run.json",
-            preset=PRESET, variant=VARIANTS, seed=range(int(config.get("seeds", 3))),
+            "build/studies/{preset}/{task}-{variant}-seed{seed}/run.json",
+            preset=PRESET, task=STUDY.tasks, variant=["proposed", *STUDY.variants], seed=range(int(config.get("seeds", 3))),
         ),
 
 

@@ -95,11 +95,11 @@ def test_total_is_the_weighted_sum_and_a_zero_removes_a_term(name: str) -> None:
     model = WDualMine(ModelConfig(widths=(4, 4)))
     a, b = torch.rand(4, 1, 16, 16), torch.rand(4, 1, 16, 16)
     objective = Objective(4)
-    total, terms = objective(model(a, b), a, b)
+    total, terms = objective([model(a, b)], a, b)
     expected = sum(getattr(objective.weights, key) * value for key, value in terms.items())
     assert total.item() == pytest.approx(expected.item(), rel=1e-6)
     objective.weights = LossWeights(**{name: 0.0})
-    without, _ = objective(model(a, b), a, b)
+    without, _ = objective([model(a, b)], a, b)
     removed = getattr(LossWeights(), name) * terms[name]
     assert without.item() == pytest.approx((total - removed).item(), rel=1e-5)
 
@@ -109,12 +109,28 @@ def test_every_head_learns_and_gradients_are_right(images: tuple) -> None:
     model = WDualMine(ModelConfig(widths=(4, 4))).double()
     objective = Objective(4).double()
     fused, a, b = images
-    total, _ = objective(model(a, b), a, b)
+    total, _ = objective([model(a, b)], a, b)
     total.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in objective.parameters())
     small = fused[:1, :, :5, :5].clone().requires_grad_()
     for loss in (losses.average_content_loss, losses.gradient_maximum_loss, losses.correlation_loss):
         assert torch.autograd.gradcheck(lambda x, f=loss: f(x, a[:1, :, :5, :5], b[:1, :, :5, :5]), small)
+
+
+def test_a_batch_in_pieces_has_the_same_terms_and_gradients() -> None:
+    torch.manual_seed(0)
+    model, objective = WDualMine(ModelConfig(widths=(4, 4))).double(), Objective(4).double()
+    a, b = torch.rand(2, 5, 1, 16, 16, dtype=torch.float64)
+    results = []
+    for size in (5, 2):  # two pieces of 2 and one of 1
+        pieces = [model(x, y) for x, y in zip(a.split(size), b.split(size), strict=True)]
+        total, terms = objective(pieces, a, b)
+        parameters = [*model.parameters(), *objective.parameters()]
+        results.append(
+            [total, *(terms[name] for name in sorted(terms)), *torch.autograd.grad(total, parameters)]
+        )
+    for whole, split in zip(*results, strict=True):
+        torch.testing.assert_close(whole, split)
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])

@@ -1,14 +1,16 @@
-"""Experiments as data: presets, the ablations of Tables 4 and 5, and what one run is made of."""
+"""Experiments as data: presets, variants, the studies made of them, and what one run is made of."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from wdualmine.data.tasks import get_task
+from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights
 from wdualmine.model import ModelConfig
+
+FOLDS = 3  # PET-MRI's test pairs come from three volumes
 
 
 @dataclass(frozen=True)
@@ -68,23 +70,76 @@ PRESETS = {
     "paper": Preset(purpose="The paper's settings (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),
 }
 
-#: Table 4 removes parts of the network, Table 5 terms of the objective.
-VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+#: What each variant changes of a preset: the network, the objective, the schedule or the split.
+VARIANTS: dict[str, dict[str, Any]] = {
     "proposed": {},
+    # Table 4
     "no-spatial-expert": {"model": {"spatial_expert": False}},
     "no-wavelet-expert": {"model": {"wavelet_expert": False}},
     "average-mixer": {"model": {"soft_gradient_mixer": False}},
+    # Table 5
     "no-average": {"loss": {"average": 0.0}},
     "no-gradient": {"loss": {"gradient": 0.0}},
     "no-correlation": {"loss": {"correlation": 0.0}},
     "no-mutual-information": {"loss": {"mutual_information": 0.0}},
     "no-reconstruction": {"loss": {"reconstruction": 0.0}},
+    # The paper's rate and epochs, and rates at which Adam's steps add up to as much or more.
+    "rate-1e-5": {"schedule": {"learning_rate": 1e-5, "epochs": 100}},
+    "rate-1e-4": {"schedule": {"learning_rate": 1e-4, "epochs": 10}},
+    "rate-1e-3": {"schedule": {"learning_rate": 1e-3, "epochs": 10}},
+    # Volume-disjoint splits: each test pair is scored by the one fold that saw no slice of its volume.
+    **{f"fold-{fold}": {"fold": fold} for fold in range(FOLDS)},
+    # What the paper leaves open
+    "narrow": {"model": {"widths": (4, 8, 16, 32)}},
+    "wide": {"model": {"widths": (16, 32, 64, 128)}},
+    "three-scales": {"model": {"widths": (8, 16, 32)}},
+    "residual-scale-1": {"model": {"residual_scale": 1.0}},
+    "sobel-unscaled": {"loss": {"gradient": 16.0}},  # Eq. 14 with Sobel's kernels not divided by 8
+    # Eq. 13, 14 and 17 as sums over the pixels of a 128 x 128 patch: beside them the other two terms vanish.
+    "norms-summed": {"loss": {"correlation": 1.0 / 128**2, "mutual_information": 0.1 / 128**2}},
+    "batch-16": {"schedule": {"batch_size": 16}},  # more pairs to tell apart in Eq. 16, half as many steps
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question that runs of "proposed" and of these variants answer, with several seeds each."""
+
+    question: str
+    variants: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ("ct-mri",)
+
+
+STUDIES = {
+    "reference": Study("What does the full model score on each task?", tasks=tuple(TASKS)),
+    "ablations": Study(
+        "What do the parts of the network and the terms of the objective contribute? (Tables 4 and 5)",
+        tuple(VARIANTS)[1:9],
+    ),
+    "learning-rate": Study(
+        "Where does the paper's learning rate stop, and what do larger ones reach?",
+        ("rate-1e-5", "rate-1e-4", "rate-1e-3"),
+    ),
+    "leakage": Study(
+        "Does it matter that slices of the test volumes are in training?",
+        tuple(f"fold-{fold}" for fold in range(FOLDS)),
+        tuple(TASKS),
+    ),
+    "choices": Study(
+        "How much do the choices matter that the paper leaves open?",
+        ("narrow", "wide", "three-scales", "residual-scale-1", "sobel-unscaled", "norms-summed", "batch-16"),
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that determines a training run but the data and the code."""
+    """Everything that determines a training run but the data and the code.
+
+    Attributes:
+        fold: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that
+            number: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes.
+    """
 
     task: str
     preset: str
@@ -93,6 +148,7 @@ class Experiment:
     model: ModelConfig
     loss: LossWeights
     schedule: Schedule
+    fold: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give the experiment as plain values, the form in which it is recorded."""
@@ -131,7 +187,7 @@ def make_experiment(
         preset: a key of :data:`PRESETS`.
         variant: a key of :data:`VARIANTS`.
         seed: of the initial weights, the order of the pairs and the augmentation; at least 0.
-        **schedule: fields of :class:`Schedule` to change; None leaves the preset's value.
+        **schedule: fields of :class:`Schedule` to change; None leaves the preset's or the variant's value.
 
     Raises:
         WdualmineError: an unknown name, or a value out of range.
@@ -153,5 +209,9 @@ def make_experiment(
         seed=seed,
         model=replace(base.model, **changes.get("model", {})),
         loss=replace(base.loss, **changes.get("loss", {})),
-        schedule=replace(base.schedule, **{k: v for k, v in schedule.items() if v is not None}),
+        schedule=replace(
+            base.schedule,
+            **changes.get("schedule", {}) | {k: v for k, v in schedule.items() if v is not None},
+        ),
+        fold=changes.get("fold"),
     )

@@ -4,6 +4,7 @@ Images are (N, 1, H, W) in [0, 1]; every norm is taken as a mean over pixels and
 the same at every image size (choice; the paper writes plain L1 norms).
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -122,19 +123,34 @@ class Objective(nn.Module):
         self.reconstruct1 = ReconstructionHead()
         self.reconstruct2 = ReconstructionHead()
 
-    def forward(self, fusion: Fusion, image1: Tensor, image2: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give L_total and its five unweighted terms by name, all scalars."""
+    def forward(
+        self, pieces: Sequence[Fusion], image1: Tensor, image2: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Give L_total and its five unweighted terms by name, all scalars.
+
+        Args:
+            pieces: the network's output for the batch, whole or in pieces of it, in order. Only Eq. 16 looks
+                at the whole batch; the other terms are means over pairs, so that pieces change nothing.
+            image1: I_1 of the batch, (N, 1, H, W).
+            image2: I_2.
+        """
+        sizes = [len(piece.fused) for piece in pieces]
+        terms: dict[str, Tensor] = {}
+        for piece, a, b in zip(pieces, image1.split(sizes), image2.split(sizes), strict=True):
+            rebuilt = self.reconstruct1(piece.fused), self.reconstruct2(piece.fused)
+            parts = {
+                "average": average_content_loss(piece.fused, a, b),
+                "gradient": gradient_maximum_loss(piece.fused, a, b),
+                "correlation": correlation_loss(piece.fused, a, b),
+                "reconstruction": reconstruction_loss(*rebuilt, a, b),
+            }
+            for name, mean in parts.items():
+                terms[name] = terms.get(name, 0) + mean * (len(a) / len(image1))
+        coarsest = [(piece.stages[-1].fused, piece.features1[-1], piece.features2[-1]) for piece in pieces]
         latents = [
-            self.projection(features.mean(dim=(-2, -1)))
-            for features in (fusion.stages[-1].fused, fusion.features1[-1], fusion.features2[-1])
+            self.projection(torch.cat([features.mean(dim=(-2, -1)) for features in source]))
+            for source in zip(*coarsest, strict=True)
         ]
-        rebuilt = self.reconstruct1(fusion.fused), self.reconstruct2(fusion.fused)
-        terms = {
-            "average": average_content_loss(fusion.fused, image1, image2),
-            "gradient": gradient_maximum_loss(fusion.fused, image1, image2),
-            "correlation": correlation_loss(fusion.fused, image1, image2),
-            "mutual_information": mutual_information_loss(*latents),
-            "reconstruction": reconstruction_loss(*rebuilt, image1, image2),
-        }
-        total = torch.stack([getattr(self.weights, name) * term for name, term in terms.items()]).sum()
+        terms["mutual_information"] = mutual_information_loss(*latents)
+        total = torch.stack([weight * terms[name] for name, weight in asdict(self.weights).items()]).sum()
         return total, terms

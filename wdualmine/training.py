@@ -16,14 +16,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from wdualmine.data import DataSource, Pair, find_data, load_pairs
+from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
-from wdualmine.experiments import Experiment, Schedule
+from wdualmine.experiments import FOLDS, Experiment, Schedule
 from wdualmine.fusion import luma_tensor
 from wdualmine.losses import Objective
 from wdualmine.methods import W_DUALMINE, fuse_with
-from wdualmine.model import WDualMine
+from wdualmine.model import Fusion, WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import (
     Run,
@@ -41,6 +41,7 @@ from wdualmine.runtime import code_state, hardware, pick_device
 
 UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one
 CHECKPOINT = "checkpoint.safetensors"
+PIXELS_AT_ONCE = 256 * 256  # of a piece on a CPU: larger ones are slower (benchmarks/training.py)
 
 
 @dataclass
@@ -104,7 +105,7 @@ def train(
             "hardware": hardware(torch_device),
         }
         state.sessions.append(session)
-        first, second = stack(load_pairs(source, experiment.task, "train", experiment.schedule.train_pairs))
+        first, second = stack(load_split(source, experiment, "train"))
         first, second = first.to(torch_device), second.to(torch_device)
         for epoch in range(len(state.log), experiment.schedule.epochs):
             row = _train_epoch(state, first, second, experiment, epoch, progress)
@@ -115,6 +116,14 @@ def train(
                 f"loss {row['total']:.4f}, {row['seconds']:.1f} s"
             )
         return _finish(output, state, experiment, source, description)
+
+
+def load_split(source: DataSource, experiment: Experiment, split: str) -> list[Pair]:
+    """Read the pairs that an experiment is trained on ("train") or scored on ("test")."""
+    limit = getattr(experiment.schedule, f"{split}_pairs")
+    if experiment.fold is None:
+        return load_pairs(source, experiment.task, split, limit)
+    return load_fold(source, experiment.task, split, experiment.fold, FOLDS)[:limit]
 
 
 def stack(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
@@ -171,6 +180,22 @@ def augment(
     return torch.stack(patches).split(1, dim=1)
 
 
+def fuse_in_pieces(model: WDualMine, first: Tensor, second: Tensor) -> list[Fusion]:
+    """Fuse a batch: on a GPU at once, on a CPU in pieces whose feature maps stay in the cache.
+
+    Autograd goes back piece by piece, too, from the last to the first.
+
+    Args:
+        model: the network.
+        first: (N, 1, H, W).
+        second: the same shape.
+    """
+    count = len(first)
+    if first.device.type == "cpu":
+        count = max(1, PIXELS_AT_ONCE // first[0].numel())
+    return [model(a, b) for a, b in zip(first.split(count), second.split(count), strict=True)]
+
+
 def _initial_state(experiment: Experiment, device: torch.device) -> State:
     with torch.random.fork_rng():
         torch.manual_seed(experiment.seed)
@@ -198,11 +223,12 @@ def _train_epoch(
             a, b = augment(first[batch], second[batch], schedule.patch_size, generator)
             a, b = (image.contiguous(memory_format=torch.channels_last) for image in (a, b))
             state.optimizer.zero_grad(set_to_none=True)
-            fusion = state.model(a, b)
-            total, terms = state.objective(fusion, a, b)
+            pieces = fuse_in_pieces(state.model, a, b)
+            total, terms = state.objective(pieces, a, b)
             total.backward()
             state.optimizer.step()
-            logged = {"total": total, **terms, "residual": fusion.residual.abs().mean()}
+            residual = torch.cat([piece.residual for piece in pieces]).abs().mean()
+            logged = {"total": total, **terms, "residual": residual}
             for name, value in logged.items():
                 sums[name] = sums.get(name, 0) + value.detach() * len(batch)
             advance()
@@ -281,7 +307,7 @@ def _finish(
     output: Path, state: State, experiment: Experiment, source: DataSource, description: dict[str, Any]
 ) -> Run:
     """Score the trained and the untrained network and write the record; run.json last, as the seal."""
-    pairs = load_pairs(source, experiment.task, "test", experiment.schedule.test_pairs)
+    pairs = load_split(source, experiment, "test")
     device = next(state.model.parameters()).device
     untrained = _initial_state(experiment, device).model.eval().requires_grad_(False)
     trained = state.model.eval().requires_grad_(False)

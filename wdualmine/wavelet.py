@@ -19,12 +19,14 @@ def haar_dwt(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     if x.shape[-2] % 2 or x.shape[-1] % 2:
         raise ValueError(f"the Haar transform needs even sides, got {x.shape[-2]} x {x.shape[-1]}")
-    top, bottom = x[..., 0::2, :], x[..., 1::2, :]
-    row_sum, row_difference = top + bottom, top - bottom
-    low = row_sum[..., 0::2] + row_sum[..., 1::2]
-    low_high = row_difference[..., 0::2] + row_difference[..., 1::2]
-    high_low = row_sum[..., 0::2] - row_sum[..., 1::2]
-    high_high = row_difference[..., 0::2] - row_difference[..., 1::2]
+    # unbind and not slices: its backward pass is one copy.
+    top, bottom = x.unflatten(-2, (-1, 2)).unbind(-2)
+    left_sum, right_sum = (top + bottom).unflatten(-1, (-1, 2)).unbind(-1)
+    left_difference, right_difference = (top - bottom).unflatten(-1, (-1, 2)).unbind(-1)
+    low = left_sum + right_sum
+    low_high = left_difference + right_difference
+    high_low = left_sum - right_sum
+    high_high = left_difference - right_difference
     return low / 2, stack((low_high, high_low, high_high), dim=1) / 2
 
 

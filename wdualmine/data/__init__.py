@@ -2,6 +2,7 @@
 
 from wdualmine.data.cache import cache_folder
 from wdualmine.data.fetch import Fetched, fetch
+from wdualmine.data.folds import load_fold
 from wdualmine.data.manifest import Report, manifest_hash, read_manifest, verify, volume_and_slice
 from wdualmine.data.pairs import Pair, load_pairs
 from wdualmine.data.source import DataSource, Place, find_data, published_folder, where
@@ -20,6 +21,7 @@ __all__ = [
     "fetch",
     "find_data",
     "get_task",
+    "load_fold",
     "load_pairs",
     "manifest_hash",
     "published_folder",
