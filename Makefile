@@ -1,16 +1,24 @@
 # make book: set up, train on the data found, render the book.   make test: set up, run the tests.
-# make ablations: train the variants of Tables 4 and 5 with SEEDS seeds each; stopped anywhere, it resumes.
+# make book TRAIN=no: on the real pairs, show the committed reference runs and weights instead of training.
+# make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
+# make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
+# make release: the book as zip and PDF, the wheel and their SHA-256 in dist/.   make wheel: the wheel alone.
+# make notebooks: stamp launch links and the set-up cell.   make repository URL=...: the same with a new address.
 # WDUALMINE_DATA=FOLDER make book   trains on that folder's pairs.   make book PRESET=smoke   is quicker still.
 
 PYTHON ?= python3
 PRESET ?= quick
+TRAIN ?= yes
+STUDY ?= ablations
 SEEDS ?= 3
+PORT ?= 8000
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 BIN := .venv/bin
 HTML := book/_build/html/index.html
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book ablations test lint lock clean
+.PHONY: help setup book study ablations serve pdf wheel release notebooks repository test lint lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -27,15 +35,42 @@ setup: .venv/.ready
 	@touch $@
 
 book: setup
-	@echo "==> Building the book with the $(PRESET) preset on $(CORES) cores"
-	@$(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock --config preset=$(PRESET)
+	@echo "==> Building the book $(if $(filter no,$(TRAIN)),from the reference runs,with the $(PRESET) preset) on $(CORES) cores"
+	@$(SNAKEMAKE) --config preset=$(PRESET) train=$(TRAIN)
 	@echo "==> The book: $(CURDIR)/$(HTML)"
 
-ablations: setup
-	@echo "==> Training every variant of Tables 4 and 5 with the $(PRESET) preset, $(SEEDS) seeds each"
-	@$(BIN)/snakemake ablations --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock \
-	  --config preset=$(PRESET) seeds=$(SEEDS)
-	@echo "==> The records: $(CURDIR)/build/ablations/$(PRESET)"
+study: setup
+	@echo "==> Training the study $(STUDY) with the $(PRESET) preset, $(SEEDS) seeds each"
+	@$(SNAKEMAKE) study --config preset=$(PRESET) study=$(STUDY) seeds=$(SEEDS)
+	@echo "==> The records: $(CURDIR)/build/studies/$(PRESET)"
+
+ablations: study
+
+serve: setup
+	@test -f $(HTML) || { echo "There is no book yet: make book"; exit 2; }
+	@echo "==> The book: http://localhost:$(PORT)/ (Ctrl-C ends it)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(dir $(HTML))
+
+pdf: book
+	@echo "==> Printing the book"
+	@$(BIN)/python book/pdf.py dist/wdualmine-book.pdf
+
+wheel: setup
+	@rm -f dist/wdualmine-*.whl
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
+	@ls dist/wdualmine-*.whl
+
+release: pdf wheel
+	@$(BIN)/python -c 'import shutil; shutil.make_archive("dist/wdualmine-book", "zip", "book/_build/html")'
+	@cd dist && ../$(BIN)/python -c 'import glob, hashlib; \
+	  [print(hashlib.sha256(open(f, "rb").read()).hexdigest(), "", f) for f in sorted(glob.glob("wdualmine-*"))]' \
+	  > SHA256SUMS && cat SHA256SUMS
+
+notebooks: setup
+	@$(BIN)/python notebooks/stamp.py
+
+repository: setup
+	@$(BIN)/python notebooks/stamp.py --repository "$(URL)"
 
 test: setup
 	@echo "==> Lint and types"
@@ -58,4 +93,4 @@ lock:
 	@rm -rf build/lock
 
 clean:
-	rm -rf build book/_build book/runs .snakemake
+	rm -rf build dist book/_build book/runs .snakemake

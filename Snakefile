@@ -1,4 +1,5 @@
-# The pipeline under `make book`: train and score each task, fill the tables, render the pages.
+# The pipeline under `make book`: train and score each task, fill the tables, render the pages. With train=no the
+# committed reference runs take the place of training; with the target `study` it trains the variants of a study.
 #
 # A run's folder is named by what determines it (experiment, data, code), so that going back to data or a preset
 # used before recomputes nothing.
@@ -13,13 +14,16 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import STUDIES, VARIANTS, make_experiment
 from wdualmine.runtime import source_hash
 
-PRESET = config.get("preset", "quick")
+TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
+PRESET = config.get("preset", "quick") if TRAIN else "cpu"  # the reference runs'
 NOTEBOOK = f"{sys.executable} notebooks/run.py"
 if config.get("study", "ablations") not in STUDIES:
     raise SystemExit(f"error: unknown study {config['study']!r}; choose one of {', '.join(STUDIES)}")
 STUDY = STUDIES[config.get("study", "ablations")]
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
-PAGES = ["results", "metrics", "ablations", "provenance", *(f"train-{task}" for task in TASKS)]
+RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
+PAGES = ["results", "figures", "ablations", "studies", "audit", "metrics", "explore", "provenance"]
+PAGES += [f"train-{task}" for task in TASKS]
 
 try:
     SOURCE = find_data(config.get("data"))
@@ -27,6 +31,8 @@ try:
     DATA = {task: SOURCE.fingerprint(task) for task in TASKS}
 except WdualmineError as error:
     raise SystemExit(f"error: {error}")
+if not TRAIN and SOURCE.name != "harvard":
+    raise SystemExit("error: TRAIN=no shows the reference runs, which are of the real pairs: `wdualmine data fetch` first")
 # The jobs get the data by name, not by a second look-up.
 os.environ["WDUALMINE_DATA"] = "phantom" if SOURCE.name == "phantom" else str(SOURCE.root)
 print(f"Data: {SOURCE.describe()}", file=sys.stderr)
@@ -39,7 +45,7 @@ def identity(kind, task):
 
 RUNS = {task: f"build/runs/{task}-{PRESET}-{identity('training', task)}" for task in TASKS}
 BASELINES = {task: f"build/runs/{task}-baselines-{identity('baselines', task)}" for task in TASKS}
-RECORDS = [f"{folder}/train.ipynb" for folder in RUNS.values()]
+RECORDS = [f"{folder}/train.ipynb" for folder in RUNS.values()] if TRAIN else []
 RECORDS += [f"{folder}/run.json" for folder in BASELINES.values()]
 
 
@@ -58,11 +64,14 @@ for task in TASKS:
         output: f"{RUNS[task]}/train.ipynb"
         params:
             task=task, preset=PRESET, folder=RUNS[task], command=NOTEBOOK,
+            # A finished run in the folder is shown and not trained again.
+            before="true" if TRAIN else f"mkdir -p {RUNS[task]} && cp results/reference/{task}-seed0/* {RUNS[task]} &&"
+            f" cp wdualmine/weights/{task}.safetensors {RUNS[task]}/model.safetensors",
         message: f"Training on {task}"
         threads: 1
         priority: len(TASKS)
         shell:
-            "{params.command} train.ipynb {output} task={params.task} preset={params.preset}"
+            "{params.before} && {params.command} train.ipynb {output} task={params.task} preset={params.preset}"
             " output={params.folder} threads={threads} device=" + config.get("device", "auto")
 
     rule:
@@ -109,21 +118,24 @@ rule page:
         "notebooks/run.py",
         PACKAGE,
         "data_manifest/paper_tables.csv",
-        [str(path) for path in sorted(Path("results").rglob("*.*"))],
+        RESULTS,
     output: "book/runs/{page}.ipynb"
     params:
         folders=",".join(str(Path(record).parent) for record in RECORDS), command=NOTEBOOK,
-    wildcard_constraints: page="results|metrics|provenance"
+    wildcard_constraints: page="results|figures|metrics|provenance"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} runs={params.folders}"
 
 
-rule page_ablations:
-    input: "notebooks/ablations.ipynb", "notebooks/run.py", PACKAGE, [str(path) for path in sorted(Path("results").rglob("*.*"))],
-    output: "book/runs/ablations.ipynb"
-    params: command=NOTEBOOK,
-    message: "Filling the page ablations"
-    shell: "{params.command} ablations.ipynb {output}"
+rule page_of_records:
+    input: "notebooks/{page}.ipynb", "notebooks/run.py", PACKAGE, RESULTS, "data_manifest/paper_tables.csv"
+    output: "book/runs/{page}.ipynb"
+    params:
+        command=NOTEBOOK,
+        options=lambda wildcards: "live=no" if wildcards.page == "explore" else "",
+    wildcard_constraints: page="ablations|studies|audit|explore"
+    message: "Filling the page {wildcards.page}"
+    shell: "{params.command} {wildcards.page}.ipynb {output} {params.options}"
 
 
 rule book:

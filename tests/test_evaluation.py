@@ -1,11 +1,15 @@
 """Recorded evaluations: baselines with their limits, and every convention of every metric."""
 
+import io
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from wdualmine.data import TASKS, Task
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import evaluate_baselines, evaluate_conventions
 from wdualmine.metrics import METRICS
@@ -16,6 +20,7 @@ from wdualmine.tables import (
     convention_table,
     metric_reference,
     ranking_changes,
+    reference_runs,
     render_comparison,
     render_conventions,
 )
@@ -29,6 +34,29 @@ def baselines(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="module")
 def conventions(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return evaluate_conventions("ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 1, progress=False)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_the_packages_weights_reproduce_the_committed_record(
+    task: Task, harvard: Path, tmp_path: Path
+) -> None:
+    sources = [harvard / task.folder / "test" / modality for modality in task.modalities]
+    commands = (
+        ["fuse", *sources, "-o", tmp_path, "--task", task.key],
+        ["evaluate", *sources, tmp_path, "--csv"],
+    )
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "wdualmine", *map(str, command)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    scores = pd.read_csv(io.StringIO(done.stdout), dtype={"pair": str}).set_index("pair").sort_index()
+    record = next(run for run in reference_runs() if run.folder.name == f"{task.key}-seed0").metrics
+    record = record.query("method == 'w-dualmine'").set_index("pair").sort_index()
+    assert len(scores) == 24
+    np.testing.assert_allclose(scores, record[scores.columns], atol=1e-4, rtol=0)
 
 
 def test_no_baseline_passes_the_limits(baselines: Run) -> None:

@@ -43,11 +43,31 @@ def test_the_version_is_one() -> None:
     assert citation["license"] == PROJECT["license"] == "MIT"
 
 
-def test_no_image_and_nothing_heavy_is_committed() -> None:
+def listed_files() -> list[Path]:
+    """What is committed, and what is about to be."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    files = [ROOT / line for line in listed.splitlines() if (ROOT / line).is_file()]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / line for line in listed.splitlines() if (ROOT / line).is_file()]
+
+
+def test_the_repository_has_one_address() -> None:
+    """Colab's links name the owner after github/, everything else after github.com/."""
+    owner_and_name = PROJECT["urls"]["Repository"].removeprefix("https://github.com/").encode()
+    names = b"|".join(map(re.escape, {b"wdualmine", owner_and_name.split(b"/")[1]}))
+    address = re.compile(rb"github(?:\.com)?/([\w.-]+/(?:" + names + rb"))(?![\w-])")
+    found = {path: set(address.findall(path.read_bytes())) for path in listed_files()}
+    assert {path: names for path, names in found.items() if names - {owner_and_name}} == {}
+    assert {path.name for path, names in found.items() if names} >= {
+        "pyproject.toml",
+        "CITATION.cff",
+        "train.ipynb",
+    }
+
+
+def test_no_image_and_nothing_heavy_is_committed() -> None:
+    files = listed_files()
     images = {".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".npy", ".npz", ".nii", ".gz", ".dcm"}
     assert not [path for path in files if path.suffix.lower() in images]
     assert sum(path.stat().st_size for path in files) < 60e6
@@ -56,7 +76,8 @@ def test_no_image_and_nothing_heavy_is_committed() -> None:
 LAYERS = {  # a module may import from layers below its own only
     "errors": 0, "__init__": 0, "data": 1, "wavelet": 1, "progress": 1, "metrics": 2, "model": 2,
     "runtime": 2, "statistics": 3, "fusion": 3, "losses": 3, "records": 3, "experiments": 4, "methods": 4,
-    "evaluation": 5, "training": 6, "tables": 7, "figures": 7, "cli": 8, "__main__": 9,
+    "evaluation": 5, "training": 6, "audit": 6, "tables": 7, "session": 7, "figures": 8, "explore": 9,
+    "cli": 10, "__main__": 11,
 }  # fmt: skip
 
 

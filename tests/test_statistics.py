@@ -125,24 +125,31 @@ def test_bad_input_is_named(frames):
             compare(x, y, **options)
 
 
-def test_crossed_interval_covers_the_truth_and_shrinks_with_more_data() -> None:
-    hits, widths = 0, []
-    for trial in range(60):
-        rng = np.random.default_rng(trial)
-        pair_effect = rng.normal(0, 1, 24)  # shared by both methods, so it cancels
-
-        def sample(rng: np.random.Generator = rng, effect: np.ndarray = pair_effect) -> np.ndarray:
-            return rng.normal(0, 0.2, (8, 1)) + effect + rng.normal(0, 0.1, (8, 24))
-
-        low, high = crossed_interval(sample() + 0.5, sample(), resamples=2000)
+@pytest.mark.parametrize(("seeds", "of_seeds", "of_pairs"), [(3, 0.2, 0.1), (3, 0.0, 0.3), (5, 0.1, 0.0)])
+def test_crossed_interval_covers_the_truth_as_often_as_it_says(
+    seeds: int, of_seeds: float, of_pairs: float
+) -> None:
+    rng = np.random.default_rng(0)
+    hits, trials = 0, 400
+    for _ in range(trials):
+        noise = [
+            rng.normal(0, of_seeds, (seeds, 1)),
+            rng.normal(0, of_pairs, 24),
+            rng.normal(0, 0.1, (seeds, 24)),
+        ]
+        low, high = crossed_interval(0.5 + sum(noise))
         hits += low <= 0.5 <= high
-        widths.append(high - low)
-    assert 48 <= hits <= 60  # nominal 57; eight seeds make percentile intervals a little narrow
-    assert np.mean(widths) < 0.6  # the pairs' own spread of 1 would make it above 0.8
+    assert 0.92 * trials <= hits  # nominal 0.95, less two standard deviations of 400 trials
+
+
+def test_crossed_interval_is_students_where_only_seeds_differ() -> None:
+    seeds = np.array([0.1, 0.4, 0.2])
+    interval = crossed_interval(np.repeat(seeds[:, None], 10, axis=1))
+    expected = stats.t.interval(0.95, 2, seeds.mean(), stats.sem(seeds))
+    assert interval == pytest.approx(expected)
 
 
 def test_crossed_interval_of_equal_scores_is_zero_and_its_errors() -> None:
-    scores = np.arange(24.0).reshape(1, 24)
-    assert crossed_interval(scores, scores) == pytest.approx((0, 0), abs=1e-12)
-    with pytest.raises(WdualmineError, match="24 and 23 pairs"):
-        crossed_interval(scores, scores[:, 1:])
+    assert crossed_interval(np.zeros((2, 24))) == (0, 0)
+    with pytest.raises(WdualmineError, match="1 seeds and 24 pairs"):
+        crossed_interval(np.zeros((1, 24)))

@@ -1,25 +1,38 @@
 """Tables 1-3 from records: the paper's numbers are the paper's, ours are the records', the best are bold."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import wdualmine
 from wdualmine.errors import WdualmineError
+from wdualmine.experiments import STUDIES
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, find_runs, load_run, write_csv, write_json
 from wdualmine.tables import (
     ABLATIONS,
-    ablation_sentences,
     ablation_table,
+    choices_table,
     comparison_table,
+    difference_sentences,
+    leakage_table,
+    model_card_scores,
     paper_values,
     provenance_table,
+    rates_table,
+    reference_runs,
     render,
-    render_ablation,
+    render_differences,
+    render_provenance,
+    render_rates,
+    study_logs,
+    study_runs,
     summary_table,
 )
+from wdualmine.tables.studies import CHOICES
 
 
 @pytest.fixture
@@ -97,7 +110,7 @@ def test_every_printed_form_holds_the_numbers(runs: list[Run], form: str) -> Non
     text = render(comparison_table(1, runs, []), form)
     assert "64.0891" in text
     assert ("5.0592 ± 0.2346" in text) == (form in ("md", "html"))
-    assert "nan" not in text.lower()
+    assert not re.search(r"\bnan\b", text.lower())
 
 
 def test_bold_in_markdown_and_latex(runs: list[Run]) -> None:
@@ -130,7 +143,8 @@ def ablations(tmp_path: Path) -> list[Run]:
             scores = scores.assign(seed=seed, stretch=True, **dict(zip(PAPER_METRICS, noise.T, strict=True)))
             scores["EN"] += shift
             run = Run(tmp_path / f"{variant}-{seed}")
-            info = {"kind": "training", "task": "ct-mri", "experiment": {"variant": variant, "seed": seed}}
+            info = {"kind": "training", "task": "ct-mri", "data": {"name": "phantom"}}
+            info["experiment"] = {"preset": "quick", "variant": variant, "seed": seed}
             vars(run).update(info=info, metrics=scores)  # cached properties, set by hand
             runs.append(run)
     return runs
@@ -148,8 +162,8 @@ def test_ablations_are_told_from_zero_only_where_they_differ(ablations: list[Run
     assert pd.isna(table.loc[("EN", "the full model"), "difference"])
 
 
-def test_ablation_sentences_name_what_differs(ablations: list[Run]) -> None:
-    sentences = ablation_sentences(ablation_table(5, ablations))
+def test_difference_sentences_name_what_differs(ablations: list[Run]) -> None:
+    sentences = difference_sentences(ablation_table(5, ablations))
     assert len(sentences) == 2
     assert sentences[0].startswith("Without L_avg: EN (-5")
     assert "cannot" in sentences[1]
@@ -160,14 +174,14 @@ def test_one_seed_gives_no_interval(ablations: list[Run]) -> None:
     table = ablation_table(5, single)
     assert table["low"].isna().all()
     assert table["difference"].notna().any()
-    assert ablation_sentences(table) == []
+    assert difference_sentences(table) == []
 
 
 @pytest.mark.parametrize("form", ["md", "html", "latex", "csv"])
 def test_ablations_print(ablations: list[Run], form: str) -> None:
-    text = render_ablation(ablation_table(5, ablations), form)
+    text = render_differences(ablation_table(5, ablations), form)
     assert "4.6027" in text
-    assert "nan" not in text.lower()
+    assert not re.search(r"\bnan\b", text.lower())
     assert ("L\\_avg" in text) == (form == "latex")
 
 
@@ -192,3 +206,95 @@ def test_wrong_tables_forms_and_records_are_named(tmp_path: Path, runs: list[Run
     (tmp_path / "seed1" / "run.json").write_text("{")
     with pytest.raises(WdualmineError, match="not a record"):
         load_run(tmp_path / "seed1")
+
+
+def test_the_model_card_holds_the_reference_scores() -> None:
+    card = (Path(wdualmine.__file__).parent / "weights" / "README.md").read_text()
+    scores = model_card_scores(reference_runs())
+    assert scores.count("\n") == 1 + 3
+    assert scores in card
+
+
+def test_tables_say_the_spread_over_seeds_and_lead_to_the_run(runs: list[Run]) -> None:
+    table = comparison_table(1, runs, [])
+    found = cell(table, "CC", "W-DUALMINE", "This build")
+    assert (found["seeds"], found["run"]) == (2, "seed0")
+    assert found["seed_std"] == pytest.approx(np.std([2, 4], ddof=1))
+    page = render(table, "html")
+    assert '<a href="provenance.html#this-build-seed0">3.0000 ± 1.0000 [1.4142]</a>' in page
+    anchors = re.findall(r'id="([^"]+)"', render_provenance(runs, "This build"))
+    linked = re.findall(r"provenance\.html#(this-build[^\"]*)", page)
+    assert linked
+    assert set(linked) <= set(anchors)
+
+
+def test_rows_of_the_committed_tables_lead_to_committed_runs() -> None:
+    for column, found, pages in (
+        (
+            "Reference",
+            reference_runs(),
+            [render(comparison_table(number, []), "html") for number in (1, 2, 3)],
+        ),
+        ("Studies", study_runs(), [render_differences(ablation_table(number), "html") for number in (4, 5)]),
+    ):
+        anchors = set(re.findall(r'id="([^"]+)"', render_provenance(found, column))) | {"reference-published"}
+        for page in pages:
+            linked = set(re.findall(r"provenance\.html#([^\"]*)", page))
+            assert linked
+            assert linked <= anchors
+
+
+def study_run(folder: Path, variant: str, seed: int, pairs: dict[str, float], **log: float) -> Run:
+    """A run by hand: each pair's scores are one number, each column of the log another."""
+    run = Run(folder / f"{variant}-seed{seed}")
+    experiment = {"preset": "quick", "variant": variant, "seed": seed}
+    experiment["schedule"] = {"learning_rate": 1e-3, "epochs": 2}
+    frame = pd.concat(
+        pd.DataFrame({"pair": list(pairs), "method": method, "seed": seed, "stretch": True}).assign(
+            **{metric: [value * scale for value in pairs.values()] for metric in PAPER_METRICS}
+        )
+        for method, scale in (("w-dualmine", 1), ("untrained", 0))
+    )
+    info = {"kind": "training", "task": "ct-mri", "data": {"name": "phantom"}, "experiment": experiment}
+    vars(run).update(info=info, metrics=frame, log=pd.DataFrame([log, log]))
+    return run
+
+
+def test_folds_together_stand_beside_the_papers_split(tmp_path: Path) -> None:
+    runs = []
+    for seed in (0, 1):
+        runs.append(study_run(tmp_path, "proposed", seed, {"1": 1.0, "2": 2.0, "3": 3.0}))
+        for fold in range(3):
+            runs.append(study_run(tmp_path, f"fold-{fold}", seed, {str(fold + 1): fold + 1.5 + seed}))
+    table = leakage_table(runs).query("task == 'ct-mri' and metric == 'EN'").set_index("variant")
+    row = table.loc["volume-disjoint"]
+    assert (row["mean"], row["difference"], row["seeds"]) == (3.0, 1.0, 2)  # 0.5 and 1.5 above
+    assert row["low"] < 0.5 < 1.5 < row["high"]
+    incomplete = [run for run in runs if run.folder.name != "fold-2-seed1"]
+    row = leakage_table(incomplete).query("task == 'ct-mri' and metric == 'EN'").iloc[0]
+    assert (row["difference"], row["seeds"]) == (0.5, 1)
+
+
+def test_rates_give_the_last_epochs_residual_and_the_untrained_network(tmp_path: Path) -> None:
+    runs = [
+        study_run(tmp_path, "rate-1e-3", seed, {"1": 4.0, "2": 6.0}, residual=0.1 + seed) for seed in (0, 1)
+    ]
+    table = rates_table(runs).set_index("variant")
+    assert list(table.index) == ["untrained", "rate-1e-3"]
+    assert table.loc["untrained", "MI"] == 0
+    assert (table.loc["rate-1e-3", "MI"], table.loc["rate-1e-3", "seeds"]) == (5.0, 2)
+    assert table.loc["rate-1e-3", "residual"] == pytest.approx(0.6)
+    assert "0.6000" in render_rates(table.reset_index())
+    assert list(study_logs("learning-rate", runs)) == ["rate-1e-3"]
+
+
+def test_runs_of_several_presets_are_not_mixed(tmp_path: Path) -> None:
+    runs = [study_run(tmp_path, "proposed", seed, {"1": 1.0}) for seed in (0, 1)]
+    runs[1].info["experiment"]["preset"] = "paper"
+    with pytest.raises(WdualmineError, match="runs of paper, phantom and of quick, phantom"):
+        choices_table(runs)
+
+
+def test_every_choice_of_the_study_has_a_name() -> None:
+    assert set(CHOICES) == set(STUDIES["choices"].variants)
+    assert {key for names in ABLATIONS.values() for key in names} == set(STUDIES["ablations"].variants)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from wdualmine.data import Pair
+from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume_and_slice
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import make_experiment
-from wdualmine.records import Run, load_run
-from wdualmine.training import CHECKPOINT, augment, stack, train
+from wdualmine.experiments import FOLDS, STUDIES, Experiment, make_experiment
+from wdualmine.records import Run, largest_differences, load_run, write_csv, write_json
+from wdualmine.training import CHECKPOINT, augment, check_same_data, stack, train
 
 
 def command(folder: Path, *options: str) -> list[str]:
@@ -164,3 +164,59 @@ def test_pairs_of_another_size_and_patches_too_large_are_named(tmp_path: Path) -
 def test_cuda_trains_with_the_same_code(tmp_path: Path) -> None:
     run = train(make_experiment("ct-mri", "smoke"), tmp_path, "phantom", "cuda", progress=False)
     assert run.log["total"].iloc[-1] < run.log["total"].iloc[0]
+
+
+def test_a_record_is_repeated_from_its_run_json(tmp_path: Path, smoke_run: Run) -> None:
+    again = [sys.executable, "-m", "wdualmine", "repeat", str(smoke_run.folder), "--device", "cpu"]
+    done = subprocess.run(
+        [*again, "--data", "phantom", "-o", str(tmp_path / "again"), "--tolerance", "0"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert [line.split()[1] for line in done.stdout.splitlines()[-5:]] == ["0"] * 5
+    assert (largest_differences(smoke_run, load_run(tmp_path / "again")) == 0).all()
+
+
+def test_differences_between_records_are_found_and_other_data_is_refused(
+    tmp_path: Path, smoke_run: Run
+) -> None:
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    info = smoke_run.info | {"data": smoke_run.info["data"] | {"fingerprint": "0" * 64}}
+    write_json(changed / "run.json", info)
+    write_csv(changed / "metrics.csv", smoke_run.metrics.assign(MI=smoke_run.metrics["MI"] + 0.25))
+    found = largest_differences(smoke_run, load_run(changed))
+    assert found["MI"] == pytest.approx(0.25)
+    assert found["EN"] < 1e-9
+    with pytest.raises(WdualmineError, match=r"was computed on .*; name its data"):
+        check_same_data(load_run(changed), "phantom")
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_folds_keep_volumes_apart_and_score_each_test_pair_once(task: str) -> None:
+    source, tested = find_data("phantom"), []
+    for fold in range(FOLDS):
+        parts = {split: load_fold(source, task, split, fold, FOLDS) for split in ("train", "test")}
+        volumes = {split: {volume_and_slice(p.name)[0] for p in pairs} for split, pairs in parts.items()}
+        assert not volumes["train"] & volumes["test"]
+        tested += [pair.name for pair in parts["test"]]
+    assert sorted(tested) == sorted(pair.name for pair in load_pairs(source, task, "test"))
+    with pytest.raises(WdualmineError, match="fold 3: choose one of 0 to 2"):
+        load_fold(source, task, "test", FOLDS, FOLDS)
+
+
+def test_an_experiment_with_a_fold_trains_on_it(tmp_path: Path) -> None:
+    experiment = make_experiment("ct-mri", "smoke", "fold-1", epochs=1)
+    run = train(experiment, tmp_path, "phantom", "cpu", 1, progress=False)
+    fold = load_fold(find_data("phantom"), "ct-mri", "test", 1, FOLDS)
+    limit = experiment.schedule.test_pairs
+    assert set(run.metrics["pair"]) == {pair.name for pair in fold[:limit]}
+    assert run.info["experiment"]["fold"] == 1
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_studies_name_variants_and_tasks_that_exist(study: str) -> None:
+    for task in STUDIES[study].tasks:
+        for variant in STUDIES[study].variants:
+            experiment = make_experiment(task, "quick", variant)
+            assert experiment != replace(make_experiment(task, "quick"), variant=variant)
+            assert Experiment.from_dict(experiment.as_dict()) == experiment

@@ -1,4 +1,4 @@
-"""The command line: ``wdualmine fuse | evaluate | train | baselines | conventions | table | data | ...``."""
+"""The command line: ``wdualmine fuse | evaluate | train | repeat | baselines | table | data | ...``."""
 
 import sys
 from enum import StrEnum
@@ -198,7 +198,9 @@ def train(
         Path, typer.Option("--output", "-o", help="The run's folder; the same folder resumes.")
     ],
     preset: Annotated[str, typer.Option(help="smoke, quick, cpu or paper.")] = "quick",
-    variant: Annotated[str, typer.Option(help="proposed, or a row of Table 4 or 5.")] = "proposed",
+    variant: Annotated[
+        str, typer.Option(help="proposed, a row of Table 4 or 5, or of another study.")
+    ] = "proposed",
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
@@ -218,6 +220,36 @@ def train(
     run = train_network(experiment, output, data, device, threads)
     _print_results(run)
     print(output)
+
+
+@app.command()
+def repeat(
+    record: Annotated[Path, typer.Argument(help="A training run's folder, such as a committed one.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The new run's folder; the same folder resumes.")
+    ],
+    data: DataOption = None,
+    device: DeviceOption = "auto",
+    tolerance: Annotated[float, typer.Option(help="Exit code 1 if a pair's score differs by more.")] = 1e-3,
+) -> None:
+    """Train a record's experiment again on the same data, and say by how much the scores differ."""
+    from wdualmine.experiments import Experiment
+    from wdualmine.records import largest_differences, load_run
+    from wdualmine.training import check_same_data
+    from wdualmine.training import train as train_network
+
+    run = load_run(record)
+    if run.info["kind"] != "training":
+        raise WdualmineError(f"{record}: a run of kind {run.info['kind']}; give a training run's folder")
+    check_same_data(run, data)
+    experiment, threads = Experiment.from_dict(run.info["experiment"]), run.info["hardware"]["threads"]
+    differences = largest_differences(run, train_network(experiment, output, data, device, threads))
+    _print_table(
+        ("metric", "largest difference"), [(str(name), f"{d:.2g}") for name, d in differences.items()]
+    )
+    if not differences.max() <= tolerance:
+        print(f"more than {tolerance:g}: compare the environments in the two run.json", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -249,6 +281,20 @@ def conventions(
 
 
 @app.command()
+def audit(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
+) -> None:
+    """Score what nobody trained for on a task's test pairs: blends, untrained networks, noise (minutes)."""
+    from wdualmine.audit import run_audit
+
+    run_audit(task, output, data, limit)
+    print(output)
+
+
+@app.command()
 def methods() -> None:
     """List the ways to fuse."""
     from wdualmine.methods import CLASSICAL, W_DUALMINE
@@ -269,11 +315,11 @@ def table(
 ) -> None:
     """Print a table of the paper beside the reference record and the given runs."""
     from wdualmine.records import find_runs
-    from wdualmine.tables import ABLATIONS, ablation_table, comparison_table, render, render_ablation
+    from wdualmine.tables import ABLATIONS, ablation_table, comparison_table, render, render_differences
 
     found = find_runs(runs or [])
     if number in ABLATIONS:
-        print(render_ablation(ablation_table(number, found or None), format.value))
+        print(render_differences(ablation_table(number, found or None), format.value))
     else:
         print(render(comparison_table(number, found), format.value))
 

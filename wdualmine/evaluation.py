@@ -101,7 +101,7 @@ def evaluate_baselines(
         )
         return pd.concat([scores, rows], ignore_index=True)
 
-    return _recorded("baselines", task, output, data, limit, compute)
+    return recorded("baselines", task, output, data, limit, compute)
 
 
 def evaluate_conventions(
@@ -145,7 +145,7 @@ def evaluate_conventions(
                 advance()
         return pd.DataFrame(rows)
 
-    return _recorded("conventions", task, output, data, limit, compute)
+    return recorded("conventions", task, output, data, limit, compute)
 
 
 def _baselines() -> list[Candidate]:
@@ -165,7 +165,7 @@ def _score_conventions(pair: Pair, fused: NDArray) -> dict[str, float]:
     return scores
 
 
-def _recorded(
+def recorded(
     kind: str,
     task: str,
     output: str | Path,
@@ -173,7 +173,19 @@ def _recorded(
     limit: int | None,
     compute: Callable[[Sequence[Pair], Task, DataSource], pd.DataFrame],
 ) -> Run:
-    """Compute a table of scores and write it as a run, unless the folder holds the same one already."""
+    """Compute a table of scores and write it as a run, unless the folder holds the same one already.
+
+    Args:
+        kind: what the record calls itself.
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        output: the run's folder.
+        data: see :func:`~wdualmine.data.find_data`.
+        limit: give `compute` only the first so many test pairs.
+        compute: makes the table from pairs, task and source.
+
+    Raises:
+        WdualmineError: the folder holds a run of another kind.
+    """
     output, source, chosen = Path(output), find_data(data), get_task(task)
     description = describe_run(kind, source, chosen.key, pick_device("cpu")) | {"limit": limit}
     if (output / "run.json").is_file():

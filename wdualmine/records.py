@@ -169,6 +169,18 @@ def find_runs(folders: Iterable[str | Path]) -> list[Run]:
     return [load_run(folder) for folder in sorted(found)]
 
 
+def largest_differences(first: Run, second: Run) -> pd.Series:
+    """Give the largest absolute difference of each metric over the rows of two runs.
+
+    Raises:
+        WdualmineError: the runs scored other methods, pairs or seeds.
+    """
+    frames = [run.metrics.set_index(KEYS).sort_index() for run in (first, second)]
+    if not frames[0].index.equals(frames[1].index):
+        raise WdualmineError(f"{first.folder} and {second.folder}: score other methods, pairs or seeds")
+    return (frames[0] - frames[1]).abs().max()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a record.
 

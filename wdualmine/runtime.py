@@ -1,6 +1,7 @@
 """Where a program runs: device, threads, versions, hardware and the commit of the code."""
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -17,7 +18,11 @@ from wdualmine.errors import WdualmineError
 PACKAGE = Path(__file__).parent
 VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "imageio", "safetensors")
 #: Modules that only present results: changing one does not change what a run computes.
-PRESENTATION = ("cli.py", "tables.py", "figures.py")
+PRESENTATION = ("cli", "tables", "figures", "explore", "session")
+#: Where the hosted platforms keep what a notebook writes; Colab's Drive is there once it is mounted.
+KAGGLE_WORKING = Path("/kaggle/working")
+COLAB_CONTENT = Path("/content")
+COLAB_DRIVE = Path("/content/drive/MyDrive")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -47,11 +52,28 @@ def pick_device(name: str = "auto") -> torch.device:
     raise WdualmineError("no device runs torch here; reinstall torch")
 
 
+def host() -> str:
+    """Say where this program runs: "Kaggle", "Colab" or "local"."""
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # first, because Kaggle's image is built on Colab's
+        return "Kaggle"
+    return "Colab" if "COLAB_RELEASE_TAG" in os.environ else "local"
+
+
 def output_folder() -> Path:
-    """Give the folder for a notebook's runs: Kaggle's output folder there, else ``runs`` where it stands."""
-    working = Path("/kaggle/working")
-    on_kaggle = "KAGGLE_KERNEL_RUN_TYPE" in os.environ and working.is_dir()
-    return (working if on_kaggle else Path.cwd()) / "runs"
+    """Give the folder for a notebook's runs.
+
+    On Kaggle ``/kaggle/working/runs``, which a saved version keeps; on Colab ``wdualmine-runs`` in Google
+    Drive if it is mounted, else ``/content/runs``, which ends with the session; elsewhere ``runs`` in the
+    working folder.
+    """
+    folders = {
+        "Kaggle": [KAGGLE_WORKING / "runs"],
+        "Colab": [COLAB_DRIVE / "wdualmine-runs", COLAB_CONTENT / "runs"],
+    }
+    for folder in folders.get(host(), []):
+        if folder.parent.is_dir():
+            return folder
+    return Path.cwd() / "runs"
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
@@ -81,9 +103,8 @@ def environment() -> dict[str, str]:
 def code_state() -> dict[str, Any]:
     """Identify the code: package version, hash of its sources, and the git commit where there is one."""
     state: dict[str, Any] = {"version": __version__, "source": source_hash(), "commit": None, "dirty": None}
-    if not (
-        PACKAGE.parent / ".git"
-    ).exists():  # an installed package, perhaps inside somebody else's repository
+    if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository
+        state["commit"] = _installed_commit()
         return state
     try:
         state["commit"] = _git("rev-parse", "HEAD")
@@ -99,9 +120,18 @@ def source_hash() -> str:
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()
-        if name not in PRESENTATION:
+        if name.split("/")[0].removesuffix(".py") not in PRESENTATION:
             digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _installed_commit() -> str | None:
+    """Give the commit that pip noted when it installed the package from a repository (PEP 610)."""
+    try:
+        origin = json.loads(metadata.distribution("wdualmine").read_text("direct_url.json") or "{}")
+        return origin.get("vcs_info", {}).get("commit_id")
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
 
 
 def _git(*arguments: str) -> str:

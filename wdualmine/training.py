@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
+from wdualmine.data.source import DATA_VARIABLE
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, Schedule
@@ -96,7 +97,7 @@ def train(
             say(f"{experiment.name} was finished before, nothing to do: {output}")
             return load_run(output)
         say(f"{experiment.name} on {source.describe()}, {torch_device}")
-        state = _initial_state(experiment, torch_device)
+        state = initial_state(experiment, torch_device)
         _restore(output / CHECKPOINT, state)
         session = {
             "started": now(),
@@ -116,6 +117,21 @@ def train(
                 f"loss {row['total']:.4f}, {row['seconds']:.1f} s"
             )
         return _finish(output, state, experiment, source, description)
+
+
+def check_same_data(run: Run, data: str | Path | None = None) -> None:
+    """Compare the data found here with a run's.
+
+    Raises:
+        WdualmineError: it differs.
+    """
+    source = find_data(data)
+    known = run.info["data"]
+    if source.fingerprint(run.info["task"]) != known["fingerprint"]:
+        raise WdualmineError(
+            f"{run.folder}: was computed on {known['name']} ({known['fingerprint'][:10]}), but here is "
+            f"{source.describe()}; name its data with --data or {DATA_VARIABLE}"
+        )
 
 
 def load_split(source: DataSource, experiment: Experiment, split: str) -> list[Pair]:
@@ -196,7 +212,8 @@ def fuse_in_pieces(model: WDualMine, first: Tensor, second: Tensor) -> list[Fusi
     return [model(a, b) for a, b in zip(first.split(count), second.split(count), strict=True)]
 
 
-def _initial_state(experiment: Experiment, device: torch.device) -> State:
+def initial_state(experiment: Experiment, device: torch.device) -> State:
+    """Make what a run starts from: the weights that the experiment's seed draws, and a fresh Adam."""
     with torch.random.fork_rng():
         torch.manual_seed(experiment.seed)
         model = WDualMine(experiment.model)
@@ -309,7 +326,7 @@ def _finish(
     """Score the trained and the untrained network and write the record; run.json last, as the seal."""
     pairs = load_split(source, experiment, "test")
     device = next(state.model.parameters()).device
-    untrained = _initial_state(experiment, device).model.eval().requires_grad_(False)
+    untrained = initial_state(experiment, device).model.eval().requires_grad_(False)
     trained = state.model.eval().requires_grad_(False)
     candidates = [
         Candidate(W_DUALMINE.name, fuse_with(trained), seed=experiment.seed),

@@ -1,0 +1,401 @@
+"""The audit: constructed images, its record, its tables, and verdicts that follow from numbers."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tolerances import TOLERANCES
+
+from wdualmine.audit import (
+    BACKGROUND,
+    BLACKENED,
+    BLENDS,
+    METRICS,
+    NOISE,
+    SEEDS,
+    adverse_residual,
+    background_scores,
+    blacken,
+    blend,
+    noisy_average,
+    run_audit,
+    untrained_network,
+)
+from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, read_manifest
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import make_experiment
+from wdualmine.methods.classical import average, maximum
+from wdualmine.metrics.entropy import entropy
+from wdualmine.records import KEYS, Run
+from wdualmine.tables import reference_runs
+from wdualmine.tables.audit import (
+    audit_runs,
+    average_table,
+    background_sentence,
+    background_table,
+    dominance_sentences,
+    dominance_table,
+    frontier_table,
+    limits_table,
+    mean_scores,
+    pair_scores,
+    paper_row,
+    plot_entropy,
+    plot_frontier,
+    published_sentence,
+    published_table,
+    render,
+    render_background,
+    render_frontier,
+    render_means,
+    render_published,
+    render_stretch,
+    stretch_table,
+    untrained_table,
+    weights_label,
+)
+from wdualmine.tables.claims import Claim, claims, render_claims, verdict, verdict_counts
+from wdualmine.training import initial_state
+
+OUTPERFORMS = "W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in"
+NOISE_CLAIM = "The high EN of ASFE-Fusion is amplified noise rather than information"
+BOOK = Path(__file__).resolve().parents[1] / "book"
+
+
+def images(seed: int = 3, side: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two images in [0, 1] whose upper half is black in both."""
+    a, b = torch.rand(2, 1, 1, side, side, generator=torch.Generator().manual_seed(seed))
+    for image in (a, b):
+        image[..., : side // 2, :] = 0
+    return a, b
+
+
+# ----------------------------------------------------------------------------------------------------
+# Constructed images
+
+
+def test_blends_begin_at_the_average_and_end_at_the_maximum() -> None:
+    a, b = images()
+    assert torch.equal(blend(0)(a, b), average(a, b))
+    assert torch.equal(blend(1)(a, b), maximum(a, b))
+    middle = blend(0.25)(a, b)
+    assert torch.allclose(middle, average(a, b) + 0.25 * (a - b).abs() / 2)
+    with pytest.raises(WdualmineError, match=r"t = 1.5: give a number from 0"):
+        blend(1.5)
+
+
+@pytest.mark.parametrize("amplitude", NOISE)
+def test_noise_is_in_the_background_alone_and_within_its_amplitude(amplitude: int) -> None:
+    a, b = images()
+    noisy, plain = noisy_average(amplitude)(a, b), average(a, b)
+    assert torch.equal(noisy[..., 16:, :], plain[..., 16:, :])
+    levels = (noisy[..., :16, :] * 255).round()
+    assert set(levels.unique().int().tolist()) == set(range(amplitude + 1))
+    assert torch.equal(noisy, noisy_average(amplitude)(a, b))
+    with pytest.raises(WdualmineError, match="amplitude -1"):
+        noisy_average(-1)
+
+
+def test_adverse_residual_is_allowed_by_equation_11_and_does_harm() -> None:
+    a, b = images()
+    fused, plain = adverse_residual(a, b), average(a, b)
+    assert fused.min() >= 0
+    assert fused.max() <= 1
+    assert (fused - plain).abs().max() <= 0.5 + 1e-6
+    assert np.corrcoef(fused.ravel(), plain.ravel())[0, 1] < 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_untrained_networks_are_what_training_starts_from(seed: int) -> None:
+    start = initial_state(make_experiment("ct-mri", "paper", seed=seed), torch.device("cpu")).model
+    ours = untrained_network(seed).state_dict()
+    assert all(torch.equal(value, ours[name]) for name, value in start.state_dict().items())
+
+
+# ----------------------------------------------------------------------------------------------------
+# The background
+
+
+def test_background_is_where_both_sources_are_black() -> None:
+    a, b = np.zeros((2, 4, 8), np.uint8)
+    a[:, 4:], b[:, 6:] = 200, 100  # the left half is empty in both
+    a[0, 0], a[0, 1] = 2, 3  # the level that still counts as black, and the next
+    fused = np.full((4, 8), 50, np.uint8)
+    fused[:, :2] = 0
+    scores = background_scores(a, b, fused)
+    assert scores["background_share"] == 15 / 32
+    assert scores["background_mean"] == pytest.approx(50 * 8 / 15)
+    assert scores["background_nonzero"] == pytest.approx(8 / 15)
+    full = background_scores(a + 9, b, fused)
+    assert full["background_share"] == 0
+    assert np.isnan(full["background_mean"])
+
+
+def test_black_background_takes_its_entropy_away(rng: np.random.Generator) -> None:
+    a = np.zeros((64, 64), np.uint8)
+    a[:, 32:] = 128
+    pair = Pair("x", a, a)
+    clean = a.copy()
+    noisy = clean + rng.integers(1, 5, a.shape, dtype=np.uint8) * (a == 0)
+    assert entropy(a, a, noisy) == pytest.approx(2, abs=0.01)  # half one level, half four levels: 0.5 (1 + 3)
+    assert entropy(a, a, blacken(pair, noisy)) == entropy(a, a, clean) == pytest.approx(1)
+    color = np.repeat(noisy[..., None], 3, axis=-1)
+    assert not blacken(pair, color)[a == 0].any()
+    assert (blacken(pair, color)[a > 0] == color[a > 0]).all()
+
+
+# ----------------------------------------------------------------------------------------------------
+# The record and its tables
+
+
+@pytest.fixture(scope="module")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run_audit("ct-mri", tmp_path_factory.mktemp("a") / "run", "phantom", 1, progress=False)
+
+
+def test_record_holds_every_method_once_a_pair(audit: Run) -> None:
+    frame = audit.metrics
+    assert list(frame.columns) == [*KEYS, *METRICS, *BACKGROUND]
+    assert audit.info["kind"] == "audit"
+    assert not frame.duplicated(["pair", "method", "stretch", "seed"]).any()
+    counts = frame.groupby(["method", "stretch"])["pair"].count()
+    for t in BLENDS:
+        assert counts[f"blend-{t:.1f}", True] == counts[f"blend-{t:.1f}", False] == 1
+    assert counts["untrained", True] == len(SEEDS)
+    stretched = frame[frame["stretch"] & frame["method"].isin(["w-dualmine", "untrained", "blend-0.5"])]
+    assert stretched[[*METRICS, *BACKGROUND]].notna().all(axis=None)
+    assert frame[frame["method"].str.endswith(BLACKENED)]["background_nonzero"].eq(0).all()
+
+
+def test_blends_score_as_the_baselines_do(audit: Run) -> None:
+    pairs = load_pairs(find_data("phantom"), "ct-mri", limit=1)
+    for pair in pairs:
+        expected = np.floor(
+            (pair.image_a / 2 + pair.image_b / 2) * 255 / (pair.image_a / 2 + pair.image_b / 2).max()
+        )
+        row = pair_scores(audit, "blend-0.0").loc[pair.name]
+        assert row["SD"] == pytest.approx(expected.std(), abs=0.05)
+    limit, plain = mean_scores(audit, "limit", False), mean_scores(audit, "blend-0.0", False)
+    assert plain["PSNR"] == pytest.approx(limit["PSNR"], abs=0.01)
+    assert plain["CC"] < limit["CC"]
+
+
+def test_noise_raises_entropy_step_by_step_and_a_black_background_undoes_it(audit: Run) -> None:
+    methods = ["blend-0.0", *(f"noise-{k}" for k in NOISE)]
+    values = [mean_scores(audit, method)["EN"] for method in methods]
+    assert values == sorted(values)
+    assert values[-1] > values[0] + 0.5
+    black = {round(mean_scores(audit, method + BLACKENED)["EN"], 9) for method in methods}
+    assert len(black) == 1
+
+
+def test_tables_hold_the_record(audit: Run) -> None:
+    runs = audit_runs([audit])
+    assert list(runs) == ["ct-mri"]
+    rows = average_table(runs).set_index(["row", "metric"])["mean"]
+    assert rows["average, stretched", "MI"] == pytest.approx(mean_scores(audit, "blend-0.0")["MI"])
+    assert rows["the paper's W-DUALMINE", "MI"] == paper_row("ct-mri")["MI"] == 3.6059
+    assert list(frontier_table(audit, (0, 1)).index) == ["blend-0.0", "blend-1.0", "w-dualmine", "untrained"]
+    gaps = limits_table(runs).loc["ct-mri"]
+    assert (gaps.drop("the paper's W-DUALMINE")[["CC gap", "PSNR gap"]] > -TOLERANCES["limit"].value).all(
+        axis=None
+    )
+    untrained = untrained_table(runs).loc["ct-mri"].filter(like="seed", axis=0)
+    assert len(untrained) == len(SEEDS)
+    assert untrained["CC"].mean() == pytest.approx(mean_scores(audit, "untrained")["CC"])
+    assert stretch_table(runs)["EN", "stretched"].notna().all()
+    table = background_table(runs).loc["ct-mri"]
+    assert (table["EN"] >= table["EN, black"] - 1e-9).loc["average, noise ±8"]
+
+
+def test_a_blend_beats_what_is_worse_everywhere(audit: Run) -> None:
+    metrics = audit.metrics.copy()
+    network = (metrics["method"] == "w-dualmine") & metrics["stretch"]
+    for key in METRICS:
+        metrics.loc[network, key] = (
+            metrics.loc[(metrics["method"] == "blend-0.3") & metrics["stretch"], key].to_numpy() - 0.01
+        )
+    table = dominance_table({"ct-mri": changed(audit, metrics)}).set_index("method")
+    assert table.loc["w-dualmine", "beaten"]
+    assert "blend-0.3" in table.loc["w-dualmine", "blends"]
+    assert any(
+        "our weights" in line and "CT-MRI" in line for line in dominance_sentences(table.reset_index())
+    )
+    for key in METRICS:
+        metrics.loc[network, key] = 1e6
+    table = dominance_table({"ct-mri": changed(audit, metrics)}).set_index("method")
+    assert not table.loc["w-dualmine", "beaten"]
+    assert "on none of 1 tasks" in " ".join(dominance_sentences(table.reset_index()))
+
+
+def changed(run: Run, metrics: pd.DataFrame) -> Run:
+    other = Run(run.folder)
+    vars(other).update(info=run.info, metrics=metrics)  # cached properties, set by hand
+    return other
+
+
+def test_published_images_give_the_papers_rows() -> None:
+    table = published_table()
+    assert table[table["metric"] != "FMI"]["agree"].all()
+    assert not table[table["metric"] == "FMI"]["agree"].any()
+    assert "24 of 24" in published_sentence(table)
+    assert render_published(table).count("<strong>") == 2 * 24
+
+
+def test_printed_forms(audit: Run) -> None:
+    runs = audit_runs([audit])
+    for html in (
+        render(untrained_table(runs)),
+        render_stretch(stretch_table(runs)),
+        render_frontier(frontier_table(audit)),
+        render_means(average_table(runs)),
+        render_background(background_table(runs)),
+    ):
+        assert "CT-MRI" in html or "maximum" in html
+        assert "nan" not in html.lower()
+    assert render(untrained_table({})) == ""
+    assert "±2 grey levels" in background_sentence(runs)
+    assert weights_label(runs).startswith("preset ")
+    assert len(plot_frontier(runs).axes) == 2
+    assert len(plot_entropy(runs).axes[0].patches) == 2 * len(background_table(runs))
+
+
+# ----------------------------------------------------------------------------------------------------
+# Verdicts
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "word"),
+    [
+        ([], "not tested"),
+        ([None, None], "cannot be told"),
+        ([True, True], "holds"),
+        ([True, False], "holds in part"),
+        ([True, None], "holds in part"),
+        ([False, None], "does not hold"),
+        ([False, False], "does not hold"),
+    ],
+)
+def test_a_verdict_follows_from_the_answers(outcomes: list, word: str) -> None:
+    assert verdict(outcomes) == word
+
+
+def constructed(audit: Run, scores: dict[str, dict[str, float]]) -> Run:
+    """An audit of ten pairs in which each method has the given means, and a spread that all pairs share."""
+    spread = np.linspace(-0.01, 0.01, 10)
+    rows: list[dict[str, Any]] = []
+    for (method, stretch), means in {
+        (method, stretch): means for method, means in scores.items() for stretch in (True, False)
+    }.items():
+        for number, shift in enumerate(spread):
+            row = {
+                "task": "pet-mri",
+                "split": "test",
+                "pair": str(number),
+                "method": method,
+                "stretch": stretch,
+            }
+            rows.append(row | {key: means.get(key, means["all"]) + shift for key in METRICS})
+    return changed(audit, pd.DataFrame(rows).assign(seed=pd.NA))
+
+
+def verdicts(run: Run) -> dict[str, Claim]:
+    return {claim.text: claim for claim in claims({"pet-mri": run}, [])}
+
+
+def base() -> dict[str, dict[str, float]]:
+    methods = ["w-dualmine", "untrained", "adafuse", "asfe-fusion", "adverse-residual", "limit"]
+    methods += [f"blend-{t:.1f}" for t in BLENDS]
+    return {name: {"all": 0.8} for method in methods for name in (method, method + BLACKENED)}
+
+
+def test_verdicts_on_constructed_records(audit: Run) -> None:
+    scores = base()
+    scores["w-dualmine"] = {"all": 0.8, "MI": 4.4, "CC": 0.8686, "EN": 5.0}
+    scores["adafuse"] = {"all": 0.8, "MI": 4.0, "CC": 0.86, "EN": 5.5}
+    scores["asfe-fusion"] = {"all": 0.8, "MI": 3.6, "CC": 0.88, "EN": 6.0}
+    scores["asfe-fusion" + BLACKENED] = {"all": 0.8, "EN": 5.1}
+    scores["w-dualmine" + BLACKENED] = {"all": 0.8, "EN": 5.0}
+    scores["blend-0.0"] = {"all": 0.8, "MI": 4.2, "CC": 0.8686, "PSNR": 62.0}
+    scores["adverse-residual"] = {"all": -0.5}
+    found = verdicts(constructed(audit, scores))
+    mi, cc = (
+        found[f"W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in {m}"] for m in ("MI", "CC")
+    )
+    assert mi.outcomes == [True] * 8  # six printed comparisons, and two of the constructed record
+    assert cc.outcomes[-2:] == [True, False]
+    assert cc.verdict == "holds in part"
+    assert found[NOISE_CLAIM].verdict == "holds"
+    assert found["Adding a residual to the average is what gives the CC"].verdict == "holds"
+    assert found["The MI shows a superior transfer of information"].verdict == "holds"  # 4.3068 > 4.2
+    assert found["Residual-to-average fusion guarantees a high correlation"].verdict == "does not hold"
+    assert found["W-DUALMINE keeps EN competitive"].verdict == "does not hold"
+    assert found["The soft gradient mixer raises PSNR"].verdict == "cannot be told"  # no runs given
+    assert found["The fused images are visually superior"].verdict == "not tested"
+
+
+def test_other_numbers_give_other_verdicts(audit: Run) -> None:
+    scores = base()
+    scores["w-dualmine"] = {"all": 0.8, "EN": 5.0}
+    scores["w-dualmine" + BLACKENED] = {"all": 0.8, "EN": 5.0}
+    scores["asfe-fusion"] = scores["asfe-fusion" + BLACKENED] = {"all": 0.8, "EN": 6.0}
+    scores["blend-0.0"] = {"all": 0.8, "MI": 4.5, "CC": 0.85, "PSNR": 63.0}
+    scores["adverse-residual"] = {"all": 0.9}
+    found = verdicts(constructed(audit, scores))
+    assert found[NOISE_CLAIM].verdict == "does not hold"
+    assert found["Adding a residual to the average is what gives the CC"].verdict == "does not hold"
+    assert found["The MI shows a superior transfer of information"].verdict == "does not hold"
+    assert found["Residual-to-average fusion guarantees a high correlation"].verdict == "holds"
+    assert found[f"{OUTPERFORMS} MI"].outcomes[-2:] == [
+        None,
+        None,
+    ]
+
+
+def test_claims_are_printed_with_their_verdicts(audit: Run) -> None:
+    found = claims({"ct-mri": audit}, [])
+    text = render_claims(found)
+    assert len(text.splitlines()) == len(found) + 2
+    assert "nan" not in text
+    assert verdict_counts(found).startswith(f"{len(found)} claims: ")
+
+
+# ----------------------------------------------------------------------------------------------------
+# What is committed, and the book
+
+
+def test_committed_audits_are_of_the_committed_weights() -> None:
+    runs = audit_runs(reference_runs())
+    if not runs:
+        pytest.skip("no audit is committed yet")
+    for task, run in runs.items():
+        trained = [r for r in reference_runs() if r.info["kind"] == "training" and r.info["task"] == task]
+        scores = trained[0].metrics.query("method == 'w-dualmine'").set_index("pair")["EN"]
+        ours = pair_scores(run, "w-dualmine")["EN"]
+        assert (ours - scores).abs().max() < 0.01, f"{task}: made with other weights; make the audit again"
+
+
+def test_leakage_is_as_the_data_page_says() -> None:
+    text = " ".join((BOOK.parent / "data_manifest" / "README.md").read_text().split())
+    slices: dict[str, Counter] = {split: Counter() for split in SPLITS}
+    for entry in read_manifest(tasks=list(TASKS)):
+        if entry.modality == "MRI":
+            slices[entry.split][entry.task, entry.volume] += 1
+    assert slices["test"].keys() <= slices["train"].keys()
+    pet = {volume: slices["train"][task, volume] for task, volume in slices["test"] if task == "pet-mri"}
+    first, second, third = sorted(pet)
+    assert f"from three volumes ({first}, {second} and {third})" in text
+    assert f"with {min(pet.values())} to {max(pet.values())} slices in training" in text
+
+
+def test_every_work_cited_is_in_the_bibliography() -> None:
+    entries = re.findall(r"^@\w+\{([^,\s]+),", (BOOK / "references.bib").read_text(), re.MULTILINE)
+    assert len(entries) == len(set(entries))
+    for page in [*BOOK.glob("*.md"), *(BOOK.parent / "notebooks").glob("*.ipynb")]:
+        for keys in re.findall(r"\{cite(?::[pt])?\}`([^`]+)`", page.read_text()):
+            assert {key.strip() for key in keys.split(",")} <= set(entries), page.name

@@ -1,0 +1,67 @@
+"""Figures, drawn from records and networks when the book is built; none is stored in the repository."""
+
+from wdualmine.figures.architecture import (
+    architecture_caption,
+    inspect_network,
+    plot_architecture,
+    plot_training,
+    training_caption,
+)
+from wdualmine.figures.qualitative import (
+    Comparison,
+    Window,
+    compare_pair,
+    comparison_caption,
+    find_window,
+    internals_caption,
+    network_of,
+    plot_comparison,
+    plot_internals,
+    plot_pair,
+    typical_pair,
+)
+from wdualmine.figures.scores import (
+    curves_caption,
+    distributions_caption,
+    front_caption,
+    pair_scores,
+    plot_curves,
+    plot_distributions,
+    plot_front,
+    radar_values,
+    records_label,
+)
+from wdualmine.figures.style import render_figure, show
+from wdualmine.figures.training import plot_log, plot_logs
+
+__all__ = [
+    "Comparison",
+    "Window",
+    "architecture_caption",
+    "compare_pair",
+    "comparison_caption",
+    "curves_caption",
+    "distributions_caption",
+    "find_window",
+    "front_caption",
+    "inspect_network",
+    "internals_caption",
+    "network_of",
+    "pair_scores",
+    "plot_architecture",
+    "plot_comparison",
+    "plot_curves",
+    "plot_distributions",
+    "plot_front",
+    "plot_internals",
+    "plot_log",
+    "plot_logs",
+    "plot_pair",
+    "plot_training",
+    "radar_values",
+    "records_label",
+    "render_figure",
+    "show",
+    "training_caption",
+    "typical_pair",
+]

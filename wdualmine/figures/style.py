@@ -1,0 +1,112 @@
+"""One look for all figures: readable in grey, with any color vision, and on a dark page."""
+
+from collections.abc import Callable
+from functools import wraps
+from io import BytesIO
+from typing import Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from wdualmine.errors import WdualmineError
+from wdualmine.tables.comparison import ROWS
+
+Parameters = ParamSpec("Parameters")
+
+#: Width of a figure in inches; the book shows it about 700 pixels wide, where 8 points are 11 pixels.
+WIDTH = 7.2
+RESOLUTION = 200  # pixels an inch, of images
+STYLE: Any = {  # of matplotlib's settings
+    "figure.facecolor": "white",  # on a dark page too
+    "axes.facecolor": "white",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "axes.grid": False,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.6,
+    "svg.hashsalt": "wdualmine",  # the same figure is the same file
+}
+#: For maps that are at least 0, and for those of both signs.
+SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
+LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
+_MARKERS = "osD^vPX*<>h"
+COLORS = sns.color_palette("colorblind")
+
+
+def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Make a function draw in the project's style, whatever the user's own settings are."""
+
+    @wraps(draw)
+    def inside(*arguments: Parameters.args, **settings: Parameters.kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            figure = draw(*arguments, **settings)
+            figure.draw_without_rendering()  # ticks are made when first drawn: here, in this style
+        return figure
+
+    return inside
+
+
+def method_style(name: str) -> dict[str, Any]:
+    """Give a method its color, marker and line, the same in every figure.
+
+    Args:
+        name: as the tables print it (a value of :data:`wdualmine.tables.ROWS`); any other is drawn in black.
+    """
+    names = list(dict.fromkeys(ROWS.values()))
+    if name not in names:
+        return {"color": "black", "marker": ".", "linestyle": "-"}
+    number = names.index(name)
+    return {
+        "color": COLORS[number % len(COLORS)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "linestyle": LINES[number % len(LINES)],
+    }
+
+
+def render_figure(figure: Figure, form: str) -> bytes:
+    """Give a figure as a file's content; the same figure gives the same bytes.
+
+    Args:
+        figure: what to save.
+        form: "svg" for lines, "png" for images.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    if form not in ("svg", "png"):
+        raise WdualmineError(f"unknown form {form!r}; choose svg (lines) or png (images)")
+    content = BytesIO()
+    with plt.rc_context(STYLE):
+        metadata = {"Date": None} if form == "svg" else {"Software": None}
+        figure.savefig(content, format=form, dpi=RESOLUTION, metadata=metadata)
+    return content.getvalue()
+
+
+def show(figure: Figure, caption: str = "", form: str = "svg") -> None:
+    """Show a figure in a notebook with its caption below, and close it.
+
+    Args:
+        figure: what to show.
+        caption: Markdown.
+        form: "svg" for lines, "png" for images.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    from IPython.display import SVG, Image, Markdown, display
+
+    content = render_figure(figure, form)
+    plt.close(figure)
+    display(SVG(content) if form == "svg" else Image(content, retina=True))
+    if caption:
+        display(Markdown(caption))

@@ -1,0 +1,75 @@
+"""The paper's tables as functions from records to data frames, and their printed forms.
+
+Three columns of numbers, never mixed: what the paper prints, the committed reference record, and the runs of
+this build.
+"""
+
+from wdualmine.tables.committed import (
+    paper_values,
+    published_scores,
+    reference_runs,
+    results_folder,
+    study_runs,
+)
+from wdualmine.tables.comparison import (
+    column_titles,
+    comparison_table,
+    comparison_with_average,
+    render,
+    render_comparison,
+    summary_table,
+)
+from wdualmine.tables.conventions import (
+    convention_table,
+    metric_reference,
+    ranking_changes,
+    render_conventions,
+)
+from wdualmine.tables.provenance import (
+    model_card_scores,
+    provenance_table,
+    render_provenance,
+    scores_table,
+)
+from wdualmine.tables.studies import (
+    ABLATIONS,
+    ablation_table,
+    choices_table,
+    difference_sentences,
+    leakage_table,
+    rates_table,
+    render_differences,
+    render_rates,
+    study_logs,
+)
+
+__all__ = [
+    "ABLATIONS",
+    "ablation_table",
+    "choices_table",
+    "column_titles",
+    "comparison_table",
+    "comparison_with_average",
+    "convention_table",
+    "difference_sentences",
+    "leakage_table",
+    "metric_reference",
+    "model_card_scores",
+    "paper_values",
+    "provenance_table",
+    "published_scores",
+    "ranking_changes",
+    "rates_table",
+    "reference_runs",
+    "render",
+    "render_comparison",
+    "render_conventions",
+    "render_differences",
+    "render_provenance",
+    "render_rates",
+    "results_folder",
+    "scores_table",
+    "study_logs",
+    "study_runs",
+    "summary_table",
+]

@@ -1,0 +1,440 @@
+"""The paper's claims, held against the records.
+
+A verdict is a word that follows from numbers: each claim is split into yes-or-no questions, and
+:func:`verdict` counts the answers. A claim's questions stand in the docstring of the function that asks them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from wdualmine.audit import BLACKENED
+from wdualmine.data.tasks import TASKS
+from wdualmine.records import Run
+from wdualmine.statistics import compare
+from wdualmine.tables.audit import RIVALS, frontier_table, mean_scores, pair_scores, paper_row, title
+from wdualmine.tables.committed import paper_values, study_runs
+from wdualmine.tables.studies import ABLATIONS, ablation_table
+
+Outcome = bool | None
+
+
+def verdict(outcomes: Sequence[Outcome]) -> str:
+    """Turn the answers to a claim's questions into a word.
+
+    Args:
+        outcomes: True where the claim holds, False where it fails, None where the records cannot tell.
+
+    Returns:
+        "not tested" (no question), "cannot be told" (no answer), "holds" (all yes), "does not hold" (no yes,
+        at least one no), else "holds in part".
+    """
+    if not outcomes:
+        return "not tested"
+    if all(outcome is None for outcome in outcomes):
+        return "cannot be told"
+    if all(outcomes):
+        return "holds"
+    return "holds in part" if any(outcomes) else "does not hold"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper, and what the records say.
+
+    Attributes:
+        text: the claim, in short.
+        section: where the paper makes it.
+        question: what was asked of the numbers, one answer each time.
+        outcomes: the answers; see :func:`verdict`.
+        evidence: the numbers behind them, in a sentence.
+    """
+
+    text: str
+    section: str
+    question: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    evidence: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in a word."""
+        return verdict(self.outcomes)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The records that the claims are held against: audits by task, and the runs of Tables 4 and 5."""
+
+    runs: Mapping[str, Run]
+    ablations: Sequence[Run] | None = None
+
+    @cached_property
+    def tables(self) -> dict[int, pd.DataFrame]:
+        """Tables 4 and 5, by number."""
+        runs = study_runs() if self.ablations is None else self.ablations
+        return {number: ablation_table(number, runs) for number in (4, 5)}
+
+    def against_rivals(self, metric: str) -> list[Outcome]:
+        """Ask for each task and rival if our network is better, pair by pair; None where 0 is possible."""
+        outcomes = []
+        for run in self.runs.values():
+            ours = pair_scores(run, "w-dualmine").reset_index()
+            for rival in RIVALS:
+                theirs = pair_scores(run, rival).reset_index()
+                if len(theirs) > 2:
+                    row = compare(ours, theirs, [metric]).iloc[0]
+                    outcomes.append(_sign(row["low"], row["high"]))
+        return outcomes
+
+    def ablated(self, number: int, variant: str, metric: str, lowers: bool = True) -> Outcome:
+        """Ask whether removing a part lowers a metric; None where seeds and pairs leave it open."""
+        table = self.tables[number]
+        row = table[(table["variant"] == variant) & (table["metric"] == metric)].iloc[0]
+        if pd.isna(row["low"]):
+            return None
+        sign = _sign(row["low"], row["high"])
+        return None if sign is None else sign != lowers
+
+
+def _sign(low: float, high: float) -> Outcome:
+    return True if low > 0 else False if high < 0 else None
+
+
+def _printed(metric: str) -> list[Outcome]:
+    """Ask for each task and rival whether the paper prints a higher value for W-DUALMINE."""
+    return [
+        bool(paper_row(task)[metric] > paper_row(task, rival)[metric])
+        for task in TASKS
+        for rival in RIVALS.values()
+    ]
+
+
+def _largest_difference(metric: str) -> float:
+    """The largest difference that the paper prints between W-DUALMINE and a rival."""
+    return max(
+        abs(paper_row(task)[metric] - paper_row(task, rival)[metric])
+        for task in TASKS
+        for rival in RIVALS.values()
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 4) + 0.0:+.4f}"  # + 0.0 makes -0.0 positive
+
+
+def _count(outcomes: Sequence[Outcome]) -> str:
+    return f"{sum(outcome is True for outcome in outcomes)} of {len(outcomes)}"
+
+
+def _joined(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{title(task)} {value}" for task, value in values.items())
+
+
+def outperforms(evidence: Evidence, metric: str) -> Claim:
+    """Is W-DUALMINE higher than each rival on each task, as printed and, with our weights, pair by pair?"""
+    printed, ours = _printed(metric), evidence.against_rivals(metric)
+    return Claim(
+        f"W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in {metric}",
+        "Abstract, 1, 6",
+        "Higher than each rival on each task, as printed; and with our weights, 95 % interval above 0?",
+        printed + ours,
+        f"As printed: yes in {_count(printed)}. Our weights against the published images: {_count(ours)}.",
+    )
+
+
+def competitive(evidence: Evidence, metric: str) -> Claim:
+    """Is W-DUALMINE no lower than the weaker rival on each task, as printed and with our weights?"""
+    printed: list[Outcome] = [
+        bool(paper_row(task)[metric] >= min(paper_row(task, rival)[metric] for rival in RIVALS.values()))
+        for task in TASKS
+    ]
+    ours: list[Outcome] = [
+        bool(
+            mean_scores(run, "w-dualmine")[metric] >= min(mean_scores(run, rival)[metric] for rival in RIVALS)
+        )
+        for run in evidence.runs.values()
+        if all(len(pair_scores(run, rival)) for rival in RIVALS)
+    ]
+    return Claim(
+        f"W-DUALMINE keeps {metric} competitive",
+        "Abstract",
+        "No lower than the weaker rival on each task, as printed; and with our weights?",
+        printed + ours,
+        f"As printed: yes in {_count(printed)}. Our weights: {_count(ours)}."
+        + (" A lower EN need not be worse: see the claim on noise." if metric == "EN" else ""),
+    )
+
+
+def above_average(evidence: Evidence, text: str, section: str, metric: str) -> Claim:
+    """Is the paper's row higher than the plain average of the two images, stretched or not, on each task?"""
+    gaps = {
+        task: tuple(
+            paper_row(task)[metric] - mean_scores(run, "blend-0.0", stretch)[metric]
+            for stretch in (True, False)
+        )
+        for task, run in evidence.runs.items()
+    }
+    return Claim(
+        text,
+        section,
+        f"As printed, is {metric} higher than that of the plain average, stretched or not, on each task?",
+        [bool(min(both) > 0) for both in gaps.values()],
+        "Difference to the average, stretched and not: "
+        + _joined({task: " and ".join(map(_signed, both)) for task, both in gaps.items()})
+        + ".",
+    )
+
+
+def explained_by_average(evidence: Evidence) -> Claim:
+    """Is the printed CC that of the stretched average, to 0.0005, on each task?"""
+    gaps = {
+        task: paper_row(task)["CC"] - mean_scores(run, "blend-0.0")["CC"]
+        for task, run in evidence.runs.items()
+    }
+    return Claim(
+        "Adding a residual to the average is what gives the CC",
+        "5.3.1",
+        "Is the printed CC within 0.0005 of that of the average, stretched, on each task?",
+        [bool(abs(gap) <= 5e-4) for gap in gaps.values()],
+        f"Difference: {_joined({task: _signed(gap) for task, gap in gaps.items()})}.",
+    )
+
+
+def average_maximizes(evidence: Evidence) -> Claim:
+    """Does the average reach the largest possible CC on every pair, to the fourth decimal?"""
+    gaps = {
+        task: pair_scores(run, "limit", False)["CC"] - pair_scores(run, "blend-0.0", False)["CC"]
+        for task, run in evidence.runs.items()
+    }
+    return Claim(
+        "The average image naturally maximizes the linear correlation with the inputs",
+        "3.6",
+        "Is the average within 0.00005 of the largest possible CC on every pair of the task?",
+        [bool((gap < 0.5e-4).all()) for gap in gaps.values()],
+        f"Mean distance to the limit: {_joined({task: f'{gap.mean():.4f}' for task, gap in gaps.items()})}. "
+        f"The largest difference in CC within Tables 1 to 3 is {_largest_difference('CC'):.4f}.",
+    )
+
+
+def guarantee(evidence: Evidence) -> Claim:
+    """Is the CC of the worst image that Eq. 11 allows at least that of both rivals, on each task?"""
+    worst = {task: mean_scores(run, "adverse-residual", False)["CC"] for task, run in evidence.runs.items()}
+    lowest = {task: min(paper_row(task, rival)["CC"] for rival in RIVALS.values()) for task in worst}
+    without = paper_values().query("table == 5 and row == 'no-average' and metric == 'CC'")["mean"].item()
+    return Claim(
+        "Residual-to-average fusion guarantees a high correlation",
+        "Abstract, 1, 3.6, 6",
+        "Does every residual that Eq. 11 allows leave a CC no lower than the weaker rival's, on each task?",
+        [bool(worst[task] >= lowest[task]) for task in worst],
+        f"CC of the worst residual found: {_joined({task: f'{cc:.2f}' for task, cc in worst.items()})}. The "
+        f"paper's own Table 5 has {without:.4f} for the same construction without L_avg.",
+    )
+
+
+def maximum_information(evidence: Evidence) -> Claim:
+    """Is the printed MI the highest of all images scored here, on each task?"""
+    best = {
+        task: frontier_table(run)["MI"].filter(like="blend-").max() for task, run in evidence.runs.items()
+    }
+    return Claim(
+        "The fused image maintains maximum MI with the sources",
+        "1, 6",
+        "As printed, is MI no lower than that of any blend of average and maximum, on each task?",
+        [bool(paper_row(task)["MI"] >= value) for task, value in best.items()],
+        "Printed MI and the best blend's: "
+        + _joined(
+            {task: f"{paper_row(task)['MI']:.2f} and {values.max():.2f}" for task, values in best.items()}
+        )
+        + ".",
+    )
+
+
+def noise_not_information(evidence: Evidence) -> Claim:
+    """Does more than half of ASFE-Fusion's lead in EN vanish once the backgrounds are black, on each task?"""
+    shares = {}
+    for task, run in evidence.runs.items():
+        before, after = (
+            mean_scores(run, "asfe-fusion" + suffix).get("EN", float("nan"))
+            - mean_scores(run, "w-dualmine" + suffix)["EN"]
+            for suffix in ("", BLACKENED)
+        )
+        if pd.notna(before):
+            shares[task] = 1 - after / before
+    return Claim(
+        "The high EN of ASFE-Fusion is amplified noise rather than information",
+        "5.3.1, 5.3.3",
+        "Does more than half of its lead in EN vanish with a black background, on each task?",
+        [bool(share > 0.5) for share in shares.values()],
+        f"Share of the lead that vanishes: {_joined({k: f'{share:.0%}' for k, share in shares.items()})}.",
+    )
+
+
+def sharper_rivals(evidence: Evidence) -> Claim:
+    """Does each rival transfer more edges (Qabf) than the stretched average, on each task?"""
+    gains = [
+        mean_scores(run, rival)["Qabf"] - mean_scores(run, "blend-0.0")["Qabf"]
+        for run in evidence.runs.values()
+        for rival in RIVALS
+        if len(pair_scores(run, rival))
+    ]
+    largest = f"{max(gains, key=abs):+.3f}" if gains else "unknown"
+    return Claim(
+        "AdaFuse and ASFE-Fusion give up CC and MI for sharper local detail",
+        "Abstract, 1, 2.3",
+        "Is the Qabf of each rival higher than that of the average, stretched, on each task?",
+        [bool(gain > 0) for gain in gains],
+        f"Yes in {_count([bool(gain > 0) for gain in gains])}; the largest difference is {largest}.",
+    )
+
+
+def edges(evidence: Evidence) -> Claim:
+    """With our weights, is Qabf higher than each rival's, pair by pair, and than every blend's mean?"""
+    rivals = evidence.against_rivals("Qabf")
+    trivial: list[Outcome] = [
+        bool(mean_scores(run, "w-dualmine")["Qabf"] > frontier_table(run)["Qabf"].filter(like="blend-").max())
+        for run in evidence.runs.values()
+    ]
+    return Claim(
+        "W-DUALMINE preserves anatomical edges with higher fidelity",
+        "5.3.1",
+        "With our weights, is Qabf higher than each rival's (95 % interval), and than every blend's?",
+        rivals + trivial,
+        f"Than the rivals': yes in {_count(rivals)}. Than the best blend's: {_count(trivial)}.",
+    )
+
+
+def negligible(evidence: Evidence) -> Claim:
+    """Is the printed difference in CC on PET-MRI smaller than the printed standard deviation?"""
+
+    def small(task: str, rival: str) -> bool:
+        return bool(
+            abs(paper_row(task)["CC"] - paper_row(task, rival)["CC"]) < paper_row(task, column="std")["CC"]
+        )
+
+    every: list[Outcome] = [small(task, rival) for task in TASKS for rival in RIVALS.values()]
+    return Claim(
+        "The lead of ASFE-Fusion in CC on PET-MRI is negligible given the standard deviation",
+        "5.3.2",
+        "Is the printed difference smaller than the printed standard deviation?",
+        [small("pet-mri", "ASFE-Fusion")],
+        f"By the same measure {_count(every)} differences in CC of Tables 1 to 3 are negligible.",
+    )
+
+
+#: What the paper concludes from Tables 4 and 5: text, table, variant, metrics that fall without the part.
+ABLATION_CLAIMS = (
+    ("The global-context expert raises MI", 4, "without the spatial expert", ("MI",)),
+    ("The wavelet expert raises EN", 4, "without the wavelet expert", ("EN",)),
+    ("The soft gradient mixer raises PSNR", 4, "averaging for the mixer", ("PSNR",)),
+    ("L_avg is necessary for MI and CC", 5, "without L_avg", ("MI", "CC")),
+    ("L_grad is essential for PSNR", 5, "without L_grad", ("PSNR",)),
+    ("L_rec is essential for PSNR", 5, "without L_rec", ("PSNR",)),
+)
+
+
+def ablation_claim(evidence: Evidence, text: str, number: int, variant: str, metrics: Sequence[str]) -> Claim:
+    """Does the metric fall without the part, with a 95 % interval over seeds and pairs that excludes 0?"""
+    rows = evidence.tables[number].set_index(["variant", "metric"]).loc[variant]
+    paper = evidence.tables[number].set_index(["variant", "metric"])["paper"]["the full model"]
+    found = [
+        f"{metric} {rows['difference'][metric]:+.4f} (paper: {rows['paper'][metric] - paper[metric]:+.4f})"
+        for metric in metrics
+    ]
+    outcomes = [evidence.ablated(number, variant, metric) for metric in metrics]
+    return Claim(
+        text,
+        "5.5.1" if number == 4 else "5.5.2",
+        "Does the metric fall without it, 95 % interval over seeds and pairs below 0?",
+        outcomes,
+        f"Change without it: {', '.join(found)}." if pd.notna(rows["seeds"]).any() else "Nothing has run.",
+    )
+
+
+def visual_superiority(evidence: Evidence) -> Claim:
+    """Not asked: there are no fused images of the paper and no readers here."""
+    return Claim(
+        "The fused images are visually superior",
+        "5.3.3",
+        "None: no fused image of the paper is public, and nobody has read ours.",
+    )
+
+
+def claims(runs: Mapping[str, Run], ablations: Sequence[Run] | None = None) -> list[Claim]:
+    """Hold the paper's claims against the records.
+
+    Args:
+        runs: audits by task, as :func:`audit_runs` gives them.
+        ablations: training runs of the variants of Tables 4 and 5; None takes the committed ones.
+    """
+    evidence = Evidence(runs, ablations)
+    return [
+        outperforms(evidence, "MI"),
+        outperforms(evidence, "CC"),
+        *(competitive(evidence, metric) for metric in ("PSNR", "FMI", "EN")),
+        explained_by_average(evidence),
+        above_average(evidence, "The MI shows a superior transfer of information", "5.3.2", "MI"),
+        above_average(evidence, "Reliability maps that suppress noise give the PSNR", "5.3.3", "PSNR"),
+        maximum_information(evidence),
+        average_maximizes(evidence),
+        guarantee(evidence),
+        sharper_rivals(evidence),
+        edges(evidence),
+        noise_not_information(evidence),
+        negligible(evidence),
+        *(ablation_claim(evidence, *claim) for claim in ABLATION_CLAIMS),
+        visual_superiority(evidence),
+    ]
+
+
+def ablation_label(ablations: Sequence[Run] | None = None) -> str:
+    """Say with which presets and on which data the variants of Tables 4 and 5 were trained."""
+    variants = {key for table in ABLATIONS.values() for key in table}
+    runs = [
+        run
+        for run in (study_runs() if ablations is None else ablations)
+        if run.info["kind"] == "training"
+        and run.info["task"] == "ct-mri"
+        and run.info["experiment"]["variant"] in variants
+    ]
+    return "; ".join(dict.fromkeys(run.label for run in runs)) or "none yet"
+
+
+def claims_table(found: Sequence[Claim]) -> pd.DataFrame:
+    """Claims as a frame: columns claim, section, question, evidence, yes, asked, verdict."""
+    return pd.DataFrame(
+        [
+            {
+                "claim": claim.text,
+                "section": claim.section,
+                "question": claim.question,
+                "evidence": claim.evidence,
+                "yes": sum(outcome is True for outcome in claim.outcomes),
+                "asked": len(claim.outcomes),
+                "verdict": claim.verdict,
+            }
+            for claim in found
+        ]
+    )
+
+
+def render_claims(found: Sequence[Claim]) -> str:
+    """Print claims as a Markdown table: claim and section, evidence, verdict."""
+    rows = [
+        {
+            "The paper's claim": f"{claim.text} ({claim.section})",
+            "Asked of the numbers": claim.question,
+            "What they say": claim.evidence,
+            "Verdict": f"**{claim.verdict}**",
+        }
+        for claim in found
+    ]
+    return pd.DataFrame(rows).to_markdown(index=False)
+
+
+def verdict_counts(found: Sequence[Claim]) -> str:
+    """Say how many claims got which verdict."""
+    counts = pd.Series([claim.verdict for claim in found]).value_counts()
+    return f"{len(found)} claims: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."

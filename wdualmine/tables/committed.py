@@ -1,0 +1,37 @@
+"""What is committed: the paper's numbers, reference runs, studies, and scores of published images."""
+
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from wdualmine.data.manifest import manifest_folder
+from wdualmine.records import Run, find_runs
+
+
+@cache
+def paper_values() -> pd.DataFrame:
+    """Give the numbers that the paper prints: columns table, task, row, metric, mean, std."""
+    return pd.read_csv(manifest_folder() / "paper_tables.csv")
+
+
+def results_folder() -> Path:
+    """Give the folder of the committed records: inside an installed wheel, else in the repository."""
+    manifest = manifest_folder()
+    return manifest.parent / ("_results" if manifest.name == "_data_manifest" else "results")
+
+
+def reference_runs() -> list[Run]:
+    """Give the committed runs: those in ``results/reference``."""
+    return find_runs([results_folder() / "reference"])
+
+
+def study_runs() -> list[Run]:
+    """Give the committed runs of the studies: those in ``results/studies``."""
+    return find_runs([results_folder() / "studies"])
+
+
+@cache
+def published_scores() -> pd.DataFrame:
+    """Give our scores of the fused images that AdaFuse and ASFE-Fusion published, one row a pair."""
+    return pd.read_csv(results_folder() / "published" / "metrics.csv", dtype={"pair": str})

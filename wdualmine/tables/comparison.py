@@ -1,0 +1,249 @@
+"""Tables 1 to 3: the methods on each task, and the network against the plain average."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
+
+from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics import PAPER_METRICS, get_metric
+from wdualmine.records import Run
+from wdualmine.statistics import compare
+from wdualmine.tables.committed import paper_values, published_scores, reference_runs
+from wdualmine.tables.printing import anchor, arrow, print_grid
+
+#: The paper's comparison tables by number.
+COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
+
+#: Rows in order: record name and stretch to the name that a table prints. All are stretched but "Average".
+ROWS: dict[tuple[str, bool], str] = {
+    ("adafuse", True): "AdaFuse",
+    ("asfe-fusion", True): "ASFE-Fusion",
+    ("w-dualmine", True): "W-DUALMINE",
+    ("untrained", True): "W-DUALMINE, untrained",
+    ("average", True): "Average, stretched",
+    ("average", False): "Average",
+    ("maximum", True): "Maximum",
+    ("standardized-sum", True): "Standardized sum",
+    ("laplacian-pyramid", True): "Laplacian pyramid",
+    ("wavelet-maximum", True): "Haar wavelet",
+    ("limit", False): "Closed-form limit",
+}
+COLUMNS = ("Paper", "Reference", "This build")
+COMPARISON_COLUMNS = ["metric", "method", "column", "mean", "std", "seeds", "seed_std", "run", "best"]
+
+
+def comparison_table(
+    number: int, runs: Sequence[Run], reference: Sequence[Run] | None = None
+) -> pd.DataFrame:
+    """Build Table 1, 2 or 3.
+
+    Args:
+        number: 1 (CT-MRI), 2 (PET-MRI) or 3 (SPECT-MRI).
+        runs: this build's runs; those of other tasks and other variants are passed over.
+        reference: the reference runs; None takes the committed ones. The scores of the images that other
+            methods published stand in the same column.
+
+    Returns:
+        One row a metric, method and column that has a value: columns metric, method, column, mean, std
+        (population standard deviation over the pairs), seeds, seed_std (sample deviation of the seeds' means;
+        both NaN where nothing is random or one seed ran), run (name of the first run's folder; "" for the
+        paper's numbers), best (whether no method of that column is better, to the four printed decimals).
+
+    Raises:
+        WdualmineError: there is no such table.
+    """
+    if number not in COMPARISONS:
+        raise WdualmineError(f"table {number}: choose one of 1, 2, 3 (comparisons), 4, 5 (ablations)")
+    task = COMPARISONS[number]
+    paper = paper_values().query("table == @number").rename(columns={"row": "method"})
+    parts = [
+        paper[["metric", "method", "mean", "std"]].assign(column="Paper", run=""),
+        _published(task).assign(column="Reference"),
+        _scores(reference_runs() if reference is None else reference, task).assign(column="Reference"),
+        _scores(runs, task).assign(column="This build"),
+    ]
+    frame = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    frame = frame[frame["metric"].isin(PAPER_METRICS)]
+    orders = {"metric": PAPER_METRICS, "method": list(ROWS.values()), "column": COLUMNS}
+    for name, order in orders.items():
+        frame[name] = pd.Categorical(frame[name], list(order), ordered=True)
+    frame = frame.sort_values(list(orders)).astype(dict.fromkeys(orders, str)).reset_index(drop=True)
+    frame["best"] = _is_best(frame)
+    return frame.reindex(columns=COMPARISON_COLUMNS)
+
+
+def _scores(runs: Iterable[Run], task: str) -> pd.DataFrame:
+    """Mean and spread over the pairs by metric and method; several seeds are averaged for each pair first."""
+    frames = [
+        run.metrics.assign(run=run.folder.name)
+        for run in runs
+        if run.info["kind"] in ("training", "baselines")
+        and run.info["task"] == task
+        and run.info.get("experiment", {}).get("variant", "proposed") == "proposed"
+    ]
+    if not frames:
+        return pd.DataFrame(columns=["metric", "method", "mean", "std"])
+    metrics = pd.concat(frames, ignore_index=True)
+    metrics["method"] = [ROWS.get(key) for key in zip(metrics["method"], metrics["stretch"], strict=True)]
+    return _moments(metrics.dropna(subset="method"))
+
+
+def _published(task: str) -> pd.DataFrame:
+    return _moments(published_scores().query("task == @task").assign(run="published"))
+
+
+def _moments(scores: pd.DataFrame) -> pd.DataFrame:
+    """Average each pair over the seeds, give mean and deviation over the pairs; and that over the seeds."""
+    names = [name for name in PAPER_METRICS if name in scores.columns]
+    pairs = scores.groupby(["method", "pair"], sort=False)[names].mean()
+    tall = pairs.melt(var_name="metric", ignore_index=False).dropna(subset="value")
+    groups = tall.groupby(["metric", "method"], sort=False)["value"]
+    frame = pd.DataFrame({"mean": groups.mean(), "std": groups.std(ddof=0)}).reset_index()
+    frame["run"] = frame["method"].map(scores.groupby("method")["run"].first())
+    if "seed" in scores.columns:
+        by_seed = scores.dropna(subset="seed").groupby(["method", "seed"])[names].mean().groupby("method")
+        seeds, deviations = by_seed.size(), by_seed.std(ddof=1)
+        frame["seeds"] = frame["method"].map(seeds)
+        frame["seed_std"] = [
+            deviations.loc[method, metric] if method in deviations.index else float("nan")
+            for metric, method in zip(frame["metric"], frame["method"], strict=True)
+        ]
+    return frame
+
+
+def _is_best(frame: pd.DataFrame) -> pd.Series:
+    sign = frame["metric"].map(lambda key: 1 if get_metric(key).direction == "higher" else -1)
+    value = (frame["mean"].round(4) * sign).mask(frame["method"] == ROWS["limit", False])  # no method
+    return value == value.groupby([frame["metric"], frame["column"]]).transform("max")
+
+
+def comparison_with_average(runs: Sequence[Run]) -> pd.DataFrame:
+    """Compare this build's W-DUALMINE with the stretched average, pair by pair, on each task.
+
+    Args:
+        runs: this build's runs.
+
+    Returns:
+        :func:`wdualmine.statistics.compare`'s rows with a column task before them; Holm's correction is over
+        the metrics of a task. Empty where one of the two has not run.
+    """
+    parts, names = [], list(PAPER_METRICS)
+    for task in TASKS:
+        scores = [run.metrics for run in runs if run.info["task"] == task]
+        both = pd.concat(scores) if scores else pd.DataFrame(columns=["method", "stretch"])
+        network, average = (
+            both[(both["method"] == name) & both["stretch"].astype(bool)]
+            for name in ("w-dualmine", "average")
+        )
+        if len(network) and len(average):
+            names = list(PAPER_METRICS)
+            network = network.groupby("pair", as_index=False)[names].mean()
+            parts.append(compare(network, average[["pair", *names]], names).assign(task=task))
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True)
+    return table[["task", *table.columns.drop("task")]]
+
+
+def render_comparison(table: pd.DataFrame) -> str:
+    """Print :func:`comparison_with_average` as HTML; small p values as a bound."""
+
+    def p_value(p: float) -> str:
+        return "&lt; 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+    formats: dict[str, Callable[[float], str]] = {
+        **dict.fromkeys(("difference", "low", "high"), "{:+.3g}".format),
+        **dict.fromkeys(("first", "second"), "{:.4f}".format),
+        "p_holm": p_value,
+    }
+    names = {"first": "network", "second": "average", "p_holm": "p (Holm)"}
+    shown = table.assign(task=[get_task(task).folder for task in table["task"]])
+    for column, form in formats.items():
+        shown[column] = [form(value) for value in shown[column]]
+    return print_grid(shown.drop(columns=["pairs", "p"]).rename(columns=names), "html")
+
+
+def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None = None) -> str:
+    """Print a table: one row a metric and method, one column a source of numbers; the best are bold.
+
+    The deviation of the seeds' means, where several ran, stands in brackets. In HTML each number of ours
+    leads to its run on the page of provenance.
+
+    Args:
+        table: what :func:`comparison_table` gives.
+        form: "md", "latex", "html" or "csv" (the last gives the numbers as they are).
+        titles: column titles by column name.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    bold = {"md": "**{}**", "html": "<strong>{}</strong>", "latex": r"\textbf{{{}}}"}
+    if form == "csv":
+        return table.to_csv(index=False, float_format="%.10g").rstrip("\n")
+    if form not in bold:
+        raise WdualmineError(f"unknown form {form!r}; choose one of md, latex, html, csv")
+    plus_minus = r" $\pm$ " if form == "latex" else " ± "
+    cells = {}
+    for row in table.to_dict("records"):
+        text = f"{row['mean']:.4f}" + ("" if pd.isna(row["std"]) else f"{plus_minus}{row['std']:.4f}")
+        text = bold[form].format(text) if row["best"] else text
+        text += "" if pd.isna(row["seed_std"]) else f" [{row['seed_std']:.4f}]"
+        if form == "html" and row["run"]:
+            text = f'<a href="provenance.html#{anchor(row["column"], row["run"])}">{text}</a>'
+        cells[row["metric"], row["method"], row["column"]] = text
+    rows = list(dict.fromkeys(zip(table["metric"], table["method"], strict=True)))
+    columns = [column for column in COLUMNS if column in set(table["column"])]
+    grid = pd.DataFrame(
+        [[cells.get((*row, column), "–" if form != "latex" else "--") for column in columns] for row in rows],
+        columns=[(titles or {}).get(column, column) for column in columns],
+    )
+    grid.insert(0, "Metric", [f"{metric} {arrow(metric, form)}" for metric, _ in rows])
+    grid.insert(1, "Method", [method for _, method in rows])
+    return print_grid(grid, form)
+
+
+def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:
+    """Say what each column holds: the preset and the data of its runs."""
+
+    def title(name: str, chosen: Sequence[Run]) -> str:
+        chosen = [run for run in chosen if run.info["kind"] == "training"]
+        seeds = {run.info["experiment"]["seed"] for run in chosen}
+        labels = list(dict.fromkeys(run.label for run in chosen))
+        labels += [f"{len(seeds)} seeds"] if len(seeds) > 1 else []
+        return f"{name} ({'; '.join(labels)})" if labels else name
+
+    reference = reference_runs() if reference is None else reference
+    return {
+        "Paper": "Paper",
+        "Reference": title("Reference run", reference),
+        "This build": title("This build", runs),
+    }
+
+
+def summary_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Set the paper's W-DUALMINE beside this build's and beside the average, which no network made.
+
+    Args:
+        runs: this build's runs.
+
+    Returns:
+        One row a task and metric; columns "Paper", "This build", "Average, stretched": means over the pairs,
+        NaN where nothing ran.
+    """
+    rows = []
+    for number, task in COMPARISONS.items():
+        means = comparison_table(number, runs, reference=[]).set_index(["metric", "method", "column"])["mean"]
+        for metric in PAPER_METRICS:
+            rows.append(
+                {
+                    "Task": get_task(task).folder,
+                    "Metric": metric,
+                    "Paper": means.get((metric, "W-DUALMINE", "Paper"), float("nan")),
+                    "This build": means.get((metric, "W-DUALMINE", "This build"), float("nan")),
+                    "Average, stretched": means.get(
+                        (metric, "Average, stretched", "This build"), float("nan")
+                    ),
+                }
+            )
+    return pd.DataFrame(rows).set_index(["Task", "Metric"])

@@ -1,0 +1,271 @@
+"""Tables 4 and 5, and the other studies: what a change does, and what seeds and pairs leave open."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from wdualmine.data.tasks import TASKS
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import STUDIES
+from wdualmine.metrics import PAPER_METRICS
+from wdualmine.records import Run
+from wdualmine.statistics import crossed_interval
+from wdualmine.tables.committed import paper_values, study_runs
+from wdualmine.tables.printing import anchor, print_grid
+
+#: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
+ABLATIONS = {
+    4: {
+        "no-spatial-expert": "without the spatial expert",
+        "no-wavelet-expert": "without the wavelet expert",
+        "average-mixer": "averaging for the mixer",
+    },
+    5: {
+        "no-average": "without L_avg",
+        "no-gradient": "without L_grad",
+        "no-correlation": "without L_cc",
+        "no-mutual-information": "without L_mi",
+        "no-reconstruction": "without L_rec",
+    },
+}
+CHOICES = {
+    "narrow": "widths 4, 8, 16, 32",
+    "wide": "widths 16, 32, 64, 128",
+    "three-scales": "three scales: widths 8, 16, 32",
+    "residual-scale-1": "residual scale 1",
+    "sobel-unscaled": "Sobel not divided by 8 in L_grad",
+    "norms-summed": "norms summed over the pixels",
+    "batch-16": "batches of 16 pairs",
+}
+DISJOINT = "volume-disjoint"
+PROPOSED = "proposed"
+_FULL = "the full model"
+_COLUMNS = [
+    "task", "metric", "variant", "paper", "seeds", "mean", "seed_std",
+    "difference", "low", "high", "told_apart", "run",
+]  # fmt: skip
+
+
+def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Build Table 4 or 5: each variant beside the full model, with what seeds and pairs leave uncertain.
+
+    Args:
+        number: 4 (parts of the network) or 5 (terms of the objective).
+        runs: training runs of the variants on CT-MRI, one a variant and seed; None takes the committed ones.
+        level: confidence level of the interval.
+
+    Returns:
+        One row a metric and variant, the full model last: columns task, metric, variant (printed name), paper
+        (its number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
+        difference (to the full model, over the seeds that both have), low, high
+        (:func:`wdualmine.statistics.crossed_interval`), told_apart (whether the interval excludes 0) and run
+        (name of the first run's folder). Values are NaN where nothing ran, intervals also with a single seed.
+
+    Raises:
+        WdualmineError: there is no such table, or the runs are of several presets or data.
+    """
+    if number not in ABLATIONS:
+        raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
+    table = _differences("ct-mri", {name: [key] for key, name in ABLATIONS[number].items()}, runs, level)
+    paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
+    keys = {name: key for key, name in ABLATIONS[number].items()} | {_FULL: PROPOSED}
+    table["paper"] = [
+        float(paper[keys[variant], metric])
+        for variant, metric in zip(table["variant"].astype(str), table["metric"].astype(str), strict=True)
+    ]
+    return table
+
+
+def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Show on CT-MRI what other choices than ours would change, where the paper leaves one open.
+
+    Args, returns and raises as :func:`ablation_table`; paper is NaN.
+    """
+    return _differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level)
+
+
+def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Set training without the test pairs' volumes beside training on the paper's split, on each task.
+
+    Each test pair is scored by the network of the fold that saw no slice of its volume.
+
+    Args, returns and raises as :func:`ablation_table`; paper is NaN.
+    """
+    folds = {DISJOINT: list(STUDIES["leakage"].variants)}
+    return pd.concat([_differences(task, folds, runs, level) for task in TASKS], ignore_index=True)
+
+
+def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
+    """Show where training ends at several learning rates, beside the network before its first step.
+
+    Args:
+        runs: training runs on CT-MRI; None takes the committed ones.
+
+    Returns:
+        One row a variant of the learning-rate study that ran, the untrained network first: columns variant,
+        learning_rate, epochs, seeds, residual (mean |tanh R| of the last epoch), the means of the paper's
+        metrics.
+    """
+    rows: list[dict[str, object]] = []
+    for variant in (PROPOSED, *STUDIES["learning-rate"].variants):
+        chosen = _chosen("ct-mri", [variant], runs)
+        if not chosen:
+            continue
+        scores = pd.concat([run.metrics for run in chosen]).groupby("method")[list(PAPER_METRICS)].mean()
+        if not rows:
+            before = {"variant": "untrained", "epochs": 0, "seeds": len(chosen)}
+            rows.append({**before, **dict(zip(PAPER_METRICS, scores.loc["untrained"], strict=True))})
+        schedule = chosen[0].info["experiment"]["schedule"]
+        row = {"variant": variant, "seeds": len(chosen)}
+        row |= {name: schedule[name] for name in ("learning_rate", "epochs")}
+        row["residual"] = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
+        rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
+    columns = ["variant", "learning_rate", "epochs", "seeds", "residual", *PAPER_METRICS]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def study_logs(study: str, runs: Sequence[Run] | None = None, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """Give the loss terms over the epochs of a study's runs on CT-MRI with one seed, by variant.
+
+    Raises:
+        WdualmineError: there is no such study.
+    """
+    if study not in STUDIES:
+        raise WdualmineError(f"unknown study {study!r}; choose one of {', '.join(STUDIES)}")
+    found = {variant: _chosen("ct-mri", [variant], runs) for variant in (PROPOSED, *STUDIES[study].variants)}
+    return {
+        variant: run.log
+        for variant, chosen in found.items()
+        for run in chosen
+        if run.info["experiment"]["seed"] == seed
+    }
+
+
+def _chosen(task: str, variants: Sequence[str], runs: Sequence[Run] | None) -> list[Run]:
+    """The training runs of a task and of these variants, all of one preset and data."""
+    chosen = [
+        run
+        for run in (study_runs() if runs is None else runs)
+        if run.info["kind"] == "training"
+        and run.info["task"] == task
+        and run.info["experiment"]["variant"] in variants
+    ]
+    labels = sorted({run.label for run in chosen})
+    if len(labels) > 1:
+        raise WdualmineError(f"runs of {' and of '.join(labels)}: give those of one preset and data")
+    return chosen
+
+
+def _differences(
+    task: str, variants: Mapping[str, Sequence[str]], runs: Sequence[Run] | None, level: float
+) -> pd.DataFrame:
+    """Compare variants with the full model; one that is given by several names is their pairs together."""
+    groups = {**variants, _FULL: [PROPOSED]}
+    chosen = {name: _chosen(task, keys, runs) for name, keys in groups.items()}
+    scores = {
+        name: pd.concat([run.metrics.query("method == 'w-dualmine'") for run in found])
+        for name, found in chosen.items()
+        if found
+    }
+    rows = []
+    for metric in PAPER_METRICS:
+        # (seeds, pairs); a seed that lacks a pair, such as for a fold that has not run, is left out.
+        values = {
+            name: frame.pivot_table(metric, "seed", "pair").dropna().astype(float)
+            for name, frame in scores.items()
+        }
+        for name in groups:
+            row: dict[str, object] = {"task": task, "metric": metric, "variant": name}
+            if name in values and len(values[name]):
+                means = values[name].mean(axis=1)
+                row |= {"seeds": len(means), "mean": means.mean(), "seed_std": means.std(ddof=1)}
+                row["run"] = chosen[name][0].folder.name
+            if name in values and name != _FULL and _FULL in values:
+                difference = (values[name] - values[_FULL]).dropna(how="all").dropna(axis=1).to_numpy()
+                if difference.size:
+                    row["difference"] = difference.mean()
+                if len(difference) > 1:  # one seed says nothing about the spread over seeds
+                    low, high = crossed_interval(difference, level)
+                    row |= {"low": low, "high": high, "told_apart": low > 0 or high < 0}
+            rows.append(row)
+    return pd.DataFrame(rows).reindex(columns=_COLUMNS)
+
+
+def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours") -> str:
+    """Print Table 4 or 5, or the table of another study.
+
+    Args:
+        table: what :func:`ablation_table`, :func:`choices_table` or :func:`leakage_table` gives.
+        form: "md", "latex", "html" or "csv" (the last gives the numbers as they are).
+        title: what to call our column, such as with its preset and data.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    if form == "csv":
+        return table.to_csv(index=False, float_format="%.10g").rstrip("\n")
+    dash, plus_minus = ("--", r" $\pm$ ") if form == "latex" else ("–", " ± ")
+
+    def number(value: float) -> str:
+        return dash if pd.isna(value) else f"{value:.4f}"
+
+    def signed(value: float) -> str:
+        if pd.isna(value):
+            return dash
+        return f"{value:+.4f}" if abs(value) >= 5e-5 or value == 0 else f"{value:+.0e}"
+
+    several, paper = table["task"].nunique() > 1, table["paper"].notna().any()
+    rows = []
+    for row in table.to_dict("records"):
+        name = row["variant"].replace("_", r"\_") if form == "latex" else row["variant"]
+        ours = number(row["mean"]) + (
+            "" if pd.isna(row["seed_std"]) else plus_minus + number(row["seed_std"])
+        )
+        if form == "html" and not pd.isna(row["run"]):
+            ours = f'<a href="provenance.html#{anchor("Studies", row["run"])}">{ours}</a>'
+        known = not pd.isna(row["low"])
+        rows.append(
+            ({"Task": TASKS[row["task"]].folder} if several else {})
+            | {"Metric": row["metric"], "Variant": name}
+            | ({"Paper": number(row["paper"])} if paper else {})
+            | {
+                title: ours,
+                "Difference": signed(row["difference"]),
+                "Interval": f"[{signed(row['low'])}, {signed(row['high'])}]" if known else dash,
+                "Told from 0": ("yes" if row["told_apart"] else "no") if known else dash,
+            }
+        )
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def difference_sentences(table: pd.DataFrame) -> list[str]:
+    """Say for each variant (and task, where there are several) which differences can be told from zero."""
+    sentences = []
+    known = table.dropna(subset="low")
+    names = zip(known["task"].astype(str), known["variant"].astype(str), strict=True)
+    for task, variant in dict.fromkeys(names):
+        rows = known.query("task == @task and variant == @variant").to_dict("records")
+        told = [f"{row['metric']} ({row['difference']:+.3g})" for row in rows if row["told_apart"]]
+        rest = [row["metric"] for row in rows if not row["told_apart"]]
+        parts = [f"{', '.join(told)} can be told from zero"] if told else []
+        if rest:
+            parts.append(", ".join(rest) + (" cannot" if told else " cannot be told from zero"))
+        where = f"{TASKS[task].folder}, " if table["task"].nunique() > 1 else ""
+        sentences.append(f"{where}{variant}: {'; '.join(parts)}.")
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
+
+
+def render_rates(table: pd.DataFrame) -> str:
+    """Print :func:`rates_table` as HTML."""
+    shown = pd.DataFrame(
+        {
+            "Run": table["variant"],
+            "Rate": ["–" if pd.isna(rate) else f"{rate:g}" for rate in table["learning_rate"]],
+            "Epochs": table["epochs"],
+            "Seeds": table["seeds"],
+            "Mean |tanh R|": ["–" if pd.isna(value) else f"{value:.4f}" for value in table["residual"]],
+        }
+        | {name: [f"{value:.4f}" for value in table[name]] for name in PAPER_METRICS}
+    )
+    return print_grid(shown, "html")
