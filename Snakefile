@@ -12,10 +12,12 @@ from pathlib import Path
 from wdualmine.data import TASKS, find_data
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import STUDIES, VARIANTS, make_experiment
+from wdualmine.records import load_run
 from wdualmine.runtime import source_hash
 
 TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
-PRESET = config.get("preset", "quick") if TRAIN else "cpu"  # the reference runs'
+REFERENCE = {task: f"results/reference/{task}-seed0" for task in TASKS}
+PRESET = config.get("preset", "quick") if TRAIN else load_run(REFERENCE["ct-mri"]).info["experiment"]["preset"]
 NOTEBOOK = f"{sys.executable} notebooks/run.py"
 if config.get("study", "ablations") not in STUDIES:
     raise SystemExit(f"error: unknown study {config['study']!r}; choose one of {', '.join(STUDIES)}")
@@ -43,10 +45,10 @@ def identity(kind, task):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
 
 
-RUNS = {task: f"build/runs/{task}-{PRESET}-{identity('training', task)}" for task in TASKS}
+RUNS = {task: f"build/runs/{task}-{PRESET}-{identity('training' if TRAIN else 'reference', task)}" for task in TASKS}
 BASELINES = {task: f"build/runs/{task}-baselines-{identity('baselines', task)}" for task in TASKS}
 RECORDS = [f"{folder}/train.ipynb" for folder in RUNS.values()] if TRAIN else []
-RECORDS += [f"{folder}/run.json" for folder in BASELINES.values()]
+RECORDS += [f"{folder}/run.json" for folder in BASELINES.values()] if TRAIN else []
 
 
 rule all:
@@ -59,13 +61,15 @@ for task in TASKS:
 
     rule:
         name: f"train_{task.replace('-', '_')}"
-        input: "notebooks/train.ipynb", "notebooks/run.py"
+        input:
+            "notebooks/train.ipynb", "notebooks/run.py",
+            [] if TRAIN else [f"{REFERENCE[task]}/run.json", f"wdualmine/weights/{task}.safetensors"],
         # The record beside it is no declared output: a notebook that fails later must not take it along.
         output: f"{RUNS[task]}/train.ipynb"
         params:
             task=task, preset=PRESET, folder=RUNS[task], command=NOTEBOOK,
             # A finished run in the folder is shown and not trained again.
-            before="true" if TRAIN else f"mkdir -p {RUNS[task]} && cp results/reference/{task}-seed0/* {RUNS[task]} &&"
+            before="true" if TRAIN else f"mkdir -p {RUNS[task]} && cp {REFERENCE[task]}/* {RUNS[task]} &&"
             f" cp wdualmine/weights/{task}.safetensors {RUNS[task]}/model.safetensors",
         message: f"Training on {task}"
         threads: 1
@@ -121,7 +125,7 @@ rule page:
         RESULTS,
     output: "book/runs/{page}.ipynb"
     params:
-        folders=",".join(str(Path(record).parent) for record in RECORDS), command=NOTEBOOK,
+        folders=",".join(str(Path(record).parent) for record in RECORDS) or "build/none", command=NOTEBOOK,
     wildcard_constraints: page="results|figures|metrics|provenance"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} runs={params.folders}"

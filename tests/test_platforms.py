@@ -298,7 +298,7 @@ def test_a_training_cut_off_resumes_there(
 ) -> None:
     root = platform(name)
     experiment = make_experiment("ct-mri", "smoke")
-    train_epoch = training._train_epoch
+    train_epoch = training.train_epoch
 
     def cut_off(*arguments: Any) -> Any:
         if arguments[4] == 1:
@@ -307,7 +307,7 @@ def test_a_training_cut_off_resumes_there(
 
     folder = session.run_folder(experiment.name)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_train_epoch", cut_off)
+        patch.setattr(training, "train_epoch", cut_off)
         with pytest.raises(KeyboardInterrupt):
             training.train(experiment, folder, "phantom", "cpu", 1, progress=False)
     if name == "Kaggle":  # the next session starts empty, with the first one's output attached
@@ -326,7 +326,7 @@ def test_the_report_estimates_a_training(monkeypatch: pytest.MonkeyPatch) -> Non
         timed.append(len(first))
         return {"seconds": 10.0 if len(timed) == 1 else 2.0}  # warming up does not count
 
-    monkeypatch.setattr(session, "_train_epoch", step)
+    monkeypatch.setattr(session, "train_epoch", step)
     pairs = len(session.load_pairs("phantom", "ct-mri", "train"))
     seconds, steps = session.estimate(make_experiment("ct-mri", "paper"), "phantom", "cpu")
     assert timed == [session.TIMED_PAIRS] * 2

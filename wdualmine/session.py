@@ -15,7 +15,7 @@ from wdualmine.data.source import kaggle_input
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import Experiment, make_experiment
 from wdualmine.runtime import environment, hardware, host, output_folder, pick_device
-from wdualmine.training import _numerics, _train_epoch, initial_state, stack
+from wdualmine.training import initial_state, numerics, stack, train_epoch
 
 #: Pairs in the step that is timed on a processor, where the time is proportional to them.
 TIMED_PAIRS = 2
@@ -92,10 +92,10 @@ def estimate(
     timed = min(batch, TIMED_PAIRS) if chosen.type == "cpu" else batch
     first, second = (images.to(chosen) for images in stack(load_pairs(source, task, "train", timed)))
     step = replace(experiment, schedule=replace(schedule, batch_size=timed))
-    with _numerics(threads):
+    with numerics(threads):
         state = initial_state(step, chosen)
         for _ in range(2):  # the first warms up
-            row = _train_epoch(state, first, second, step, 0, progress=False)
+            row = train_epoch(state, first, second, step, 0, progress=False)
     steps = schedule.epochs * math.ceil(pairs / schedule.batch_size)
     return row["seconds"] / timed * pairs * schedule.epochs, steps
 

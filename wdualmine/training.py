@@ -89,7 +89,7 @@ def train(
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
-    with _numerics(threads):
+    with numerics(threads):
         description = describe_run("training", source, experiment.task, torch_device)
         description["experiment"] = experiment.as_dict()
         say = print if progress else _silent
@@ -109,7 +109,7 @@ def train(
         first, second = stack(load_split(source, experiment, "train"))
         first, second = first.to(torch_device), second.to(torch_device)
         for epoch in range(len(state.log), experiment.schedule.epochs):
-            row = _train_epoch(state, first, second, experiment, epoch, progress)
+            row = train_epoch(state, first, second, experiment, epoch, progress)
             state.log.append(row)
             _checkpoint(output / CHECKPOINT, state)
             say(
@@ -226,9 +226,25 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
     return State(model, objective, optimizer, [], [])
 
 
-def _train_epoch(
+def train_epoch(
     state: State, first: Tensor, second: Tensor, experiment: Experiment, epoch: int, progress: bool
 ) -> dict[str, float]:
+    """Train one epoch in place.
+
+    Args:
+        state: what training changes.
+        first: I_1 of all training pairs, (N, 1, H, W), on the network's device.
+        second: I_2.
+        experiment: schedule and seed.
+        epoch: its number, from 0; with the seed it determines order and augmentation.
+        progress: show a bar on a terminal.
+
+    Returns:
+        A row of the log: means over the pairs of the total loss, its terms and the residual, and the seconds.
+
+    Raises:
+        WdualmineError: the pairs do not fit the schedule or the network, or the loss is no longer finite.
+    """
     schedule = experiment.schedule
     _check_size(first, schedule, state.model)
     generator = torch.Generator().manual_seed(experiment.seed * 1_000_003 + epoch)
@@ -284,6 +300,8 @@ def _claim(output: Path, description: dict[str, Any]) -> bool:
     before = read_json(output / ("run.json" if finished else "started.json"))
     for what in ("kind", "experiment", "data"):
         known, asked = before.get(what), description[what]
+        if what == "experiment" and known:  # a record from before a setting existed has its default
+            known = Experiment.from_dict(known).as_dict()
         if what == "data" and known:  # where the same files lie does not matter
             known, asked = known["fingerprint"], asked["fingerprint"]
         if known != asked:
@@ -356,7 +374,7 @@ def _finish(
 
 
 @contextmanager
-def _numerics(threads: int | None) -> Iterator[None]:
+def numerics(threads: int | None) -> Iterator[None]:
     """Compute deterministically, with a given number of threads, and leave torch as it was."""
     threads_before = torch.get_num_threads()
     flags = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark

@@ -107,6 +107,7 @@ def show(figure: Figure, caption: str = "", form: str = "svg") -> None:
 
     content = render_figure(figure, form)
     plt.close(figure)
-    display(SVG(content) if form == "svg" else Image(content, retina=True))
+    # A width alone: with a height too, a narrow screen would squeeze the image.
+    display(SVG(content) if form == "svg" else Image(content, width=round(100 * WIDTH)))
     if caption:
         display(Markdown(caption))

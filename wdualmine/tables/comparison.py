@@ -221,29 +221,31 @@ def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -
     }
 
 
-def summary_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Set the paper's W-DUALMINE beside this build's and beside the average, which no network made.
+def summary_table(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> pd.DataFrame:
+    """Set the paper's W-DUALMINE beside ours and beside the average, which no network made.
 
     Args:
         runs: this build's runs.
+        reference: the reference runs, shown where this build has trained nothing; None takes the committed
+            ones.
 
     Returns:
-        One row a task and metric; columns "Paper", "This build", "Average, stretched": means over the pairs,
-        NaN where nothing ran.
+        One row a task and metric; columns "Paper", "This build" (or "Reference"), "Average, stretched": means
+        over the pairs, NaN where nothing ran.
     """
+    ours = "This build" if any(run.info["kind"] == "training" for run in runs) else "Reference"
     rows = []
     for number, task in COMPARISONS.items():
-        means = comparison_table(number, runs, reference=[]).set_index(["metric", "method", "column"])["mean"]
+        table = comparison_table(number, runs, reference)
+        means = table.set_index(["metric", "method", "column"])["mean"].to_dict()
         for metric in PAPER_METRICS:
             rows.append(
                 {
                     "Task": get_task(task).folder,
                     "Metric": metric,
-                    "Paper": means.get((metric, "W-DUALMINE", "Paper"), float("nan")),
-                    "This build": means.get((metric, "W-DUALMINE", "This build"), float("nan")),
-                    "Average, stretched": means.get(
-                        (metric, "Average, stretched", "This build"), float("nan")
-                    ),
+                    "Paper": means.get((metric, "W-DUALMINE", "Paper")),
+                    ours: means.get((metric, "W-DUALMINE", ours)),
+                    "Average, stretched": means.get((metric, "Average, stretched", ours)),
                 }
             )
-    return pd.DataFrame(rows).set_index(["Task", "Metric"])
+    return pd.DataFrame(rows).set_index(["Task", "Metric"]).astype(float)
