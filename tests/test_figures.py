@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
+from scipy import ndimage
 
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
@@ -227,6 +228,11 @@ def test_comparison_shows_every_image_whole_and_magnified(pair: Pair) -> None:
     assert list(comparison.images) == ["PET", "MRI", "Average", "W-DUALMINE"]
     first, second = comparison.windows
     assert not first.overlaps(second)
+    lumas = [luma.astype(float) for luma in (pair.luma_a, pair.luma_b)]
+    detail = np.maximum(
+        *(sum(np.abs(ndimage.sobel(x, axis, mode="nearest")) for axis in (0, 1)) for x in lumas)
+    )
+    assert first == find_window(detail, first.side, border=comparison.border)
     expected = fuse_images(pair.image_a, pair.image_b, average)
     assert np.array_equal(comparison.images["Average"], expected)
     figure = plot_comparison(comparison)

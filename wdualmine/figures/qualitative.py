@@ -26,7 +26,7 @@ from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import average, fuse_with, load_model
 from wdualmine.metrics.correlation import pearson
 from wdualmine.metrics.published import METHODS as PUBLISHED
-from wdualmine.model import WDualMine
+from wdualmine.model import WDualMine, sobel_magnitude
 from wdualmine.records import Run
 
 AVERAGE, NETWORK = "Average", "W-DUALMINE"
@@ -155,10 +155,9 @@ def compare_pair(
 ) -> Comparison:
     """Fuse a pair and choose the windows to magnify.
 
-    The first window is where the network changes the average most: the largest sum of |I_f - (I_1 + I_2) / 2|
-    (Eq. 11, before the stretch). The second, which does not overlap it, is where the sources disagree most:
-    the largest sum of the absolute difference of their lumas. Both stay clear of the image's border, where
-    the zeros that the convolutions pad with show.
+    The first window is where the sources hold most detail: the largest sum of max(G(I_1), G(I_2)) (Eq. 14).
+    The second, which does not overlap it, is where they disagree most: the largest sum of the absolute
+    difference of their lumas. Both stay clear of the image's border, where the convolutions' padding shows.
 
     Args:
         pair: the pair.
@@ -183,7 +182,8 @@ def compare_pair(
     images[NETWORK] = fuse_images(pair.image_a, pair.image_b, fuse_with(model))
     side = min(pair.luma_b.shape) // 5 if side is None else side
     border = min(model.multiple, min(pair.luma_b.shape) // 8)
-    first = find_window(_inspect(pair, model)["change"][0], side, border=border)
+    gradients = [sobel_magnitude(luma_tensor(luma)) for luma in (pair.luma_a, pair.luma_b)]
+    first = find_window(torch.maximum(*gradients)[0, 0].numpy(), side, border=border)
     disagreement = np.abs(pair.luma_a.astype(np.int16) - pair.luma_b)
     second = find_window(disagreement, side, [first], border)
     return Comparison(chosen.key, pair, images, (first, second), border, network)
@@ -244,9 +244,9 @@ def comparison_caption(comparison: Comparison, number: int) -> str:
     scored = f"{NETWORK} is {comparison.network}; it and the average are stretched to the full range."
     return (
         f"**Figure {number}.** {task.folder}, pair {comparison.pair.name}. {scored}{published}{missing} "
-        f"Both windows are {side} pixels wide and chosen by a rule: in the solid one the network changes "
-        "the average most, in the dashed one, apart from it, the sources differ most (sums of absolute "
-        f"differences; {comparison.border} pixels along the border are left out). Last row: difference of "
+        f"Both windows are {side} pixels wide and chosen by a rule: in the solid one the sources hold "
+        "most detail (larger Sobel magnitude, Eq. 14), in the dashed one, apart from it, they differ most "
+        f"({comparison.border} pixels along the border are left out). Last row: difference of "
         "the luma to that of the average; its mean absolute value |d|, in grey levels, is "
         f"{values}."
     )
@@ -366,7 +366,6 @@ def _inspect(pair: Pair, model: WDualMine) -> dict[str, list[NDArray]]:
 
     return {
         "residual": [fusion.residual[0, 0].cpu().numpy()],
-        "change": [(fusion.fused - fusion.average)[0, 0].abs().cpu().numpy()],
         "weight": [weight[0] for weight in maps([stage.weight for stage in fusion.stages])],
         "spatial": [np.abs(x).mean(axis=0) for x in maps([stage.spatial for stage in fusion.stages])],
         "wavelet": [np.abs(x).mean(axis=0) for x in maps([stage.wavelet for stage in fusion.stages])],

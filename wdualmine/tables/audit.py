@@ -163,7 +163,7 @@ def untrained_table(runs: Mapping[str, Run]) -> pd.DataFrame:
         rows[task, NAMES["w-dualmine"]] = mean_scores(run, "w-dualmine")
         untrained = run.metrics.query("method == 'untrained' and stretch")
         for seed, scores in untrained.groupby("seed"):
-            rows[task, f"untrained, seed {seed}"] = scores[list(PAPER_METRICS)].mean()
+            rows[task, f"untrained, seed {seed:.0f}"] = scores[list(PAPER_METRICS)].mean()
         rows[task, "average, stretched"] = mean_scores(run, "blend-0.0")
     return pd.DataFrame({key: row[list(PAPER_METRICS)].astype(float) for key, row in rows.items()}).T
 

@@ -436,5 +436,7 @@ def render_claims(found: Sequence[Claim]) -> str:
 
 def verdict_counts(found: Sequence[Claim]) -> str:
     """Say how many claims got which verdict."""
-    counts = pd.Series([claim.verdict for claim in found]).value_counts()
-    return f"{len(found)} claims: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + "."
+    words = ("holds", "holds in part", "does not hold", "cannot be told", "not tested")
+    counts = {word: sum(claim.verdict == word for claim in found) for word in words}
+    listed = ", ".join(f"“{word}” {count} times" for word, count in counts.items() if count)
+    return f"{len(found)} claims: {listed}.".replace(" 1 times", " once").replace(" 2 times", " twice")
