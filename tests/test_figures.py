@@ -20,13 +20,16 @@ from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import VARIANTS, make_experiment
 from wdualmine.figures import (
+    STEPS,
     Window,
     architecture_caption,
+    as_html,
     compare_pair,
     comparison_caption,
     curves_caption,
     find_window,
     internals_caption,
+    losses_table,
     network_of,
     pair_scores,
     plot_architecture,
@@ -38,6 +41,7 @@ from wdualmine.figures import (
     plot_log,
     plot_logs,
     plot_pair,
+    plot_steps,
     plot_training,
     radar_values,
     records_label,
@@ -48,7 +52,7 @@ from wdualmine.figures import (
 from wdualmine.figures.architecture import TERMS as LOSSES
 from wdualmine.figures.scores import on_front
 from wdualmine.figures.training import TERMS
-from wdualmine.fusion import fuse_images
+from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.losses import LossWeights, Objective
 from wdualmine.methods import average
 from wdualmine.model import ModelConfig, WDualMine
@@ -435,3 +439,40 @@ def test_every_figure_of_the_page_has_alternative_text() -> None:
     described = [cell.metadata["mystnb"]["image"]["alt"] for cell in drawing]
     assert all(len(alt.split()) >= 8 for alt in described)
     assert len(set(described)) == len(described)
+
+
+# ----------------------------------------------------------------------------------------------------
+# Step by step
+
+
+def test_steps_draw_what_the_network_computes(pair: Pair) -> None:
+    model = network()
+    figures = plot_steps(pair, model)
+    assert list(figures) == list(STEPS)
+    with torch.inference_mode():
+        fusion = model(luma_tensor(pair.luma_a), luma_tensor(pair.luma_b))
+    for step, expected in (
+        ("reliability", fusion.stages[0].weight),
+        ("mixer", fusion.stages[0].mixing[:, :1]),
+        ("residual", fusion.residual),
+        ("residual", fusion.fused),
+    ):
+        drawn = [axes.images[0].get_array() for axes in figures[step].axes if axes.images]
+        assert any(np.array_equal(array, expected[0, 0]) for array in drawn)
+    page = as_html(figures["mixer"], "mixer")
+    assert f'alt="{STEPS["mixer"]}"' in page
+    assert page.startswith('<img class="step" src="data:image/png;base64,')
+    with pytest.raises(WdualmineError, match="unknown step 'decoder'"):
+        as_html(figures["encoder"], "decoder")
+
+
+def test_a_network_without_a_mixer_has_no_picture_of_it(pair: Pair) -> None:
+    model = WDualMine(replace(network().config, soft_gradient_mixer=False)).eval()
+    assert list(plot_steps(pair, model)) == [step for step in STEPS if step != "mixer"]
+
+
+def test_the_average_is_the_best_of_two_terms(pair: Pair) -> None:
+    table = losses_table(pair, network())
+    assert table.loc["average"].iloc[0] == 0
+    assert table.loc["average"].iloc[2] == pytest.approx(0, abs=1e-5)
+    assert (table.loc["average"].iloc[[0, 2]] <= table.iloc[:, [0, 2]].min() + 1e-6).all()

@@ -31,13 +31,16 @@ from wdualmine.figures.scores import (
     radar_values,
     records_label,
 )
+from wdualmine.figures.steps import STEPS, as_html, losses_table, plot_steps
 from wdualmine.figures.style import render_figure, show
 from wdualmine.figures.training import plot_log, plot_logs
 
 __all__ = [
+    "STEPS",
     "Comparison",
     "Window",
     "architecture_caption",
+    "as_html",
     "compare_pair",
     "comparison_caption",
     "curves_caption",
@@ -46,6 +49,7 @@ __all__ = [
     "front_caption",
     "inspect_network",
     "internals_caption",
+    "losses_table",
     "network_of",
     "pair_scores",
     "plot_architecture",
@@ -57,6 +61,7 @@ __all__ = [
     "plot_log",
     "plot_logs",
     "plot_pair",
+    "plot_steps",
     "plot_training",
     "radar_values",
     "records_label",
