@@ -149,7 +149,7 @@ def test_an_image_that_fails_leaves_the_old_result(images: Path, capsys: pytest.
 
 
 def test_table_prints_three_forms(capsys: pytest.CaptureFixture, smoke_run: Run) -> None:
-    header = "metric,method,column,mean,std,best"
+    header = "metric,method,column,mean,std,seeds,seed_std,run,best"
     for form, mark in (("md", "| EN ↑"), ("latex", r"\begin{tabular}"), ("csv", header)):
         code, out, error = call(capsys, "table", 1, "--run", smoke_run.folder, "--format", form)
         assert code == 0, error

@@ -212,7 +212,7 @@ def test_weights_are_offered_for_the_task_they_were_trained_on(
 def test_a_view_is_described_with_its_data_and_preset(explorer: Explorer, view: View) -> None:
     described = explorer.describe(view)
     assert described == f"CT-MRI pair {view.pair} (phantom), weights: proposed, seed 0 (smoke, phantom)"
-    record = next(run for run in reference_runs() if run.folder.name == "ct-mri")
+    record = next(run for run in reference_runs() if run.folder.name == "ct-mri-seed0")
     described = explorer.describe(replace(view, weights=PACKAGE))
     assert described.endswith(f"weights: package ({record.label})")
 

@@ -47,7 +47,7 @@ def plot_steps(pair: Pair, model: WDualMine) -> dict[str, Figure]:
         low, details = haar_dwt(image1)
         details2 = haar_dwt(image2)[1]
         features = {
-            f"|f_1|, scale {scale}": feature.abs().mean(dim=1, keepdim=True)
+            f"$|f_1|$, scale {scale}": feature.abs().mean(dim=1, keepdim=True)
             for scale, feature in enumerate(fusion.features1, start=1)
         }
         rows: dict[str, dict[str, Tensor]] = {
