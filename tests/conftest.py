@@ -64,7 +64,12 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="session")
 def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The book as `make book PRESET=smoke` builds it, on the phantom, in a copy of the repository."""
+    """The book as `make book PRESET=smoke` builds it, on the phantom, in a copy of the repository.
+
+    WDUALMINE_BOOK names the folder of another one, built before, such as on the real pairs.
+    """
+    if given := os.environ.get("WDUALMINE_BOOK"):
+        return Path(given)
     copy = tmp_path_factory.mktemp("clone") / "repository"
     ignored = shutil.ignore_patterns(
         ".venv", ".git", ".snakemake", "build", "_build", "runs", "__pycache__", ".*_cache"

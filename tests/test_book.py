@@ -6,6 +6,7 @@ at desktop and phone width, cut off from any other host.
 
 import functools
 import http.server
+import os
 import re
 import shlex
 import shutil
@@ -108,6 +109,21 @@ def parse(html: Path, page: str) -> Any:
     return bs4.BeautifulSoup((html / f"{page}.html").read_text(), "html.parser")
 
 
+@pytest.fixture(scope="module")
+def smoke_book(built_book: Path) -> Path:
+    """The book of the smoke preset on the phantom, and no other."""
+    if "WDUALMINE_BOOK" in os.environ:
+        pytest.skip("WDUALMINE_BOOK names a book of another preset or data")
+    return built_book
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_no_object_is_printed_for_what_it_should_show(built_book: Path, page: str) -> None:
+    article = parse(built_book, page).select_one("article").get_text()
+    assert not re.findall(r"<[\w.]+ (?:object|at 0x)[^>]*>|Traceback \(most recent", article)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_loaded_from_outside_and_no_link_is_broken(built_book: Path, page: str) -> None:
@@ -121,9 +137,18 @@ def test_nothing_is_loaded_from_outside_and_no_link_is_broken(built_book: Path, 
     for url in links:
         parts = urlsplit(url)
         if not parts.scheme and parts.path:
-            assert (here.parent / unquote(parts.path)).exists(), url
+            target = here.parent / unquote(parts.path)
+            assert target.exists(), url
+            if parts.fragment and target.suffix == ".html":
+                assert unquote(parts.fragment) in anchors(target), url
         elif not parts.scheme and parts.fragment:
             assert soup.find(id=unquote(parts.fragment)), url
+
+
+@functools.cache
+def anchors(page: Path) -> set[str]:
+    """The places of a built page that a link can lead to."""
+    return set(re.findall(r'\bid="([^"]+)"', page.read_text()))
 
 
 @pytest.mark.slow
@@ -133,8 +158,8 @@ def test_style_sheets_load_nothing_from_outside(built_book: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_three_tables_are_filled_from_this_build(built_book: Path) -> None:
-    tables = parse(built_book, "runs/results").select("table.comparison")
+def test_the_three_tables_are_filled_from_this_build(smoke_book: Path) -> None:
+    tables = parse(smoke_book, "runs/results").select("table.comparison")
     tables = [table for table in tables if "AdaFuse" in table.text]
     assert len(tables) == len(TASKS)
     for table in tables:
@@ -154,8 +179,8 @@ def test_the_three_tables_are_filled_from_this_build(built_book: Path) -> None:
 
 
 @pytest.mark.slow
-def test_first_page_shows_the_summary_of_this_build(built_book: Path) -> None:
-    landing = parse(built_book, "index").select_one(".landing")
+def test_first_page_shows_the_summary_of_this_build(smoke_book: Path) -> None:
+    landing = parse(smoke_book, "index").select_one(".landing")
     cells = [cell.get_text(strip=True) for cell in landing.select("table tbody td")]
     numbers = [cell for cell in cells if re.fullmatch(r"\d+\.\d{4}", cell)]
     assert len(numbers) == 3 * len(TASKS) * len(PAPER_METRICS)

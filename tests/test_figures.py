@@ -29,6 +29,7 @@ from wdualmine.figures import (
     curves_caption,
     find_window,
     internals_caption,
+    losses_html,
     losses_table,
     network_of,
     pair_scores,
@@ -473,6 +474,7 @@ def test_a_network_without_a_mixer_has_no_picture_of_it(pair: Pair) -> None:
 
 def test_the_average_is_the_best_of_two_terms(pair: Pair) -> None:
     table = losses_table(pair, network())
+    assert "<th><i>L</i><sub>avg</sub></th>" in losses_html(table)
     assert table.loc["average"].iloc[0] == 0
     assert table.loc["average"].iloc[2] == pytest.approx(0, abs=1e-5)
     assert (table.loc["average"].iloc[[0, 2]] <= table.iloc[:, [0, 2]].min() + 1e-6).all()

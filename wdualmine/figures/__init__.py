@@ -31,7 +31,7 @@ from wdualmine.figures.scores import (
     radar_values,
     records_label,
 )
-from wdualmine.figures.steps import STEPS, as_html, losses_table, plot_steps
+from wdualmine.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
 from wdualmine.figures.style import render_figure, show
 from wdualmine.figures.training import plot_log, plot_logs
 
@@ -49,6 +49,7 @@ __all__ = [
     "front_caption",
     "inspect_network",
     "internals_caption",
+    "losses_html",
     "losses_table",
     "network_of",
     "pair_scores",

@@ -1,5 +1,6 @@
 """One pair on its way through the equations: a small picture for each section of the method."""
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 
@@ -113,15 +114,15 @@ def losses_table(pair: Pair, model: WDualMine) -> pd.DataFrame:
     """
     image1, image2 = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
     with torch.inference_mode():
-        images = {"$I_1$": image1, "$I_2$": image2}
+        images = {"I_1": image1, "I_2": image2}
         for name in ("average", "maximum"):
             if fuse := CLASSICAL[name].fuse:
                 images[name] = fuse(image1, image2)
         images["W-DUALMINE"] = model.cpu()(image1, image2).fused
         terms = {
-            r"$\mathcal{L}_{avg}$": losses.average_content_loss,
-            r"$\mathcal{L}_{grad}$": losses.gradient_maximum_loss,
-            r"$\mathcal{L}_{cc}$": losses.correlation_loss,
+            "L_avg": losses.average_content_loss,
+            "L_grad": losses.gradient_maximum_loss,
+            "L_cc": losses.correlation_loss,
         }
         return pd.DataFrame(
             {
@@ -129,6 +130,12 @@ def losses_table(pair: Pair, model: WDualMine) -> pd.DataFrame:
                 for term, loss in terms.items()
             }
         )
+
+
+def losses_html(table: pd.DataFrame) -> str:
+    """Print :func:`losses_table` as HTML."""
+    text = table.to_html(float_format="%.4f", border=0, classes="comparison")
+    return re.sub(r"\b([IL])_(\w+)", r"<i>\1</i><sub>\2</sub>", text)
 
 
 def as_html(figure: Figure, step: str) -> str:
