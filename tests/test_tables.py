@@ -22,6 +22,7 @@ from wdualmine.tables import (
     model_card_scores,
     paper_values,
     provenance_table,
+    rates_sentence,
     rates_table,
     reference_runs,
     render,
@@ -282,7 +283,13 @@ def test_rates_give_the_last_epochs_residual_and_the_untrained_network(tmp_path:
         study_run(tmp_path, "rate-1e-3", seed, {"1": 4.0, "2": 6.0}, residual=0.1 + seed) for seed in (0, 1)
     ]
     table = rates_table(runs).set_index("variant")
-    assert list(table.index) == ["untrained", "rate-1e-3"]
+    assert list(table.index) == ["untrained", "rate-1e-3", "the paper's row"]  # no average: other data
+    assert table.loc["the paper's row", "PSNR"] == 64.0891
+    assert rates_sentence(table.reset_index()) == ""
+    slow = study_run(tmp_path, "rate-1e-5", 0, {"1": 4.0}, residual=0.25)
+    sentence = rates_sentence(rates_table([*runs, slow]))
+    assert "ends at 0.2500" in sentence
+    assert f"PSNR {4 - 64.0891:+.4f}" in sentence
     assert table.loc["untrained", "MI"] == 0
     assert (table.loc["rate-1e-3", "MI"], table.loc["rate-1e-3", "seeds"]) == (5.0, 2)
     assert table.loc["rate-1e-3", "residual"] == pytest.approx(0.6)

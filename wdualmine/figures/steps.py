@@ -134,7 +134,7 @@ def losses_table(pair: Pair, model: WDualMine) -> pd.DataFrame:
 
 def losses_html(table: pd.DataFrame) -> str:
     """Print :func:`losses_table` as HTML."""
-    text = table.to_html(float_format="%.4f", border=0, classes="comparison")
+    text = table.to_html(float_format="{:.4f}".format, border=0, classes="comparison")
     return re.sub(r"\b([IL])_(\w+)", r"<i>\1</i><sub>\2</sub>", text)
 
 

@@ -11,7 +11,7 @@ from wdualmine.experiments import STUDIES
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import crossed_interval
-from wdualmine.tables.committed import paper_values, study_runs
+from wdualmine.tables.committed import paper_values, reference_runs, study_runs
 from wdualmine.tables.printing import anchor, print_grid
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
@@ -40,6 +40,7 @@ CHOICES = {
 }
 DISJOINT = "volume-disjoint"
 PROPOSED = "proposed"
+PAPER = "the paper's row"
 _FULL = "the full model"
 _COLUMNS = [
     "task", "metric", "variant", "paper", "seeds", "mean", "seed_std",
@@ -103,9 +104,10 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         runs: training runs on CT-MRI; None takes the committed ones.
 
     Returns:
-        One row a variant of the learning-rate study that ran, the untrained network first: columns variant,
-        learning_rate, epochs, seeds, residual (mean |tanh R| of the last epoch), the means of the paper's
-        metrics.
+        One row a variant of the learning-rate study that ran, the untrained network first; then the paper's
+        row of Table 1 and, where a reference run has scored it on the same data, the stretched average.
+        Columns variant, learning_rate, epochs, seeds, residual (mean |tanh R| of the last epoch), the means
+        of the paper's metrics, run (name of the first run's folder).
     """
     rows: list[dict[str, object]] = []
     for variant in (PROPOSED, *STUDIES["learning-rate"].variants):
@@ -119,10 +121,36 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         schedule = chosen[0].info["experiment"]["schedule"]
         row = {"variant": variant, "seeds": len(chosen)}
         row |= {name: schedule[name] for name in ("learning_rate", "epochs")}
+        row["run"] = chosen[0].folder.name
         row["residual"] = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
         rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
-    columns = ["variant", "learning_rate", "epochs", "seeds", "residual", *PAPER_METRICS]
+        data = chosen[0].info["data"]["name"]
+    if rows:
+        paper = paper_values().query("table == 1 and row == 'W-DUALMINE'").set_index("metric")["mean"]
+        printed = dict(zip(PAPER_METRICS, paper[list(PAPER_METRICS)], strict=True))
+        rows.append({"variant": PAPER, "learning_rate": 1e-5, "epochs": 100, **printed})
+        for run in reference_runs():
+            same = run.info["task"] == "ct-mri" and run.info["data"]["name"] == data
+            if same and run.info["kind"] == "baselines":
+                scores = run.metrics.query("method == 'average' and stretch")[list(PAPER_METRICS)].mean()
+                average = dict(zip(PAPER_METRICS, scores, strict=True))
+                rows.append({"variant": "average, stretched", "residual": 0.0, **average})
+    columns = ["variant", "learning_rate", "epochs", "seeds", "residual", *PAPER_METRICS, "run"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def rates_sentence(table: pd.DataFrame) -> str:
+    """Say where the paper's rate and epochs end, from :func:`rates_table`; empty where they have not run."""
+    rows = table.set_index("variant")
+    if "rate-1e-5" not in rows.index or "rate-1e-3" not in rows.index:
+        return ""
+    slow, fast, paper = rows.loc["rate-1e-5"], rows.loc["rate-1e-3"], rows.loc[PAPER]
+    gaps = ", ".join(f"{name} {slow[name] - paper[name]:+.4f}" for name in ("EN", "MI", "CC", "PSNR"))
+    return (
+        f"With the paper's rate and number of epochs the mean residual ends at {slow['residual']:.4f} of the "
+        f"full range, with a rate of 1e-3 and {fast['epochs']:.0f} epochs at {fast['residual']:.4f}. The "
+        f"scores at the paper's rate, less those that the paper prints for W-DUALMINE: {gaps}."
+    )
 
 
 def study_logs(study: str, runs: Sequence[Run] | None = None, seed: int = 0) -> dict[str, pd.DataFrame]:
@@ -260,10 +288,13 @@ def render_rates(table: pd.DataFrame) -> str:
     """Print :func:`rates_table` as HTML."""
     shown = pd.DataFrame(
         {
-            "Run": table["variant"],
+            "Run": [
+                name if pd.isna(run) else f'<a href="provenance.html#{anchor("Studies", run)}">{name}</a>'
+                for name, run in zip(table["variant"], table["run"], strict=True)
+            ],
             "Rate": ["–" if pd.isna(rate) else f"{rate:g}" for rate in table["learning_rate"]],
-            "Epochs": table["epochs"],
-            "Seeds": table["seeds"],
+            "Epochs": ["–" if pd.isna(number) else f"{number:.0f}" for number in table["epochs"]],
+            "Seeds": ["–" if pd.isna(number) else f"{number:.0f}" for number in table["seeds"]],
             "Mean |tanh R|": ["–" if pd.isna(value) else f"{value:.4f}" for value in table["residual"]],
         }
         | {name: [f"{value:.4f}" for value in table[name]] for name in PAPER_METRICS}
