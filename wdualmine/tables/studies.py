@@ -132,8 +132,8 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         for run in reference_runs():
             same = run.info["task"] == "ct-mri" and run.info["data"]["name"] == data
             if same and run.info["kind"] == "baselines":
-                scores = run.metrics.query("method == 'average' and stretch")[list(PAPER_METRICS)].mean()
-                average = dict(zip(PAPER_METRICS, scores, strict=True))
+                means = run.metrics.query("method == 'average' and stretch")[list(PAPER_METRICS)].mean()
+                average = dict(zip(PAPER_METRICS, means, strict=True))
                 rows.append({"variant": "average, stretched", "residual": 0.0, **average})
     columns = ["variant", "learning_rate", "epochs", "seeds", "residual", *PAPER_METRICS, "run"]
     return pd.DataFrame(rows, columns=columns)
