@@ -226,3 +226,9 @@ def test_wrong_configurations_are_named() -> None:
         ModelConfig(spatial_expert=False, wavelet_expert=False)
     with pytest.raises(WdualmineError, match="widths"):
         ModelConfig(widths=())
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2, 2), (2, 3, 5, 7)])
+def test_gradient_of_the_sobel_magnitude_is_right_up_to_the_border(shape: tuple[int, ...]) -> None:
+    x = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    assert torch.autograd.gradcheck(sobel_magnitude, x)

@@ -215,8 +215,8 @@ class _SobelMagnitude(torch.autograd.Function):
         sign_horizontal, sign_vertical = context.saved_tensors
         gradient = gradients[0] / 8
         # Smoothing is its own adjoint.
-        horizontal = _smooth(_difference_adjoint(gradient * sign_horizontal, dim=-1), dim=-2)
-        vertical = _smooth(_difference_adjoint(gradient * sign_vertical, dim=-2), dim=-1)
+        horizontal = _smooth(_difference(gradient * sign_horizontal, dim=-1, sign=-1), dim=-2)
+        vertical = _smooth(_difference(gradient * sign_vertical, dim=-2, sign=-1), dim=-1)
         return horizontal.add_(vertical)
 
 
@@ -231,23 +231,12 @@ def _smooth(x: Tensor, dim: int) -> Tensor:
     return y
 
 
-def _difference(x: Tensor, dim: int) -> Tensor:
-    """x_{i+1} - x_{i-1} along a dimension with a replicated border."""
+def _difference(x: Tensor, dim: int, sign: int = 1) -> Tensor:
+    """x_{i+1} - x_{i-1} along a dimension with a replicated border; its transpose with sign -1."""
     last = x.shape[dim] - 1
     y = torch.zeros_like(x)
-    y.narrow(dim, 0, last).add_(x.narrow(dim, 1, last))
-    y.narrow(dim, 1, last).sub_(x.narrow(dim, 0, last))
-    y.narrow(dim, 0, 1).sub_(x.narrow(dim, 0, 1))
-    y.narrow(dim, last, 1).add_(x.narrow(dim, last, 1))
-    return y
-
-
-def _difference_adjoint(x: Tensor, dim: int) -> Tensor:
-    """The transpose of :func:`_difference`: minus the difference, but for the sign of both ends."""
-    last = x.shape[dim] - 1
-    y = torch.zeros_like(x)
-    y.narrow(dim, 1, last).add_(x.narrow(dim, 0, last))
-    y.narrow(dim, 0, last).sub_(x.narrow(dim, 1, last))
+    y.narrow(dim, 0, last).add_(x.narrow(dim, 1, last), alpha=sign)
+    y.narrow(dim, 1, last).sub_(x.narrow(dim, 0, last), alpha=sign)
     y.narrow(dim, 0, 1).sub_(x.narrow(dim, 0, 1))
     y.narrow(dim, last, 1).add_(x.narrow(dim, last, 1))
     return y
