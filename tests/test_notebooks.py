@@ -37,6 +37,13 @@ def test_train_then_results_then_provenance(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2" in done.stdout
     assert load_run(output).info["task"] == "spect-mri"
+    cells = nbformat.read(tmp_path / "train.ipynb", 4).cells
+    drawn = [
+        ["image/png" in out.get("data", {}) for out in cell.outputs].count(True)
+        for cell in cells
+        if "image" in cell.metadata.get("mystnb", {})
+    ]
+    assert drawn == [1, 1, 1]  # each cell with an alternative text shows one figure
     for name in ("results", "provenance"):
         done = run(f"{name}.ipynb", tmp_path / f"{name}.ipynb", f"runs={output}")
         assert done.returncode == 0, done.stderr

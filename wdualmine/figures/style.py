@@ -5,6 +5,7 @@ from functools import wraps
 from io import BytesIO
 from typing import Any, ParamSpec
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -51,6 +52,9 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
         with plt.rc_context(STYLE):
             figure = draw(*arguments, **settings)
             figure.draw_without_rendering()  # ticks are made when first drawn: here, in this style
+            interactive = plt.isinteractive()
+        # A notebook's first figure turns this on; leaving the style would turn it off, and hide all others.
+        mpl.interactive(interactive)
         return figure
 
     return inside
