@@ -29,6 +29,7 @@ from wdualmine.audit import (
 from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, read_manifest
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
+from wdualmine.figures import plot_entropy, plot_frontier
 from wdualmine.methods.classical import average, maximum
 from wdualmine.metrics.entropy import entropy
 from wdualmine.records import KEYS, Run
@@ -45,8 +46,6 @@ from wdualmine.tables.audit import (
     mean_scores,
     pair_scores,
     paper_row,
-    plot_entropy,
-    plot_frontier,
     published_sentence,
     published_table,
     render,

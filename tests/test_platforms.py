@@ -21,6 +21,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from scripts import load_script
 
 from wdualmine import runtime, session, training
 from wdualmine.data.images import write_image
@@ -37,12 +38,7 @@ VARIABLES = {"Kaggle": {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "COLAB_RELEASE_TAG": 
 @pytest.fixture
 def stamp() -> ModuleType:
     """The script notebooks/stamp.py."""
-    spec = importlib.util.spec_from_file_location("stamp", ROOT / "notebooks" / "stamp.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "notebooks" / "stamp.py")
 
 
 @pytest.fixture

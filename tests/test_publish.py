@@ -1,6 +1,5 @@
 """Publishing: the workflows are sound, and the book is joined into one document without losing anything."""
 
-import importlib.util
 import re
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+from scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -19,12 +19,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 def pdf() -> ModuleType:
     """The script book/pdf.py."""
     pytest.importorskip("bs4")
-    spec = importlib.util.spec_from_file_location("pdf", ROOT / "book" / "pdf.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "book" / "pdf.py")
 
 
 def steps(job: dict[str, Any]) -> list[str]:

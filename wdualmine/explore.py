@@ -21,7 +21,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from wdualmine.data import TASKS, Pair, find_data, get_task, load_pairs, published_folder
 from wdualmine.data.color import to_grey
@@ -30,7 +29,7 @@ from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import CLASSICAL, W_DUALMINE, load_model
-from wdualmine.methods.learned import WEIGHTS
+from wdualmine.methods.learned import WEIGHTS, fuse_padded
 from wdualmine.metrics import METRICS, PAPER_METRICS, score
 from wdualmine.metrics.published import METHODS as PUBLISHED_METHODS
 from wdualmine.model import WDualMine
@@ -219,12 +218,8 @@ class Explorer:
     def _compute_residual(self, task: str, pair: str, weights: str) -> Tensor:
         """Give tanh(R) of Eq. 11 for a pair, (1, 1, H, W), padded and cropped as the fusion is."""
         model, images = self._model(task, weights), self._pair(View(task, pair))
-        a, b = luma_tensor(images.luma_a), luma_tensor(images.luma_b)
-        height, width = a.shape[-2:]
-        pad = (0, -width % model.multiple, 0, -height % model.multiple)
-        a, b = (F.pad(image, pad, mode="replicate") for image in (a, b))
         with torch.inference_mode():
-            return model(a, b).residual[..., :height, :width]
+            return fuse_padded(model, luma_tensor(images.luma_a), luma_tensor(images.luma_b))[1]
 
     def _compute_scores(self, view: View) -> dict[str, float]:
         pair = self._pair(view)

@@ -7,6 +7,7 @@ from wdualmine.figures.architecture import (
     plot_training,
     training_caption,
 )
+from wdualmine.figures.audit import plot_entropy, plot_frontier
 from wdualmine.figures.qualitative import (
     Comparison,
     Window,
@@ -57,7 +58,9 @@ __all__ = [
     "plot_comparison",
     "plot_curves",
     "plot_distributions",
+    "plot_entropy",
     "plot_front",
+    "plot_frontier",
     "plot_internals",
     "plot_log",
     "plot_logs",

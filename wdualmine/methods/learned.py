@@ -55,11 +55,16 @@ def fuse_with(model: WDualMine, residual_scale: float | None = None) -> Fuse:
         residual_scale: the lambda of Eq. 11 at inference; None takes the network's own.
     """
 
-    def fuse(a: Tensor, b: Tensor) -> Tensor:
-        device = next(model.parameters()).device
-        height, width = a.shape[-2:]
-        pad = (0, -width % model.multiple, 0, -height % model.multiple)
-        a, b = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
-        return model(a, b, residual_scale).fused[..., :height, :width]
+    return lambda a, b: fuse_padded(model, a, b, residual_scale)[0]
 
-    return fuse
+
+def fuse_padded(
+    model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """Fuse images of any size, as :func:`fuse_with` does; give I_f and tanh(R), both of the images' size."""
+    device = next(model.parameters()).device
+    height, width = a.shape[-2:]
+    pad = (0, -width % model.multiple, 0, -height % model.multiple)
+    a, b = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
+    fusion = model(a, b, residual_scale)
+    return fusion.fused[..., :height, :width], fusion.residual[..., :height, :width]

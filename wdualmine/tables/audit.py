@@ -1,10 +1,8 @@
-"""Tables and figures of the audit: records in, frames and printed forms out."""
+"""Tables of the audit: records in, frames, sentences and printed forms out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from wdualmine.audit import BLACKENED, BLENDS, KIND, METRICS, NOISE
 from wdualmine.data.tasks import TASKS, get_task
@@ -17,8 +15,6 @@ PAPER = "W-DUALMINE"
 RIVALS = {"adafuse": "AdaFuse", "asfe-fusion": "ASFE-Fusion"}
 #: Metrics that compare the fused image with its sources; EN and SD look at the fused image alone.
 REFERENCED = ("MI", "CC", "PSNR", "Qabf", "SSIM", "VIF", "SCD")
-#: Told apart in grey and by readers who see no red or green.
-_COLORS = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00")
 #: Decimals to print: as many as the differences between methods need.
 DECIMALS = {
     "EN": 2, "MI": 2, "CC": 4, "PSNR": 2, "FMI": 3, "Qabf": 3, "SSIM": 3, "VIF": 3, "SCD": 2, "SD": 1,
@@ -418,54 +414,6 @@ def _styled(grid: pd.DataFrame) -> str:
     return grid.style.set_table_attributes('class="comparison"').to_html()
 
 
-def plot_frontier(runs: Mapping[str, Run], metrics: Sequence[str] = ("MI", "Qabf")) -> Figure:
-    """Draw each method's means against CC, with the line of blends from average to maximum.
-
-    Args:
-        runs: audits by task.
-        metrics: one row of panels each. The paper's row stands where the paper prints the metric.
-    """
-    figure, axes = plt.subplots(
-        len(metrics), len(runs), figsize=(3.1 * len(runs), 2.7 * len(metrics) + 0.5), squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    markers = {"w-dualmine": "o", "untrained": "s", "adafuse": "^", "asfe-fusion": "v"}
-    for line, metric in zip(axes, metrics, strict=True):
-        for axis, (task, run) in zip(line, runs.items(), strict=True):
-            means = frontier_table(run)
-            blends = means.filter(like="blend-", axis=0)
-            axis.plot(blends["CC"], blends[metric], color="0.55", marker=".", label="blends, t from 0 to 1")
-            rising = blends[metric].iloc[-2] > blends[metric].iloc[-1]
-            for name, row, side, shift in (
-                ("average", blends.iloc[0], "right", (-8, -11)),
-                ("maximum", blends.iloc[-1], "left", (0, -14 if rising else 7)),
-            ):
-                axis.annotate(
-                    name, (row["CC"], row[metric]), shift, textcoords="offset points", fontsize="small",
-                    ha=side,
-                )  # fmt: skip
-            for color, (method, marker) in zip(_COLORS, markers.items(), strict=True):
-                if method in means.index:
-                    axis.scatter(
-                        means["CC"][method], means[metric][method], marker=marker, color=color, zorder=3,
-                        edgecolor="black", linewidth=0.5, label=NAMES[method],
-                    )  # fmt: skip
-            paper = paper_row(task)
-            if metric in paper:
-                axis.scatter(
-                    paper["CC"], paper[metric], marker="*", s=110, color="black", zorder=2,
-                    label="W-DUALMINE, the paper",
-                )  # fmt: skip
-            axis.margins(0.12)
-            axis.set_xlabel("CC")
-            axis.set_ylabel(metric)
-            axis.set_title(title(task), fontsize="medium")
-    if axes.size:
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
-    return figure
-
-
 def render_background(table: pd.DataFrame) -> str:
     """Print :func:`background_table` as HTML."""
     shown = table.drop(columns=["CC", "CC, black"])  # they hardly move
@@ -474,26 +422,3 @@ def render_background(table: pd.DataFrame) -> str:
     names = map(str, shown.columns)
     decimals = {name: 3 if name.startswith("SSIM") else 0 if "%" in name else 2 for name in names}
     return render(shown, decimals)
-
-
-def plot_entropy(runs: Mapping[str, Run]) -> Figure:
-    """Draw EN as a bar a method: what is left with a black background, and what the background adds."""
-    table = background_table(runs)
-    figure, axes = plt.subplots(
-        1, len(runs), figsize=(3.1 * len(runs) + 1.5, 3.2), sharex=True, sharey=True, squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    for axis, task in zip(axes[0], runs, strict=True):
-        rows = table.loc[task].iloc[::-1]
-        axis.barh(rows.index, rows["EN, black"], color=_COLORS[0], label="with a black background")
-        axis.barh(
-            rows.index, rows["EN"] - rows["EN, black"], left=rows["EN, black"], color=_COLORS[3], hatch="//",
-            label="added by the background",
-        )  # fmt: skip
-        axis.set_xlabel("EN (bit)")
-        axis.set_title(title(task), fontsize="medium")
-        axis.tick_params(axis="y", labelsize="small")
-    if axes.size:
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small", frameon=False)
-    return figure

@@ -7,7 +7,7 @@ import pandas as pd
 
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import STUDIES
+from wdualmine.experiments import PRESETS, STUDIES
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import crossed_interval
@@ -128,7 +128,9 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
     if rows:
         paper = paper_values().query("table == 1 and row == 'W-DUALMINE'").set_index("metric")["mean"]
         printed = dict(zip(PAPER_METRICS, paper[list(PAPER_METRICS)], strict=True))
-        rows.append({"variant": PAPER, "learning_rate": 1e-5, "epochs": 100, **printed})
+        stated = PRESETS["paper"].schedule
+        asked = {"learning_rate": stated.learning_rate, "epochs": stated.epochs}
+        rows.append({"variant": PAPER, **asked, **printed})
         for run in reference_runs():
             same = run.info["task"] == "ct-mri" and run.info["data"]["name"] == data
             if same and run.info["kind"] == "baselines":
