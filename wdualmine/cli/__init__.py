@@ -1,0 +1,45 @@
+"""The command line, a file a group of verbs: ``wdualmine fuse | evaluate | train | table | data | ...``."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from wdualmine import __version__
+from wdualmine.cli import data, images, listings, runs  # noqa: F401 (their verbs register themselves)
+from wdualmine.cli.common import app
+from wdualmine.errors import WdualmineError
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    try:
+        app()
+    except WdualmineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes what can be resumed", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # such as `wdualmine methods | head -1`
+        raise SystemExit(0) from None
+    except OSError as error:  # a full disk, a folder that is a file, a missing permission
+        print(f"error: {error}; free, make or name another place", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"wdualmine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold the options of the whole program."""

@@ -1,0 +1,111 @@
+"""Verbs for images that a user has: ``fuse`` and ``evaluate``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wdualmine.cli.common import DeviceOption, app, print_table
+from wdualmine.errors import WdualmineError
+
+
+@app.command()
+def fuse(
+    a: Annotated[
+        Path, typer.Argument(metavar="A", help="CT, PET or SPECT: an image, or a folder of images.")
+    ],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The registered MRI, or a folder of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The fused image, or the folder for them.")],
+    task: Annotated[
+        str | None, typer.Option(help="Whose weights: ct-mri, pet-mri, spect-mri. Default: by color.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="See `wdualmine methods`.")] = "w-dualmine",
+    weights: Annotated[
+        Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
+    ] = None,
+    residual_scale: Annotated[
+        float | None, typer.Option(help="Lambda of Eq. 11 at inference; the paper's is 0.5.")
+    ] = None,
+    stretch: Annotated[
+        bool, typer.Option(help="Stretch to the full range, as the published images; else keep intensities.")
+    ] = True,
+    device: DeviceOption = "auto",
+) -> None:
+    """Fuse two registered images, or two folders of them matched by name; a color image keeps its color."""
+    from wdualmine.data.color import is_color
+    from wdualmine.data.images import read_image, write_image
+    from wdualmine.data.pairs import paired_files
+    from wdualmine.fusion import fuse_images
+    from wdualmine.methods import fuse_with, get_method, load_model
+    from wdualmine.progress import task_bar
+    from wdualmine.runtime import pick_device
+
+    chosen = get_method(method)
+    if not chosen.learned and not (weights is None and residual_scale is None):
+        raise WdualmineError(
+            f"--weights and --residual-scale belong to w-dualmine, not to {method}; leave them out"
+        )
+    if residual_scale is not None and not -1 <= residual_scale <= 1:
+        raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
+    if a.is_dir() != b.is_dir():
+        raise WdualmineError(f"{a} and {b}: give two images or two folders")
+    if a.is_dir():
+        jobs = [(*paths, output / f"{name}.png") for name, paths in paired_files(a, b).items()]
+    else:
+        jobs = [(a, b, output)]
+    fusers = {}
+    with task_bar("fuse", len(jobs)) as advance:
+        for path_a, path_b, path_fused in jobs:
+            image_a, image_b = read_image(path_a), read_image(path_b)
+            if chosen.fuse is not None:
+                fuser = chosen.fuse
+            else:
+                key = task or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
+                if key not in fusers:
+                    model = load_model(weights or key, pick_device(device))
+                    fusers[key] = fuse_with(model, residual_scale)
+                fuser = fusers[key]
+            fused = fuse_images(image_a, image_b, fuser, stretch, (str(path_a), str(path_b)))
+            write_image(path_fused, fused)
+            advance()
+    for key in fusers:
+        print(f"w-dualmine with {weights or f'the {key} weights of the package'}", file=sys.stderr)
+    print(output)
+
+
+@app.command()
+def evaluate(
+    a: Annotated[Path, typer.Argument(metavar="A", help="First source: an image, or a folder of them.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Second source, likewise.")],
+    fused: Annotated[Path, typer.Argument(metavar="FUSED", help="The fused image, or a folder.")],
+    metrics: Annotated[
+        str | None, typer.Option(help="Names separated by commas; default: the paper's five. See `metrics`.")
+    ] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="A convention, for those of the metrics that have it.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a pair.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a pair and nothing else.")] = False,
+) -> None:
+    """Score fused images against their sources: one row a pair, and for a person their mean and deviation."""
+    from wdualmine.metrics import PAPER_METRICS
+    from wdualmine.metrics.files import score_files
+
+    if json and csv:
+        raise WdualmineError("--json and --csv: choose one")
+    keys = PAPER_METRICS if metrics is None else [key.strip() for key in metrics.split(",")]
+    frame = score_files(a, b, fused, keys, convention)
+    if csv:
+        print(frame.to_csv(index=False, float_format="%.10g"), end="")
+    elif json:
+        print(frame.to_json(orient="records", indent=2, double_precision=15))
+    else:
+        names = list(frame.columns[1:])
+        rows = [
+            (pair, *(f"{value:.4f}" for value in values)) for pair, *values in frame.itertuples(index=False)
+        ]
+        if len(frame) > 1:
+            rows.append(("mean", *(f"{frame[name].mean():.4f}" for name in names)))
+            rows.append(("std", *(f"{frame[name].std(ddof=0):.4f}" for name in names)))
+        print_table(("pair", *names), rows)

@@ -1,0 +1,113 @@
+"""Verbs that leave a run folder: ``train``, ``repeat``, ``baselines``, ``conventions``, ``audit``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wdualmine.cli.common import DataOption, DeviceOption, app, print_results, print_table
+from wdualmine.errors import WdualmineError
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The run's folder; the same folder resumes.")
+    ],
+    preset: Annotated[str, typer.Option(help="smoke, quick, cpu or paper.")] = "quick",
+    variant: Annotated[
+        str, typer.Option(help="proposed, a row of Table 4 or 5, or of another study.")
+    ] = "proposed",
+    seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
+    data: DataOption = None,
+    device: DeviceOption = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; the bits of a run depend on them.")
+    ] = None,
+) -> None:
+    """Train a network on a task and score it; stopped anywhere, the same command resumes."""
+    from wdualmine.experiments import make_experiment
+    from wdualmine.training import train as train_network
+
+    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    experiment = make_experiment(task, preset, variant, seed, **settings)
+    run = train_network(experiment, output, data, device, threads)
+    print_results(run)
+    print(output)
+
+
+@app.command()
+def repeat(
+    record: Annotated[Path, typer.Argument(help="A training run's folder, such as a committed one.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The new run's folder; the same folder resumes.")
+    ],
+    data: DataOption = None,
+    device: DeviceOption = "auto",
+    tolerance: Annotated[float, typer.Option(help="Exit code 1 if a pair's score differs by more.")] = 1e-3,
+) -> None:
+    """Train a record's experiment again on the same data, and say by how much the scores differ."""
+    from wdualmine.experiments import Experiment
+    from wdualmine.records import largest_differences, load_run
+    from wdualmine.training import check_same_data
+    from wdualmine.training import train as train_network
+
+    run = load_run(record)
+    if run.info["kind"] != "training":
+        raise WdualmineError(f"{record}: a run of kind {run.info['kind']}; give a training run's folder")
+    check_same_data(run, data)
+    experiment, threads = Experiment.from_dict(run.info["experiment"]), run.info["hardware"]["threads"]
+    differences = largest_differences(run, train_network(experiment, output, data, device, threads))
+    print_table(
+        ("metric", "largest difference"), [(str(name), f"{d:.2g}") for name, d in differences.items()]
+    )
+    if not differences.max() <= tolerance:
+        print(f"more than {tolerance:g}: compare the environments in the two run.json", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command()
+def baselines(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
+) -> None:
+    """Score the methods that learn nothing (average, maximum, pyramids) on a task's test pairs."""
+    from wdualmine.evaluation import evaluate_baselines
+
+    print_results(evaluate_baselines(task, output, data, limit))
+    print(output)
+
+
+@app.command()
+def conventions(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
+) -> None:
+    """Score methods with every metric in every convention on a task's test pairs (minutes)."""
+    from wdualmine.evaluation import evaluate_conventions
+
+    evaluate_conventions(task, output, data, limit)
+    print(output)
+
+
+@app.command()
+def audit(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
+) -> None:
+    """Score what nobody trained for on a task's test pairs: blends, untrained networks, noise (minutes)."""
+    from wdualmine.audit import run_audit
+
+    run_audit(task, output, data, limit)
+    print(output)
