@@ -1,5 +1,7 @@
 """Methods with nothing to learn: the baselines that a learned method has to beat."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -61,6 +63,33 @@ def laplacian_pyramid(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
     for detail in reversed(details):
         fused = expand(fused, detail) + detail
     return fused.clamp(0, 1)
+
+
+def detail_average(a: Tensor, b: Tensor, sigma: float = 4.0, gain: float = 0.5, limit: float = 0.1) -> Tensor:
+    """Average plus what each source has beyond its blurred self, compressed: nothing learned, three lines.
+
+    F = (A + B) / 2 + gain * sum over S of limit * tanh((S - blur(S)) / limit). With a gain of 1/2 a faint
+    detail of either source comes through whole; a strong edge, such as the skull's, adds at most
+    gain * limit, so that it grows no halo and the correlation with the sources stays.
+
+    Args:
+        a: luma (N, 1, H, W) in [0, 1].
+        b: the same shape.
+        sigma: of the Gaussian blur, in pixels.
+        gain: of a faint detail; 0 gives the average.
+        limit: what a detail's magnitude is compressed to, in [0, 1].
+    """
+    reach = math.ceil(3 * sigma)
+    distances = torch.arange(-reach, reach + 1, dtype=a.dtype, device=a.device)
+    taps = torch.exp(-distances.square() / (2 * sigma**2))
+    taps = taps / taps.sum()
+
+    def details(x: Tensor) -> Tensor:
+        padded = F.pad(x, (reach,) * 4, mode="replicate")
+        blurred = F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+        return limit * torch.tanh((x - blurred) / limit)
+
+    return ((a + b) / 2 + gain * (details(a) + details(b))).clamp(0, 1)
 
 
 def wavelet_maximum(a: Tensor, b: Tensor, levels: int = 3) -> Tensor:
