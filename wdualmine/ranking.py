@@ -21,9 +21,12 @@ from wdualmine.metrics import score
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, read_csv, write_csv
+from wdualmine.recovery.bound import best_image
 from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
 
 KIND = "ranking"
+#: The method whose rows hold the best image of each pair; its recovery is 1 by construction, and left empty.
+BOUND = "bound"
 #: What the field prints, and what no network here was trained for.
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
 #: Names of a pair's mean recovery and visibility, for each source.
@@ -74,9 +77,12 @@ def run_ranking(
         candidates += at_scales(load_model(task.key, "recovery"))
         frame, signals = measure(candidates, pairs, task.key, progress)
         write_csv(Path(output) / "signals.csv", signals)
+        with task_bar(f"{task.key} bound", len(pairs), progress) as advance:
+            best = [Candidate(BOUND, best_image, False)]
+            bound = evaluate(best, pairs, task.key, metrics=METRICS, progress=advance)
         chosen = {candidate.method: candidate.fuse for candidate in candidates if candidate.method in SHIFTED}
         write_csv(Path(output) / "robustness.csv", robustness(chosen, pairs))
-        return frame
+        return pd.concat([frame, bound], ignore_index=True)
 
     return recorded(KIND, task, output, data, limit, compute)
 

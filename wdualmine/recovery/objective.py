@@ -153,6 +153,18 @@ def random_spots(image: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
     return maps[0], maps[1]
 
 
+def image_terms(unclipped: Tensor, image1: Tensor, image2: Tensor) -> dict[str, Tensor]:
+    """Give the terms that look at one fused image, all but the signals', by name."""
+    fused = unclipped.clamp(0, 1)
+    return {
+        "correlation": source_correlation_loss(fused, image1, image2),
+        "edges": edge_loss(fused, image1, image2),
+        "structure": structure_loss(fused, image1, image2),
+        "brightness": brightness_loss(fused, image1, image2),
+        "range": range_loss(unclipped),
+    }
+
+
 @dataclass(frozen=True)
 class RecoveryWeights:
     """The weights of the objective's terms."""
@@ -207,14 +219,6 @@ class RecoveryObjective(nn.Module):
         without, changed = unclipped.chunk(2)
         (image1, changed1), (image2, changed2) = image1.chunk(2), image2.chunk(2)
         signal = signal_loss(changed - without, changed1 - image1 + changed2 - image2)
-        without = without.clamp(0, 1)
-        terms = {
-            "signal": signal,
-            "correlation": source_correlation_loss(without, image1, image2),
-            "edges": edge_loss(without, image1, image2),
-            "structure": structure_loss(without, image1, image2),
-            "brightness": brightness_loss(without, image1, image2),
-            "range": range_loss(unclipped),
-        }
+        terms = {"signal": signal, **image_terms(without, image1, image2), "range": range_loss(unclipped)}
         total = torch.stack([weight * terms[name] for name, weight in asdict(self.weights).items()]).sum()
         return total, terms
