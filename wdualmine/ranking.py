@@ -36,12 +36,12 @@ SCALES = (1.0, 0.75, 0.5, 0.25)
 #: Those at which a training run is scored.
 SCORED_SCALES = (1.0, 0.5)
 #: The t of the blends (1 - t) average + t maximum: the trivial front.
-BLENDS = tuple(step / 10 for step in range(1, 10))
+BLENDS = (0.2, 0.4, 0.6, 0.8)
 #: Signals a pair, source and shape, at most.
 SIGNALS = 5
 #: By how many pixels the MRI is moved, down and to the right, and the methods that it is moved for.
 SHIFTS = (0, 1, 2, 4)
-SHIFTED = ("average", "maximum", "laplacian-pyramid", "detail-average", W_DUALMINE_RECOVERY.name)
+SHIFTED = ("average", "maximum", "detail-average", W_DUALMINE_RECOVERY.name)
 
 
 def run_ranking(
