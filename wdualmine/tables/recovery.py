@@ -176,14 +176,11 @@ def way_to_the_bound(run: Run) -> pd.DataFrame:
     """
     means = run.metrics[~run.metrics["stretch"].astype(bool)].groupby("method")[list(METRICS)].mean()
     rows = []
+    names = {"average": "average", "network": W_DUALMINE_RECOVERY.name, "bound": BOUND}
     for metric in ("CC", "Qabf", "SSIM"):
-        average, network, bound = (
-            means.loc[name, metric] for name in ("average", W_DUALMINE_RECOVERY.name, BOUND)
-        )
-        share = (network - average) / (bound - average)
-        rows.append(
-            {"metric": metric, "average": average, "network": network, "bound": bound, "share": share}
-        )
+        values = {title: float(means[metric][name]) for title, name in names.items()}
+        share = (values["network"] - values["average"]) / (values["bound"] - values["average"])
+        rows.append({"metric": metric, **values, "share": share})
     return pd.DataFrame(rows)
 
 

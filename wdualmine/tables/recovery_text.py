@@ -1,0 +1,149 @@
+"""The tables of signal recovery in print, and the sentences that they bear out."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.methods import W_DUALMINE_RECOVERY
+from wdualmine.records import Run
+from wdualmine.tables.printing import print_grid
+from wdualmine.tables.recovery import (
+    agreement_table,
+    front_at,
+    method_title,
+    ranking_of,
+    unseen_table,
+)
+
+#: What the issue of recovery is about, and what the field prints.
+_METRICS = ("CC", "Qabf", "SSIM", "FMI", "VIF", "MI", "EN", "PSNR", "SCD", "Qcb", "Nabf")
+#: Metrics of which the trivial front is asked at the network's CC.
+FRONT = ("Qabf", "SSIM", "FMI")
+
+
+def render_recovery(table: pd.DataFrame, task: str, form: str = "html") -> str:
+    """Print the recovery of each method: its mean with the 95 % interval over pairs, and the other statistics.
+
+    Args:
+        table: as :func:`wdualmine.tables.ranking_table` gives it.
+        task: names the sources.
+        form: "html", "md" or "latex".
+    """
+    rows = []
+    for row in table.to_dict("records"):
+        cells = {"Method": method_title(row["method"])}
+        for source, modality in zip("ab", get_task(task).modalities, strict=True):
+            mean, low, high = (row[f"mean_{source}{end}"] for end in ("", "_low", "_high"))
+            interval = f" ({low:.2f}–{high:.2f})" if low == low and high - low >= 0.005 else ""
+            cells[f"{modality}: recovery"] = f"{mean:.3f}{interval}"
+            cells[f"{modality}: 10 %"] = f"{row[f'p10_{source}']:.2f}"
+            cells[f"{modality}: lost"] = f"{row[f'lost_{source}']:.1%}"
+            cells[f"{modality}: visibility"] = f"{row[f'visibility_{source}']:.2f}"
+            cells[f"{modality}: d′"] = f"{row[f'detectability_{source}']:.2f}"
+        rows.append(cells)
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_field_metrics(table: pd.DataFrame, form: str = "html") -> str:
+    """Print what the field's metrics say of the same images, in the order of recovery."""
+    rows = [
+        {"Method": method_title(row["method"])} | {metric: f"{row[metric]:.4f}" for metric in _METRICS}
+        for row in table.to_dict("records")
+    ]
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_agreement(table: pd.DataFrame, form: str = "html") -> str:
+    """Print how each metric's order of the methods agrees with recovery's."""
+    rows = [
+        {
+            "Metric": row["metric"],
+            "over methods": f"{row['over_methods']:+.2f}",
+            "within pairs": f"{row['within']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})",
+            "ranks first": row["first"],
+        }
+        for row in table.to_dict("records")
+    ]
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def agreement_sentence(run: Run) -> str:
+    """Say which metrics agree with recovery on a task and which reward losing a source."""
+    table = agreement_table(run)
+    agree = list(table.loc[table["low"] > 0.2, "metric"])
+    against = list(table.loc[table["high"] < 0, "metric"])
+    named = get_task(run.info["task"]).folder
+    return (
+        f"{named}: within pairs, {_list(agree) or 'no metric'} {_verb(agree)} methods as recovery does "
+        f"(correlation above 0.2 with its interval); {_list(against) or 'none'} {_verb(against)} them the "
+        "other way round."
+    )
+
+
+def recovery_sentences(runs: Sequence[Run]) -> list[str]:
+    """Say for each task what the networks reach on volumes that they never saw, and beside what."""
+    sentences = []
+    for task in TASKS:
+        table = unseen_table(task, runs)
+        if table.empty:
+            continue
+        table = table.set_index("method")
+        own, average, detail = (
+            table.loc[name] for name in (W_DUALMINE_RECOVERY.name, "average", "detail-average")
+        )
+        a, b = get_task(task).modalities
+        ranking = ranking_of(task, runs)
+        front = [
+            f"{metric} {own[metric]:.3f} (blend {front_at(ranking, metric, float(own['CC'])):.3f})"
+            for metric in FRONT
+        ]
+        clearest = {method_title(str(table[f"visibility_{source}"].idxmax())) for source in "ab"}
+        sentences.append(
+            f"**{get_task(task).folder}**: on unseen volumes the recovery network keeps {own['mean_a']:.3f} of "
+            f"a signal in the {a} and {own['mean_b']:.3f} of one in the {b} (10th percentiles "
+            f"{own['p10_a']:.2f} and {own['p10_b']:.2f}), loses {own['lost_a']:.1%} and {own['lost_b']:.1%} and "
+            f"inverts {own['inverted_a']:.1%} and {own['inverted_b']:.1%}; the average keeps "
+            f"{average['mean_a']:.3f} and {average['mean_b']:.3f}. Its CC is {own['CC'] - average['CC']:+.4f} "
+            f"from the average's; at the same CC stand {_list(front)}. Its visibility is "
+            f"{own['visibility_a']:.2f} and {own['visibility_b']:.2f} (average {average['visibility_a']:.2f} "
+            f"and {average['visibility_b']:.2f}); the highest is that of {_list(sorted(clearest))}. "
+            f"*{method_title('detail-average')}*, which learns nothing, keeps {detail['mean_a']:.3f} and "
+            f"{detail['mean_b']:.3f} at a CC {detail['CC'] - average['CC']:+.4f} from the average's."
+        )
+    return sentences
+
+
+def second_finding(runs: Sequence[Run]) -> str:
+    """Say for the landing page, in one sentence, what a measure of fusion and training for it give."""
+    kept: list[float] = []
+    lost: list[float] = []
+    filtered: list[float] = []
+    maximum: list[float] = []
+    for task in TASKS:
+        table = unseen_table(task, runs)
+        if table.empty:
+            continue
+        table = table.set_index("method")
+        for source in "ab":
+            kept.append(float(table[f"mean_{source}"][W_DUALMINE_RECOVERY.name]))
+            lost.append(float(table[f"lost_{source}"][W_DUALMINE_RECOVERY.name]))
+            filtered.append(float(table[f"mean_{source}"]["detail-average"]))
+            maximum.append(float(table[f"lost_{source}"]["maximum"]))
+    if not kept:
+        return ""
+    return (
+        "Put a known spot into one source and look for it in the fused image: the average, and the paper's "
+        f"network with it, keeps half. The same network trained to keep such signals keeps {min(kept):.0%} "
+        f"to {max(kept):.0%} on volumes that it never saw and loses at most {max(lost):.1%} of them; the "
+        f"pixelwise maximum loses {min(maximum):.0%} to {max(maximum):.0%}. Three lines without training, the "
+        f"average plus each source's details, keep {min(filtered):.0%} to {max(filtered):.0%}."
+    )
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+
+
+def _verb(names: Sequence[str]) -> str:
+    return "ranks" if len(names) < 2 else "rank"
