@@ -1,6 +1,6 @@
 """The tables of signal recovery in print, and the sentences that they bear out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ FRONT = ("Qabf", "SSIM", "FMI")
 
 
 def render_recovery(table: pd.DataFrame, task: str, form: str = "html") -> str:
-    """Print the recovery of each method: its mean with the 95 % interval over pairs, and the other statistics.
+    """Print the recovery of each method: its mean with its 95 % interval over pairs, and what else there is.
 
     Args:
         table: as :func:`wdualmine.tables.ranking_table` gives it.
@@ -90,26 +90,25 @@ def recovery_sentences(runs: Sequence[Run]) -> list[str]:
             continue
         table = table.set_index("method")
         own, average, detail = (
-            table.loc[name] for name in (W_DUALMINE_RECOVERY.name, "average", "detail-average")
+            table.loc[name].to_dict() for name in (W_DUALMINE_RECOVERY.name, "average", "detail-average")
         )
-        a, b = get_task(task).modalities
         ranking = ranking_of(task, runs)
         front = [
-            f"{metric} {own[metric]:.3f} (blend {front_at(ranking, metric, float(own['CC'])):.3f})"
+            f"{metric} {own[metric]:.3f} (blend {front_at(ranking, metric, own['CC']):.3f})"
             for metric in FRONT
         ]
         clearest = {method_title(str(table[f"visibility_{source}"].idxmax())) for source in "ab"}
+        a, b = get_task(task).modalities
         sentences.append(
-            f"**{get_task(task).folder}**: on unseen volumes the recovery network keeps {own['mean_a']:.3f} of "
-            f"a signal in the {a} and {own['mean_b']:.3f} of one in the {b} (10th percentiles "
-            f"{own['p10_a']:.2f} and {own['p10_b']:.2f}), loses {own['lost_a']:.1%} and {own['lost_b']:.1%} and "
-            f"inverts {own['inverted_a']:.1%} and {own['inverted_b']:.1%}; the average keeps "
-            f"{average['mean_a']:.3f} and {average['mean_b']:.3f}. Its CC is {own['CC'] - average['CC']:+.4f} "
-            f"from the average's; at the same CC stand {_list(front)}. Its visibility is "
-            f"{own['visibility_a']:.2f} and {own['visibility_b']:.2f} (average {average['visibility_a']:.2f} "
-            f"and {average['visibility_b']:.2f}); the highest is that of {_list(sorted(clearest))}. "
-            f"*{method_title('detail-average')}*, which learns nothing, keeps {detail['mean_a']:.3f} and "
-            f"{detail['mean_b']:.3f} at a CC {detail['CC'] - average['CC']:+.4f} from the average's."
+            f"**{get_task(task).folder}**: on unseen volumes the recovery network keeps "
+            f"{_both(own, 'mean', '.3f')} of a signal in the {a} and in the {b} (10th percentiles "
+            f"{_both(own, 'p10', '.2f')}), loses {_both(own, 'lost', '.1%')} and inverts "
+            f"{_both(own, 'inverted', '.1%')}; the average keeps {_both(average, 'mean', '.3f')}. Its CC is "
+            f"{own['CC'] - average['CC']:+.4f} from the average's; at the same CC stand {_list(front)}. Its "
+            f"visibility is {_both(own, 'visibility', '.2f')}, the average's "
+            f"{_both(average, 'visibility', '.2f')}; the highest is that of {_list(sorted(clearest))}. "
+            f"*{method_title('detail-average')}*, which learns nothing, keeps "
+            f"{_both(detail, 'mean', '.3f')} at a CC {detail['CC'] - average['CC']:+.4f} from the average's."
         )
     return sentences
 
@@ -136,9 +135,13 @@ def second_finding(runs: Sequence[Run]) -> str:
         "Put a known spot into one source and look for it in the fused image: the average, and the paper's "
         f"network with it, keeps half. The same network trained to keep such signals keeps {min(kept):.0%} "
         f"to {max(kept):.0%} on volumes that it never saw and loses at most {max(lost):.1%} of them; the "
-        f"pixelwise maximum loses {min(maximum):.0%} to {max(maximum):.0%}. Three lines without training, the "
-        f"average plus each source's details, keep {min(filtered):.0%} to {max(filtered):.0%}."
+        f"pixelwise maximum loses {min(maximum):.0%} to {max(maximum):.0%}. Three lines without training, "
+        f"the average plus each source's details, keep {min(filtered):.0%} to {max(filtered):.0%}."
     )
+
+
+def _both(row: Mapping[str, float], statistic: str, form: str) -> str:
+    return " and ".join(f"{row[f'{statistic}_{source}']:{form}}" for source in "ab")
 
 
 def _list(names: Sequence[str]) -> str:
