@@ -23,4 +23,5 @@ TOLERANCES = {
     "facts": Tolerance(1.1e-4, "four printed decimals, and another rounding of grey on a few pixels"),
     "limit": Tolerance(1e-9, "a closed form against sums over the pixels of the image that reaches it"),
     "bootstrap": Tolerance(0.05, "of the interval's width: other random numbers than scipy's"),
+    "onnx": Tolerance(1e-5, "float32 convolutions summed in another order by onnxruntime"),
 }

@@ -1,6 +1,13 @@
 """Every way to fuse, behind one signature: ``fuse(a, b) -> fused``, lumas (N, 1, H, W) in [0, 1]."""
 
-from wdualmine.methods.classical import average, laplacian_pyramid, maximum, standardized_sum, wavelet_maximum
+from wdualmine.methods.classical import (
+    average,
+    blend,
+    laplacian_pyramid,
+    maximum,
+    standardized_sum,
+    wavelet_maximum,
+)
 from wdualmine.methods.learned import fuse_with, load_model
 from wdualmine.methods.registry import CLASSICAL, W_DUALMINE, Method, get_method
 
@@ -9,6 +16,7 @@ __all__ = [
     "W_DUALMINE",
     "Method",
     "average",
+    "blend",
     "fuse_with",
     "get_method",
     "laplacian_pyramid",
