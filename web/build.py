@@ -30,7 +30,10 @@ from wdualmine.methods.learned import fuse_padded
 WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "vendor"
 #: In the order of their imports.
-MODULES = "color image methods metrics signal assets network panels page opening start".split()
+MODULES = (
+    *("color", "image", "methods", "metrics", "signal"),
+    *("assets", "network", "panels", "page", "opening", "start"),
+)
 PART = 400_000  # bytes in a script: a step of the progress bar
 OPENING = "ct-mri"
 PHANTOMS = 4  # pairs a task

@@ -215,7 +215,7 @@ export function slider(label, value, onInput) {
  * @param {(value: string) => void} onChange
  */
 export function choice(label, onChange) {
-  const select = make("select");
+  const select = make("select", { "aria-label": label });
   select.addEventListener("change", () => onChange(select.value));
   const fill = (/** @type {[string, string][]} */ options, /** @type {string} */ value) => {
     select.replaceChildren(...options.map(([key, title]) => make("option", { value: key }, title)));
