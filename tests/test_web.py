@@ -221,6 +221,7 @@ def test_files_fuse_and_score_as_on_the_command_line(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_a_spot_is_followed_into_the_result(
     tab: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +276,7 @@ def test_mistakes_are_named(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("address", ["server"], indirect=True)
 def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str) -> None:
     open_page(tab, address)
     tab.get_by_role("button", name="Zoom in").click()
@@ -291,6 +293,7 @@ def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_every_network_that_comes_with_the_package_is_offered(tab: Any, address: str) -> None:
     open_page(tab, address)
     networks = tab.evaluate("wdualmineContents.networks.map(n => [n.task, n.method])")
