@@ -113,7 +113,7 @@ def middle_pair(source: DataSource) -> Pair:
 def network_title(weights: PackagedWeights) -> str:
     """How a network is called in the page."""
     rest = weights.method.removeprefix(W_DUALMINE.name).replace("-", " ").strip()
-    return f"{W_DUALMINE.title}, {rest}" if rest else f"{W_DUALMINE.title}, the paper's objective"
+    return f"{W_DUALMINE.title} ({rest})" if rest else f"{W_DUALMINE.title} (the paper's objective)"
 
 
 def main(output: Path, onnx: dict[str, Path]) -> None:

@@ -30,10 +30,10 @@ export async function startOpening(root) {
     const result = joinColor(finish(addResidual(mean, residual, lambda), true), chroma, width, height);
     const grey = toGrey(result);
     const away = grey.reduce((sum, level, i) => sum + Math.abs(level - plain[i]), 0) / grey.length;
-    fused.show(result, `Fused by ${title}`);
+    fused.show(result, "Fused by the network");
     words.textContent =
-      `At λ = ${lambda.toFixed(2)} the network's image lies ${away.toFixed(2)} of 255 grey levels ` +
-      "from the plain average of the two, in the mean.";
+      `At λ = ${lambda.toFixed(2)} the image of ${title} lies ${away.toFixed(2)} of 255 grey levels ` +
+      "from the plain average of the two scans, in the mean.";
   });
   const control = slider("λ: 0 is the average", scale, (value) => {
     lambda = value;

@@ -141,7 +141,7 @@ export class TryIt {
       ),
       this.message, this.status, this.progress,
       make(
-        "div", { class: "table" },
+        "div", { class: "looks" },
         make(
           "div", { class: "main" },
           make("div", { class: "ends" }, this.left.element, zoom, this.right.element),
