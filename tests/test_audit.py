@@ -21,7 +21,6 @@ from wdualmine.audit import (
     adverse_residual,
     background_scores,
     blacken,
-    blend,
     noisy_average,
     run_audit,
     untrained_network,
@@ -30,7 +29,7 @@ from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, read_mani
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
 from wdualmine.figures import plot_entropy, plot_frontier
-from wdualmine.methods.classical import average, maximum
+from wdualmine.methods.classical import average, blend, maximum
 from wdualmine.metrics.entropy import entropy
 from wdualmine.records import KEYS, Run
 from wdualmine.tables import reference_runs
@@ -80,12 +79,12 @@ def images(seed: int = 3, side: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_blends_begin_at_the_average_and_end_at_the_maximum() -> None:
     a, b = images()
-    assert torch.equal(blend(0)(a, b), average(a, b))
-    assert torch.equal(blend(1)(a, b), maximum(a, b))
-    middle = blend(0.25)(a, b)
+    assert torch.equal(blend(maximum, 0)(a, b), average(a, b))
+    assert torch.equal(blend(maximum, 1)(a, b), maximum(a, b))
+    middle = blend(maximum, 0.25)(a, b)
     assert torch.allclose(middle, average(a, b) + 0.25 * (a - b).abs() / 2)
     with pytest.raises(WdualmineError, match=r"t = 1.5: give a number from 0"):
-        blend(1.5)
+        blend(maximum, 1.5)
 
 
 @pytest.mark.parametrize("amplitude", NOISE)

@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wdualmine.audit import blend
 from wdualmine.data import DataSource, Pair, Task
 from wdualmine.evaluation import Candidate, evaluate, recorded
 from wdualmine.fusion import Fuse, fuse_images
-from wdualmine.methods import CLASSICAL, W_DUALMINE, W_DUALMINE_RECOVERY, fuse_with, load_model
+from wdualmine.methods import (
+    CLASSICAL,
+    W_DUALMINE,
+    W_DUALMINE_RECOVERY,
+    blend,
+    fuse_with,
+    load_model,
+    maximum,
+)
 from wdualmine.metrics import score
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
@@ -72,7 +79,7 @@ def run_ranking(
         candidates = [
             Candidate(method.name, method.fuse, False) for method in CLASSICAL.values() if method.fuse
         ]
-        candidates += [Candidate(f"blend-{t:.1f}", blend(t), False) for t in BLENDS]
+        candidates += [Candidate(f"blend-{t:.1f}", blend(maximum, t), False) for t in BLENDS]
         candidates.append(Candidate(W_DUALMINE.name, fuse_with(load_model(task.key)), False))
         candidates += at_scales(load_model(task.key, "recovery"))
         frame, signals = measure(candidates, pairs, task.key, progress)

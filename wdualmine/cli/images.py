@@ -29,6 +29,9 @@ def fuse(
     residual_scale: Annotated[
         float | None, typer.Option(help="Lambda of Eq. 11 at inference; the paper's is 0.5.")
     ] = None,
+    blend: Annotated[
+        float, typer.Option(help="Blend with the average: this much of the method, from 0 to 1.")
+    ] = 1.0,
     stretch: Annotated[
         bool, typer.Option(help="Stretch to the full range, as the published images; else keep intensities.")
     ] = True,
@@ -40,6 +43,7 @@ def fuse(
     from wdualmine.data.pairs import paired_files
     from wdualmine.fusion import fuse_images
     from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, load_model
+    from wdualmine.methods import blend as blend_with_average
     from wdualmine.progress import task_bar
     from wdualmine.runtime import pick_device
 
@@ -50,6 +54,8 @@ def fuse(
         )
     if residual_scale is not None and not -1 <= residual_scale <= 1:
         raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
+    if not 0 <= blend <= 1:
+        raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
     if a.is_dir() != b.is_dir():
         raise WdualmineError(f"{a} and {b}: give two images or two folders")
     if a.is_dir():
@@ -69,6 +75,8 @@ def fuse(
                     model = load_model(weights or key, objective, pick_device(device))
                     fusers[key] = fuse_with(model, residual_scale)
                 fuser = fusers[key]
+            if blend < 1:
+                fuser = blend_with_average(fuser, blend)
             fused = fuse_images(image_a, image_b, fuser, stretch, (str(path_a), str(path_b)))
             write_image(path_fused, fused)
             advance()

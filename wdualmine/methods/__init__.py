@@ -2,6 +2,7 @@
 
 from wdualmine.methods.classical import (
     average,
+    blend,
     detail_average,
     laplacian_pyramid,
     maximum,
@@ -18,6 +19,7 @@ __all__ = [
     "W_DUALMINE_RECOVERY",
     "Method",
     "average",
+    "blend",
     "detail_average",
     "fuse_with",
     "get_method",

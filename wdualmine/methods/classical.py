@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import Fuse
 from wdualmine.wavelet import haar_dwt, haar_idwt
 
 
@@ -17,6 +19,17 @@ def average(a: Tensor, b: Tensor) -> Tensor:
 def maximum(a: Tensor, b: Tensor) -> Tensor:
     """Pixelwise maximum."""
     return torch.maximum(a, b)
+
+
+def blend(fuse: Fuse, t: float) -> Fuse:
+    """Mix a method with the average: (1 - t) average + t method; with the maximum, the trivial frontier.
+
+    Raises:
+        WdualmineError: t is outside [0, 1].
+    """
+    if not 0 <= t <= 1:
+        raise WdualmineError(f"t = {t}: give a number from 0 (average) to 1 (the method)")
+    return lambda a, b: (1 - t) * average(a, b) + t * fuse(a, b)
 
 
 def standardized_sum(a: Tensor, b: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The tables of signal recovery in print, and the sentences that they bear out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
 
@@ -140,7 +140,7 @@ def second_finding(runs: Sequence[Run]) -> str:
     )
 
 
-def _both(row: Mapping[str, float], statistic: str, form: str) -> str:
+def _both(row: Mapping[Hashable, float], statistic: str, form: str) -> str:
     return " and ".join(f"{row[f'{statistic}_{source}']:{form}}" for source in "ab")
 
 
