@@ -47,10 +47,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Preset:
-    """A size of experiment: network, schedule, and what it is for."""
+    """A size of experiment: network, objective and schedule, and what it is for."""
 
     purpose: str
     model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
     schedule: Schedule = field(default_factory=Schedule)
 
 
@@ -89,6 +90,7 @@ PRESETS = {
 }
 
 _RECOVERY: dict[str, Any] = {"objective": "recovery", "model": {"residual_scale": 1.0}}
+_SHORT = _RECOVERY | {"schedule": {"epochs": 6}, "fold": 0}
 
 #: What each variant changes of a preset: the network, the objective, the schedule or the split.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -121,6 +123,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # The same network with the objective of wdualmine.recovery, on the paper's split and volume-disjoint.
     "recovery": _RECOVERY,
     **{f"recovery-fold-{fold}": _RECOVERY | {"fold": fold} for fold in range(FOLDS)},
+    # What each term of that objective does: a third as long, on volumes that were not seen.
+    "recovery-short": _SHORT,
+    **{
+        f"recovery-no-{term}": _SHORT | {"loss": {term: 0.0}} for term in RecoveryWeights.__dataclass_fields__
+    },
 }
 
 
@@ -151,6 +158,15 @@ STUDIES = {
     "choices": Study(
         "How much do the choices matter that the paper leaves open?",
         ("narrow", "wide", "three-scales", "residual-scale-1", "sobel-unscaled", "norms-summed", "batch-16"),
+    ),
+    "recovery": Study(
+        "Can the network keep the signals of both sources, on volumes that it never saw? (preset cycle)",
+        ("recovery", *(f"recovery-fold-{fold}" for fold in range(FOLDS))),
+        tuple(TASKS),
+    ),
+    "recovery-terms": Study(
+        "What does each term of the recovery objective do? (preset cycle)",
+        ("recovery-short", *(f"recovery-no-{term}" for term in RecoveryWeights.__dataclass_fields__)),
     ),
 }
 
@@ -234,7 +250,7 @@ def make_experiment(
         variant=variant,
         seed=seed,
         model=replace(base.model, **changes.get("model", {})),
-        loss=OBJECTIVES[objective](**changes.get("loss", {})),
+        loss=replace(base.loss if objective == "paper" else RecoveryWeights(), **changes.get("loss", {})),
         schedule=replace(
             base.schedule,
             **changes.get("schedule", {}) | {k: v for k, v in schedule.items() if v is not None},

@@ -12,9 +12,10 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS as REGISTRY
-from wdualmine.ranking import BOUND, KIND, METRICS, load_robustness, load_signals
+from wdualmine.ranking import BOUND, KIND, METRICS, load_signals
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
+from wdualmine.recovery.objective import RecoveryWeights
 from wdualmine.statistics import bootstrap_interval
 from wdualmine.tables.committed import results_folder
 
@@ -120,6 +121,21 @@ def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
+def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Tabulate what leaving out a term of the objective does, a row a term; columns as :func:`ranking_table`.
+
+    The column term holds the term that was left out, "short" for none.
+    """
+    rows = []
+    for term in ("short", *(f"no-{name}" for name in RecoveryWeights.__dataclass_fields__)):
+        for run in runs:
+            if run.info["kind"] == "training" and run.info["experiment"]["variant"] == f"recovery-{term}":
+                plain = run.metrics[~run.metrics["stretch"].astype(bool)]
+                table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
+                rows.append(table.assign(term=term.removeprefix("no-")))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
 def agreement_table(run: Run, level: float = 0.95) -> pd.DataFrame:
     """Ask of each metric whether it ranks methods as recovery does.
 
@@ -159,12 +175,6 @@ def agreement_table(run: Run, level: float = 0.95) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).sort_values("within", ascending=False, ignore_index=True)
-
-
-def robustness_table(run: Run) -> pd.DataFrame:
-    """Give what noise and shifts do in a ranking, methods by title."""
-    table = load_robustness(run)
-    return table.assign(method=table["method"].map(method_title))
 
 
 def way_to_the_bound(run: Run) -> pd.DataFrame:
