@@ -89,6 +89,7 @@ PRESETS = {
     ),
 }
 
+RECOVERY_TERMS = tuple(RecoveryWeights.__dataclass_fields__)
 _RECOVERY: dict[str, Any] = {"objective": "recovery", "model": {"residual_scale": 1.0}}
 _SHORT = _RECOVERY | {"schedule": {"epochs": 6}, "fold": 0}
 
@@ -166,7 +167,7 @@ STUDIES = {
     ),
     "recovery-terms": Study(
         "What does each term of the recovery objective do? (preset cycle)",
-        ("recovery-short", *(f"recovery-no-{term}" for term in RecoveryWeights.__dataclass_fields__)),
+        ("recovery-short", *(f"recovery-no-{term}" for term in RECOVERY_TERMS)),
     ),
 }
 

@@ -9,13 +9,12 @@ from scipy.stats import spearmanr
 
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import FOLDS
+from wdualmine.experiments import FOLDS, RECOVERY_TERMS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS as REGISTRY
 from wdualmine.ranking import BOUND, KIND, METRICS, load_signals
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
-from wdualmine.recovery.objective import RecoveryWeights
 from wdualmine.statistics import bootstrap_interval
 from wdualmine.tables.committed import results_folder
 
@@ -127,7 +126,7 @@ def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
     The column term holds the term that was left out, "short" for none.
     """
     rows = []
-    for term in ("short", *(f"no-{name}" for name in RecoveryWeights.__dataclass_fields__)):
+    for term in ("short", *(f"no-{name}" for name in RECOVERY_TERMS)):
         for run in runs:
             if run.info["kind"] == "training" and run.info["experiment"]["variant"] == f"recovery-{term}":
                 plain = run.metrics[~run.metrics["stretch"].astype(bool)]

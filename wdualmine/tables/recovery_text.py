@@ -20,7 +20,7 @@ from wdualmine.tables.recovery import (
 
 #: What the issue of recovery is about, and what the field prints.
 _METRICS = ("CC", "Qabf", "SSIM", "FMI", "VIF", "MI", "EN", "PSNR", "SCD", "Qcb", "Nabf")
-#: What was asked for before the networks were trained: recovery at least, CC at most so far below the average.
+#: What was asked for before training: recovery of at least, CC at most so far below the average.
 GOALS = {"mean": 0.90, "p10": 0.75, "CC": 0.004, "CC, color": 0.010}
 #: Metrics of which the trivial front is asked at the network's CC.
 FRONT = ("Qabf", "SSIM", "FMI")
@@ -169,9 +169,9 @@ def conclusion(runs: Sequence[Run]) -> str:
         return "The networks of the folds are missing; `make study STUDY=recovery PRESET=cycle` trains them."
     return (
         f"On volumes that it never saw, the paper's network keeps {_list(parts)} of a signal in either scan, "
-        "where the average and the paper's objective keep 0.50: the network was never the problem. Of the goals "
-        f"set before (mean at least {GOALS['mean']}, 10th percentile at least {GOALS['p10']}, none lost, CC at "
-        f"most {GOALS['CC']} or, with color, {GOALS['CC, color']:.3f} below the average's, the highest "
+        "where the average and the paper's objective keep 0.50: the network was never the problem. Of the "
+        f"goals set before (mean at least {GOALS['mean']:.2f}, 10th percentile at least {GOALS['p10']}, none "
+        f"lost, CC at most {GOALS['CC']} or, with color, {GOALS['CC, color']:.3f} below the average's, the highest "
         f"visibility), not reached: {_list(falls) or 'none'}."
     )
 
@@ -207,7 +207,7 @@ def render_robustness(run: Run, task: str, form: str = "html") -> str:
 
 
 def robustness_sentence(run: Run) -> str:
-    """Say whether the recovery network amplifies noise, and whether it stands misregistration as the average."""
+    """Say whether the recovery network amplifies noise, and whether it stands a shift as the average does."""
     cells = load_robustness(run).set_index(["method", "condition", "source"])
     own, average = W_DUALMINE_RECOVERY.name, "average"
     gain = max(float(cells["value"][own, "noise", source]) for source in "ab")
@@ -218,8 +218,8 @@ def robustness_sentence(run: Run) -> str:
     ]
     kept = min(float(cells["value"][own, last, source]) for source in "ab")
     return (
-        f"{get_task(run.info['task']).folder}: noise comes through the recovery network with a gain of at most "
-        f"{gain:.2f}, {'not amplified' if gain <= 1 else 'amplified'}. At a shift of {SHIFTS[-1]} pixels it "
+        f"{get_task(run.info['task']).folder}: noise comes through the recovery network with a gain of at "
+        f"most {gain:.2f}, {'not amplified' if gain <= 1 else 'amplified'}. At a shift of {SHIFTS[-1]} pixels it "
         f"keeps at least {kept:.2f} of a signal, and its CC falls by {-falls[0]:.4f}, the average's by "
         f"{-falls[1]:.4f}."
     )
@@ -243,7 +243,7 @@ def render_seeds(table: pd.DataFrame, form: str = "html") -> str:
 
 
 def render_terms(runs: Sequence[Run], form: str = "html") -> str:
-    """Print what leaving out each term of the objective does, on CT-MRI's fold 0; a third as long, one seed."""
+    """Print what leaving out each term does, on CT-MRI's fold 0; trained a third as long, one seed."""
     return print_grid(
         pd.DataFrame(
             [
