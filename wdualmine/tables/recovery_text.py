@@ -171,8 +171,8 @@ def conclusion(runs: Sequence[Run]) -> str:
         f"On volumes that it never saw, the paper's network keeps {_list(parts)} of a signal in either scan, "
         "where the average and the paper's objective keep 0.50: the network was never the problem. Of the "
         f"goals set before (mean at least {GOALS['mean']:.2f}, 10th percentile at least {GOALS['p10']}, none "
-        f"lost, CC at most {GOALS['CC']} or, with color, {GOALS['CC, color']:.3f} below the average's, the highest "
-        f"visibility), not reached: {_list(falls) or 'none'}."
+        f"lost, CC at most {GOALS['CC']} or, with color, {GOALS['CC, color']:.3f} below the "
+        f"average's, the highest visibility), not reached: {_list(falls) or 'none'}."
     )
 
 
@@ -219,8 +219,8 @@ def robustness_sentence(run: Run) -> str:
     kept = min(float(cells["value"][own, last, source]) for source in "ab")
     return (
         f"{get_task(run.info['task']).folder}: noise comes through the recovery network with a gain of at "
-        f"most {gain:.2f}, {'not amplified' if gain <= 1 else 'amplified'}. At a shift of {SHIFTS[-1]} pixels it "
-        f"keeps at least {kept:.2f} of a signal, and its CC falls by {-falls[0]:.4f}, the average's by "
+        f"most {gain:.2f}, {'not amplified' if gain <= 1 else 'amplified'}. At a shift of {SHIFTS[-1]} "
+        f"pixels it keeps at least {kept:.2f} of a signal, and its CC falls by {-falls[0]:.4f}, the average's by "
         f"{-falls[1]:.4f}."
     )
 
