@@ -220,8 +220,8 @@ def robustness_sentence(run: Run) -> str:
     return (
         f"{get_task(run.info['task']).folder}: noise comes through the recovery network with a gain of at "
         f"most {gain:.2f}, {'not amplified' if gain <= 1 else 'amplified'}. At a shift of {SHIFTS[-1]} "
-        f"pixels it keeps at least {kept:.2f} of a signal, and its CC falls by {-falls[0]:.4f}, the average's by "
-        f"{-falls[1]:.4f}."
+        f"pixels it keeps at least {kept:.2f} of a signal, and its CC falls by {-falls[0]:.4f}, the "
+        f"average's by {-falls[1]:.4f}."
     )
 
 
