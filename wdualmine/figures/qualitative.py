@@ -24,10 +24,12 @@ from wdualmine.errors import WdualmineError
 from wdualmine.figures.style import DIVERGING, SEQUENTIAL, WIDTH, styled
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import average, fuse_with, load_model
+from wdualmine.methods.learned import WEIGHTS
 from wdualmine.metrics.correlation import pearson
 from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.model import WDualMine, sobel_magnitude
-from wdualmine.records import Run
+from wdualmine.records import Run, read_tensors
+from wdualmine.tables.printing import training_words
 
 AVERAGE, NETWORK = "Average", "W-DUALMINE"
 # The two windows: an edge that shows on black, in color and in grey.
@@ -112,8 +114,10 @@ def network_of(runs: Sequence[Run], task: str) -> tuple[WDualMine, str]:
         experiment = run.info.get("experiment", {})
         trained = run.info["task"] == task and experiment.get("variant") == "proposed"
         if trained and (run.folder / "model.safetensors").is_file():
-            return load_model(run.folder), f"the network of this build ({run.label})"
-    return load_model(task), "the network that comes with the package"
+            words = training_words(experiment)
+            return load_model(run.folder), f"the network of this build ({run.label}; {words})"
+    words = training_words(read_tensors(WEIGHTS / f"{task}.safetensors")[1]["experiment"])
+    return load_model(task), f"the network that comes with the package ({words})"
 
 
 @dataclass(frozen=True)
