@@ -25,7 +25,7 @@ STUDY = STUDIES[config.get("study", "ablations")]
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
 RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
 PAGES = ["results", "figures", "ablations", "studies", "audit", "metrics", "explore", "provenance"]
-PAGES += [f"train-{task}" for task in TASKS]
+PAGES.append("training")
 
 try:
     SOURCE = find_data(config.get("data"))
@@ -87,12 +87,14 @@ for task in TASKS:
         threads: 1
         shell: "{params.python} -m wdualmine baselines {params.task} -o {params.folder} {params.limit} > /dev/null"
 
-    rule:
-        name: f"page_{task.replace('-', '_')}"
-        input: f"{RUNS[task]}/train.ipynb"
-        output: f"book/runs/train-{task}.ipynb"
-        params: title=TASKS[task].folder,
-        shell: "sed 's/# Train on one task/# Training: {params.title}/' {input} > {output}"
+
+rule page_training:
+    input: "book/merge.py", **{task.replace("-", "_"): f"{RUNS[task]}/train.ipynb" for task in TASKS}
+    output: "book/runs/training.ipynb"
+    params:
+        python=sys.executable, parts=[f"{TASKS[task].folder}={RUNS[task]}/train.ipynb" for task in TASKS],
+    message: "Filling the page training"
+    shell: "{params.python} book/merge.py Training {output} {params.parts}"
 
 
 # A study trains several variants with several seeds. A run resumes by itself, so nothing here forgets its epochs.

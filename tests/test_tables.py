@@ -38,6 +38,7 @@ from wdualmine.tables import (
     render_networks,
     render_provenance,
     render_rates,
+    render_summary,
     results_conclusion,
     studies_conclusion,
     study_logs,
@@ -393,3 +394,10 @@ def test_leakage_is_said_in_a_sentence() -> None:
     table = leakage_table()
     assert f"{told_count(table)} differences" in leakage_sentence(table)
     assert leakage_sentence(leakage_table([])) == ""
+
+
+def test_the_summary_is_rounded(runs: list[Run]) -> None:
+    page = render_summary(summary_table(runs))
+    assert ">64.09<" in page
+    assert ">0.831<" in page
+    assert not re.search(r"\d\.\d{4}", page)

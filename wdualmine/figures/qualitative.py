@@ -21,7 +21,7 @@ from wdualmine.data.color import split_color
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
-from wdualmine.figures.style import DIVERGING, SEQUENTIAL, WIDTH, styled
+from wdualmine.figures.style import DIVERGING, SEQUENTIAL, WIDTH, styled_on_black
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import average, fuse_with, load_model
 from wdualmine.methods.learned import WEIGHTS
@@ -193,7 +193,7 @@ def compare_pair(
     return Comparison(chosen.key, pair, images, (first, second), border, network)
 
 
-@styled
+@styled_on_black
 def plot_comparison(comparison: Comparison) -> Figure:
     """Draw Figure 3, 4 or 5: whole images, the windows magnified, and differences to the average."""
     images, differences = comparison.images, comparison.differences
@@ -256,7 +256,7 @@ def comparison_caption(comparison: Comparison, number: int) -> str:
     )
 
 
-@styled
+@styled_on_black
 def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B")) -> Figure:
     """Show a pair, its average, its fusion by a network, and what the network adds to the average.
 
@@ -283,7 +283,7 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
     return figure
 
 
-@styled
+@styled_on_black
 def plot_internals(pair: Pair, model: WDualMine) -> Figure:
     """Show what a network makes of a pair at every scale.
 

@@ -112,7 +112,7 @@ def plot_curves(
             raise WdualmineError(f"{relative_to}: has no scores to relate to; choose a method that has")
         tables = {name: table.sub(table.pop(relative_to), axis="index") for name, table in tables.items()}
     panels = len(metrics) + (relative_to is None)
-    columns = min(3, panels)
+    columns = min(2, panels)
     rows = -(-panels // columns)
     figure = plt.figure(figsize=(WIDTH, 2.35 * rows + 0.4), layout="constrained")
     lines = {}
@@ -170,7 +170,7 @@ def _draw_radar(axes: Axes, values: pd.DataFrame) -> None:
         axes.plot([*angles, angles[0]], closed, label=str(method), **_curve(str(method)))
     axes.set_xticks(angles, values.columns)
     axes.set_ylim(0, 1.05)
-    axes.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], fontsize=7.5)
+    axes.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], fontsize=8)
     axes.set_rlabel_position(36)  # type: ignore[attr-defined]
     axes.set_title("mean / best mean")
 
@@ -251,7 +251,7 @@ def plot_distributions(
     if not shown:
         raise WdualmineError("no scores of these methods; give a frame of pair_scores with some")
     height = 0.24 * len(shown) + 0.6
-    columns = min(3, len(metrics))
+    columns = min(2, len(metrics))
     rows = -(-len(metrics) // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(WIDTH, height * rows), layout="constrained", sharey=True, squeeze=False

@@ -19,6 +19,7 @@ from wdualmine.tables.comparison import (
     render,
     render_comparison,
     render_networks,
+    render_summary,
     summary_table,
 )
 from wdualmine.tables.conclusions import (
@@ -39,6 +40,7 @@ from wdualmine.tables.provenance import (
     model_card_scores,
     provenance_table,
     render_provenance,
+    render_runs,
     scores_table,
 )
 from wdualmine.tables.studies import (
@@ -88,6 +90,8 @@ __all__ = [
     "render_networks",
     "render_provenance",
     "render_rates",
+    "render_runs",
+    "render_summary",
     "results_conclusion",
     "results_folder",
     "scores_table",

@@ -53,8 +53,8 @@ def audit_conclusion(runs: Mapping[str, Run], claims: Sequence[Claim]) -> str:
     gaps = average_gaps(runs)
     held = sum(claim.verdict == "holds" for claim in claims)
     return (
-        f"The stretched average comes within {gaps.loc['CC'].abs().max():.4f} of the paper's W-DUALMINE in CC and "
-        f"{gaps.loc['PSNR'].abs().max():.3f} dB in PSNR on every task, and its MI is higher on "
+        f"The stretched average is within {gaps.loc['CC'].abs().max():.4f} of the paper's W-DUALMINE in CC "
+        f"and {gaps.loc['PSNR'].abs().max():.3f} dB in PSNR on every task, and its MI is higher on "
         f"{(gaps.loc['MI'] > 0).sum()} of {len(runs)}, so these scores cannot show what the network adds. Of "
         f"{len(claims)} claims {held} hold in full."
     )
@@ -84,7 +84,8 @@ def metrics_conclusion(tables: Mapping[str, pd.DataFrame]) -> str:
     names = ", ".join(key for key in METRICS if key in changed) or "none"
     return (
         f"Of {several} metrics with more than one convention {len(changed)} rank the methods differently "
-        f"under another one on at least one task: {names}. Two tables can be compared only where both name theirs."
+        f"under another one on at least one task: {names}. Two tables can be compared only where "
+        "both name theirs."
     )
 
 
