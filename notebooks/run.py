@@ -64,13 +64,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _portable(path: Path) -> str:
-    """Give an executed notebook to publish: its parameters folded, and no path of this machine in it."""
+    """Give an executed notebook to publish: parameters out of the way, no path of this machine in it."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)  # where it lay
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         tags = cell.metadata.get("tags", [])
-        if {"parameters", "injected-parameters"} & set(tags):
+        if "injected-parameters" in tags:  # folders of the build
+            cell.metadata["tags"] = [*tags, "remove-cell"]
+        elif "parameters" in tags:
             cell.metadata["tags"] = [*tags, "hide-input"]
     text = nbformat.writes(notebook)
     places = {

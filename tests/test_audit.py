@@ -56,6 +56,7 @@ from wdualmine.tables.audit import (
     render_published,
     render_stretch,
     stretch_table,
+    training_sentence,
     untrained_sentence,
     untrained_table,
     weights_label,
@@ -370,7 +371,8 @@ def test_other_numbers_give_other_verdicts(audit: Run) -> None:
 def test_claims_are_printed_with_their_verdicts(audit: Run) -> None:
     found = claims({"ct-mri": audit}, [])
     text = render_claims(found)
-    assert len(text.splitlines()) == len(found) + 2
+    assert text.count("<tr>") == len(found) + 1
+    assert "p &lt; 0.05" in text
     assert "nan" not in text
     assert verdict_counts(found).startswith(f"{len(found)} claims: ")
 
@@ -394,6 +396,7 @@ def test_untrained_networks_are_counted_where_they_stay_below() -> None:
     rows = table[table.index.get_level_values(1).str.startswith("untrained")]
     below = sum(row["MI"] < paper_row(task, "AdaFuse")["MI"] for (task, _), row in rows.iterrows())
     assert f"Of {len(rows)} such networks {below} stay below AdaFuse in MI" in untrained_sentence(runs)
+    assert "change MI by +" in training_sentence(runs)
 
 
 def test_audit_concludes_from_its_numbers() -> None:

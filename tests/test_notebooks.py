@@ -52,11 +52,9 @@ def test_train_then_results_then_provenance(tmp_path: Path) -> None:
         text = (tmp_path / f"{name}.ipynb").read_text()
         assert "smoke" in text
         assert str(ROOT) not in text  # no path of the machine that ran it
-        folded = [
-            c for c in nbformat.reads(text, 4).cells if "injected-parameters" in c.metadata.get("tags", [])
-        ]
-        assert folded
-        assert all("hide-input" in c.metadata["tags"] for c in folded)
+        tags = [set(cell.metadata.get("tags", [])) for cell in nbformat.reads(text, 4).cells]
+        assert {"parameters", "hide-input"} in tags
+        assert {"injected-parameters", "remove-cell"} in tags
         assert "error" not in {
             o.output_type for c in nbformat.reads(text, 4).cells for o in c.get("outputs", [])
         }

@@ -7,6 +7,7 @@ A verdict is a word that follows from numbers: each claim is split into yes-or-n
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from wdualmine.records import Run
 from wdualmine.statistics import compare
 from wdualmine.tables.audit import RIVALS, frontier_table, mean_scores, pair_scores, paper_row, title
 from wdualmine.tables.committed import paper_values, study_runs
-from wdualmine.tables.printing import training_words
+from wdualmine.tables.printing import html_grid, training_words
 from wdualmine.tables.studies import ABLATIONS, ablation_table
 
 Outcome = bool | None
@@ -480,17 +481,17 @@ def claims_table(found: Sequence[Claim]) -> pd.DataFrame:
 
 
 def render_claims(found: Sequence[Claim]) -> str:
-    """Print claims as a Markdown table: claim and section, evidence, verdict."""
+    """Print claims as an HTML table: claim and section, question, evidence, verdict."""
     rows = [
         {
-            "The paper's claim": f"{claim.text} ({claim.section})",
-            "Asked of the numbers": claim.question,
-            "What they say": claim.evidence,
-            "Verdict": f"**{claim.verdict}**",
+            "The paper's claim": escape(f"{claim.text} ({claim.section})", quote=False),
+            "Asked of the numbers": escape(claim.question, quote=False),
+            "What they say": escape(claim.evidence, quote=False),
+            "Verdict": f"<strong>{claim.verdict}</strong>",
         }
         for claim in found
     ]
-    return pd.DataFrame(rows).to_markdown(index=False)
+    return html_grid(pd.DataFrame(rows), "claims")
 
 
 def verdict_counts(found: Sequence[Claim]) -> str:

@@ -40,17 +40,18 @@ def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:
     """Print a frame of HTML fragments as a table.
 
     Each cell names its column, which the book's style sheet shows where a row becomes a card on a phone. A
-    first cell that repeats the one above has the class "repeat": only a card shows it.
+    first cell that repeats the one above has the class "repeat": only a card shows it. One without a value
+    has the class "none": a card leaves it out.
     """
     names = [str(name) for name in grid.columns]
     head = "".join(f"<th>{name}</th>" for name in names)
     rows = []
     repeated = (grid.iloc[:, 0] == grid.iloc[:, 0].shift()).tolist()
     for values, again in zip(grid.itertuples(index=False), repeated, strict=True):
-        cells = [
-            f'<td data-label="{escape(name)}"{" class=repeat" if again and number == 0 else ""}>{value}</td>'
-            for number, (name, value) in enumerate(zip(names, values, strict=True))
-        ]
+        cells = []
+        for number, (name, value) in enumerate(zip(names, values, strict=True)):
+            kind = " class=repeat" if again and number == 0 else " class=none" if value == "–" else ""
+            cells.append(f'<td data-label="{escape(name)}"{kind}>{value}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     body = "\n".join(rows)
     return (
