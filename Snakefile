@@ -24,8 +24,8 @@ if config.get("study", "ablations") not in STUDIES:
 STUDY = STUDIES[config.get("study", "ablations")]
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
 RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
-PAGES = ["results", "figures", "ablations", "studies", "audit", "metrics", "explore", "provenance"]
-PAGES += [f"train-{task}" for task in TASKS]
+PAGES = ["results", "figures", "ablations", "studies", "recovery", "audit", "metrics", "explore", "provenance"]
+PAGES.append("training")
 
 try:
     SOURCE = find_data(config.get("data"))
@@ -88,12 +88,14 @@ for task in TASKS:
         threads: 1
         shell: "{params.python} -m wdualmine baselines {params.task} -o {params.folder} {params.limit} > /dev/null"
 
-    rule:
-        name: f"page_{task.replace('-', '_')}"
-        input: f"{RUNS[task]}/train.ipynb"
-        output: f"book/runs/train-{task}.ipynb"
-        params: title=TASKS[task].folder,
-        shell: "sed 's/# Train on one task/# Training: {params.title}/' {input} > {output}"
+
+rule page_training:
+    input: "book/merge.py", **{task.replace("-", "_"): f"{RUNS[task]}/train.ipynb" for task in TASKS}
+    output: "book/runs/training.ipynb"
+    params:
+        python=sys.executable, parts=[f"{TASKS[task].folder}={RUNS[task]}/train.ipynb" for task in TASKS],
+    message: "Filling the page training"
+    shell: "{params.python} book/merge.py Training {output} {params.parts}"
 
 
 # A study trains several variants with several seeds. A run resumes by itself, so nothing here forgets its epochs.
@@ -138,7 +140,7 @@ rule page_of_records:
     params:
         command=NOTEBOOK,
         options=lambda wildcards: "live=no" if wildcards.page == "explore" else "",
-    wildcard_constraints: page="ablations|studies|audit|explore"
+    wildcard_constraints: page="ablations|studies|recovery|audit|explore"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} {params.options}"
 

@@ -71,17 +71,17 @@ PRESETS = {
     ),
     # 3 epochs at 3e-4 move Adam's parameters about as far as the paper's 100 epochs at 1e-5.
     "quick": Preset(
-        purpose="A build in minutes on two cores: half the paper's widths, quarter images, 3 epochs.",
+        purpose="A build in minutes on two cores: half our default widths, quarter images, 3 epochs.",
         model=ModelConfig(widths=(8, 16, 32, 64)),
         schedule=Schedule(epochs=3, learning_rate=3e-4, patch_size=128),
     ),
     "cpu": Preset(
-        purpose="What a CPU can do in minutes a task: the paper's widths, quarter images, 10 epochs.",
+        purpose="What a CPU can do in minutes a task: our default widths, quarter images, 10 epochs.",
         schedule=Schedule(epochs=10, learning_rate=1e-4, patch_size=128),
     ),
-    "paper": Preset(purpose="The paper's settings (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),
+    "paper": Preset(purpose="The paper's schedule (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),
     "cycle": Preset(
-        purpose="Far from the average on two cores: half the widths, quarter images, one cycle to 4e-3.",
+        purpose="For the recovery objective on two cores: half our default widths, one cycle to 4e-3.",
         model=ModelConfig(widths=(8, 16, 32, 64)),
         schedule=Schedule(
             epochs=18, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
