@@ -32,7 +32,7 @@ SIGNATURES = {
 #: Environment variable that moves the limit of pixels.
 PIXELS_VARIABLE = "WDUALMINE_MAX_PIXELS"
 #: Larger images are refused before they are decoded, because a short file can declare any size.
-MAX_PIXELS = 2**26  # 8192 x 8192: about 1 GiB in fuse with the average
+MAX_PIXELS = 2**26  # 8192 x 8192
 
 _ORIENTATION = 274  # the tag of EXIF and TIFF
 
@@ -111,9 +111,10 @@ def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
                 _check_size(path, *image.size, limit)
                 image.verify()  # the checksum of every chunk of a PNG, which decoding does not look at
             with Image.open(path, formats=[form]) as image:
-                if getattr(image, "n_frames", 1) > 1:
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1:
                     raise WdualmineError(
-                        f"{path}: holds {image.n_frames} frames; save the one to use as an image of its own"
+                        f"{path}: holds {frames} frames; save the one to use as an image of its own"
                     )
                 return np.asarray(_plain(path, image)), image.getexif().get(_ORIENTATION, 1)
         except UnidentifiedImageError as error:  # its own message names the path once more
