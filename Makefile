@@ -93,4 +93,4 @@ lock:
 	@rm -rf build/lock
 
 clean:
-	rm -rf build dist book/_build book/runs .snakemake
+	rm -rf build dist book/_build book/_generated book/runs .snakemake

@@ -24,8 +24,8 @@ if config.get("study", "ablations") not in STUDIES:
 STUDY = STUDIES[config.get("study", "ablations")]
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
 RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
-PAGES = ["results", "figures", "ablations", "studies", "audit", "metrics", "explore", "provenance"]
-PAGES += [f"train-{task}" for task in TASKS]
+PAGES = ["results", "figures", "ablations", "studies", "recovery", "audit", "metrics", "explore", "provenance"]
+PAGES.append("training")
 
 try:
     SOURCE = find_data(config.get("data"))
@@ -45,6 +45,7 @@ def identity(kind, task):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
 
 
+WEIGHTS = {path.stem: str(path) for path in sorted(Path("wdualmine/weights").glob("*.safetensors"))}
 RUNS = {task: f"build/runs/{task}-{PRESET}-{identity('training' if TRAIN else 'reference', task)}" for task in TASKS}
 BASELINES = {task: f"build/runs/{task}-baselines-{identity('baselines', task)}" for task in TASKS}
 RECORDS = [f"{folder}/train.ipynb" for folder in RUNS.values()] if TRAIN else []
@@ -87,12 +88,14 @@ for task in TASKS:
         threads: 1
         shell: "{params.python} -m wdualmine baselines {params.task} -o {params.folder} {params.limit} > /dev/null"
 
-    rule:
-        name: f"page_{task.replace('-', '_')}"
-        input: f"{RUNS[task]}/train.ipynb"
-        output: f"book/runs/train-{task}.ipynb"
-        params: title=TASKS[task].folder,
-        shell: "sed 's/# Train on one task/# Training: {params.title}/' {input} > {output}"
+
+rule page_training:
+    input: "book/merge.py", **{task.replace("-", "_"): f"{RUNS[task]}/train.ipynb" for task in TASKS}
+    output: "book/runs/training.ipynb"
+    params:
+        python=sys.executable, parts=[f"{TASKS[task].folder}={RUNS[task]}/train.ipynb" for task in TASKS],
+    message: "Filling the page training"
+    shell: "{params.python} book/merge.py Training {output} {params.parts}"
 
 
 # A study trains several variants with several seeds. A run resumes by itself, so nothing here forgets its epochs.
@@ -137,15 +140,40 @@ rule page_of_records:
     params:
         command=NOTEBOOK,
         options=lambda wildcards: "live=no" if wildcards.page == "explore" else "",
-    wildcard_constraints: page="ablations|studies|audit|explore"
+    wildcard_constraints: page="ablations|studies|recovery|audit|explore"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} {params.options}"
 
 
+# What runs in the pages: each network as ONNX, then everything that the pages load.
+rule network:
+    input:
+        lambda wildcards: WEIGHTS[wildcards.name],
+        "wdualmine/export.py", "wdualmine/model.py", "wdualmine/wavelet.py",
+    output: "build/web/{name}.onnx"
+    params: python=sys.executable,
+    message: "Exporting the network {wildcards.name}"
+    threads: 1
+    shell: "{params.python} -m wdualmine export {input[0]} -o {output} > /dev/null"
+
+
+rule web:
+    input:
+        [f"build/web/{name}.onnx" for name in WEIGHTS],
+        [str(path) for path in sorted(Path("web").rglob("*.*")) if "node_modules" not in path.parts],
+        PACKAGE,
+    output: "book/_generated/web/page.js"
+    # The pairs are those of the data in use.
+    params: python=sys.executable, data=DATA, networks=" ".join(f"build/web/{name}.onnx" for name in WEIGHTS),
+    message: "Making what runs in the pages"
+    shell: "{params.python} web/build.py book/_generated/web {params.networks}"
+
+
 rule book:
     input:
+        "book/_generated/web/page.js",
         [f"book/runs/{page}.ipynb" for page in PAGES],
-        [str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and not {"_build", "runs"} & set(path.parts)],
+        [str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and not {"_build", "_generated", "runs"} & set(path.parts)],
         PACKAGE,
     output: "book/_build/html/index.html"
     params: jupyter_book=str(Path(sys.executable).with_name("jupyter-book")),

@@ -5,9 +5,12 @@ that is an error. Lines that the notebook prints are passed on as they come.
 """
 
 import ast
+import os
+import re
 import sys
 from pathlib import Path
 
+import nbformat
 import papermill
 
 HERE = Path(__file__).resolve().parent
@@ -55,8 +58,31 @@ def main(arguments: list[str]) -> int:
         print(f"error: {notebook.name} failed: {error.ename}: {error.evalue}", file=sys.stderr)
         print(f"the notebook as far as it came: {partial}", file=sys.stderr)
         return 1
+    partial.write_text(_portable(partial))
     partial.replace(output)
     return 0
+
+
+def _portable(path: Path) -> str:
+    """Give an executed notebook to publish: parameters out of the way, no path of this machine in it."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)  # where it lay
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:  # folders of the build
+            cell.metadata["tags"] = [*tags, "remove-cell"]
+        elif "parameters" in tags:
+            cell.metadata["tags"] = [*tags, "hide-input"]
+    text = nbformat.writes(notebook)
+    places = {
+        str(Path(os.environ.get("WDUALMINE_DATA") or HERE.parent).resolve()): "$WDUALMINE_DATA",
+        str(HERE.parent): ".",
+        str(Path.home()): "~",
+    }
+    for place in sorted(places, key=len, reverse=True):  # the longest first: one may lie in another
+        text = re.sub(rf"(?<![\w+/.~-]){re.escape(place)}(?=[/\W])", places[place], text)
+    return text
 
 
 def _names() -> str:

@@ -14,10 +14,11 @@ import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Files other than the notebooks that repeat the address of pyproject.toml.
-COPIES = ("CITATION.cff", "book/_config.yml")
-LAUNCH = """\
-[Open in Colab](https://colab.research.google.com/github/{name}/blob/main/notebooks/{notebook})
-[Open in Kaggle](https://www.kaggle.com/kernels/welcome?src={repository}/blob/main/notebooks/{notebook})"""
+COPIES = ("CITATION.cff", "book/_config.yml", "book/index.md")
+COLAB = "https://colab.research.google.com/github/"
+LAUNCH = f"""\
+[Open in Colab]({COLAB}{{name}}/blob/main/notebooks/{{notebook}})
+[Open in Kaggle](https://www.kaggle.com/kernels/welcome?src={{repository}}/blob/main/notebooks/{{notebook}})"""
 
 
 def repository() -> str:
@@ -32,7 +33,10 @@ def set_repository(address: str) -> None:
         sys.exit(f"error: {address}: give an address such as https://github.com/OWNER/NAME")
     before = repository()
     for path in (ROOT / name for name in ("pyproject.toml", *COPIES)):
-        path.write_text(re.sub(re.escape(before) + r"(?![\w-])", address, path.read_text()))
+        text = re.sub(re.escape(before) + r"(?![\w-])", address, path.read_text())
+        # Colab's links name the owner without the host.
+        old, new = (url.removeprefix("https://github.com/") for url in (before, address))
+        path.write_text(text.replace(f"{COLAB}{old}/", f"{COLAB}{new}/"))
 
 
 def stamp(path: Path) -> None:

@@ -72,7 +72,8 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(given)
     copy = tmp_path_factory.mktemp("clone") / "repository"
     ignored = shutil.ignore_patterns(
-        ".venv", ".git", ".snakemake", "build", "_build", "runs", "__pycache__", ".*_cache"
+        *(".venv", ".git", ".snakemake", "build", "_build", "_generated", "runs", "node_modules"),
+        *("__pycache__", ".*_cache"),
     )
     shutil.copytree(ROOT, copy, ignore=ignored)
     environment = {name: value for name, value in os.environ.items() if name != "WDUALMINE_DATA"}

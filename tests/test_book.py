@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pytest
 import yaml
+from scripts import load_script
 
 from wdualmine.data import SPLITS, TASKS, read_manifest
+from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.model import ModelConfig
 
@@ -91,6 +94,50 @@ def test_equations_are_those_of_the_paper_in_order() -> None:
     """Sphinx numbers the labelled equations of a page in their order, which so gives the paper's numbers."""
     labels = re.findall(r"\$\$ \((.*?)\)", (BOOK / "method.md").read_text())
     assert labels == [f"eq-{number}" for number in range(1, 18)]
+
+
+def test_what_the_paper_does_not_give_is_not_called_its_own() -> None:
+    """The paper states no widths, and its FMI is not the one here."""
+    root = BOOK.parent
+    texts = [*BOOK.glob("*.md"), *root.glob("*.md"), *(root / "notebooks").glob("*.ipynb")]
+    texts += [
+        *(root / "wdualmine").rglob("*.py"),
+        *(root / "wdualmine").rglob("*.md"),
+        *(root / "results").rglob("*.md"),
+    ]
+    for path in texts:
+        words = " ".join(path.read_text().split())
+        assert "paper's widths" not in words, path
+        assert "five metrics of the paper it is the paper's" not in words, path
+    assert "that of FMI does not" in " ".join((BOOK / "metrics.md").read_text().split())
+
+
+def test_every_page_of_results_ends_with_a_conclusion() -> None:
+    for name in ("results", "figures", "ablations", "audit", "studies", "metrics", "train"):
+        cells = nbformat.read(BOOK.parent / "notebooks" / f"{name}.ipynb", as_version=4).cells
+        assert any(cell.source.startswith("## In short") for cell in cells[-3:-1]), name
+        assert "_conclusion(" in cells[-1].source, name
+
+
+def test_training_is_one_page_with_a_section_a_task(tmp_path: Path) -> None:
+    paths = {}
+    for heading in ("CT-MRI", "PET-MRI"):
+        cells = [
+            nbformat.v4.new_markdown_cell("# Train on one task\n\nHow.", id="train-0"),
+            nbformat.v4.new_markdown_cell("[Open in Colab](x)", id="launch"),
+            nbformat.v4.new_code_cell(f"# no heading\ntask = {heading!r}", id="train-1"),
+            nbformat.v4.new_markdown_cell("## Training\n\nText.", id="train-3"),
+        ]
+        paths[heading] = tmp_path / f"{heading}.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), paths[heading])
+    parts = [f"{heading}={path}" for heading, path in paths.items()]
+    load_script(BOOK / "merge.py").main(["Training", str(tmp_path / "out.ipynb"), *parts])
+    merged = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    nbformat.validate(merged)
+    lines = [cell.source.split("\n")[0] for cell in merged.cells]
+    once = ["# no heading", "### Training"]
+    assert lines == ["# Training", "[Open in Colab](x)", "## CT-MRI", *once, "## PET-MRI", *once]
+    assert len({cell.id for cell in merged.cells}) == len(merged.cells)
 
 
 def test_no_result_is_typed_by_hand() -> None:
@@ -182,9 +229,27 @@ def test_the_three_tables_are_filled_from_this_build(smoke_book: Path) -> None:
 def test_first_page_shows_the_summary_of_this_build(smoke_book: Path) -> None:
     landing = parse(smoke_book, "index").select_one(".landing")
     cells = [cell.get_text(strip=True) for cell in landing.select("table tbody td")]
-    numbers = [cell for cell in cells if re.fullmatch(r"\d+\.\d{4}", cell)]
+    numbers = [cell for cell in cells if re.fullmatch(r"\d+\.\d{2,3}", cell)]  # as many as they can carry
     assert len(numbers) == 3 * len(TASKS) * len(PAPER_METRICS)
     assert "This build (smoke, phantom)" in landing.get_text(" ", strip=True)
+
+
+@pytest.mark.slow
+def test_second_figure_draws_the_network_of_its_preset(built_book: Path) -> None:
+    text = parse(built_book, "runs/figures").get_text()
+    widths = ", ".join(map(str, PRESETS["paper"].model.widths))
+    assert f"a network of widths {widths}, batches of {PRESETS['paper'].schedule.batch_size}" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_no_path_of_the_machine_that_built_it(built_book: Path, page: str) -> None:
+    """The book's folder lies three levels below the repository that built it."""
+    sources = [built_book / f"{page}.html", *(built_book / "_sources").glob(f"{page}.*")]
+    for path in sources:
+        text = path.read_text()
+        for place in (str(built_book.parents[2]), str(BOOK.parent), f"{Path.home()}/"):
+            assert place not in text, path
 
 
 @pytest.mark.slow

@@ -191,3 +191,27 @@ def test_methods_version_and_help(capsys: pytest.CaptureFixture) -> None:
 def test_help_does_not_wait_for_torch() -> None:
     code = "import sys, wdualmine.cli, wdualmine.data, wdualmine.metrics; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_fuse_blends_with_the_average(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    a, b = first(pairs, "CT-MRI", "CT"), first(pairs, "CT-MRI", "MRI")
+    options = ["--method", "maximum", "--no-stretch", "--blend"]
+    for share in (0, 0.5, 1):
+        code, _, error = call(capsys, "fuse", a, b, "-o", tmp_path / f"{share}.png", *options, share)
+        assert code == 0, error
+    none, half, whole = (read_image(tmp_path / f"{share}.png").astype(int) for share in (0, 0.5, 1))
+    sources = [read_image(path).astype(int) for path in (a, b)]
+    assert np.array_equal(none, np.rint(sum(sources) / 2))
+    assert np.array_equal(whole, np.maximum(*sources))
+    assert np.abs(half - (none + whole) / 2).max() <= 1
+    code, _, error = call(capsys, "fuse", a, b, "-o", tmp_path / "x.png", *options, 1.5)
+    assert (code, error) == (
+        2,
+        "error: --blend 1.5: give a number from 0 (the average) to 1 (the method alone)\n",
+    )
+
+
+def test_export_says_what_it_cannot_do(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    code, _, error = call(capsys, "export", "ct-mri", "-o", tmp_path / "network.pt")
+    assert code == 2
+    assert error.endswith("network.pt: name a file that ends in .onnx\n")

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import VARIANTS, make_experiment
+from wdualmine.experiments import PRESETS, VARIANTS, make_experiment
 from wdualmine.figures import (
     STEPS,
     Window,
@@ -28,11 +28,13 @@ from wdualmine.figures import (
     comparison_caption,
     curves_caption,
     find_window,
+    group_logs,
     internals_caption,
     losses_html,
     losses_table,
     network_of,
     pair_scores,
+    parts_of,
     plot_architecture,
     plot_comparison,
     plot_curves,
@@ -47,6 +49,7 @@ from wdualmine.figures import (
     radar_values,
     records_label,
     render_figure,
+    scores_conclusion,
     training_caption,
     typical_pair,
 )
@@ -157,7 +160,7 @@ def test_training_figure_shows_the_terms_with_their_weights(variant: str) -> Non
     objective = Objective(experiment.model.widths[-1], experiment.loss)
     figure = plot_training(model, objective, experiment.schedule)
     found = texts(figure)
-    absent = training_caption(objective, experiment.schedule).partition("their weight is 0: ")[2]
+    absent = training_caption(model, objective, experiment.schedule).partition("their weight is 0: ")[2]
     for number, name in enumerate(LOSSES, start=1):
         weight = getattr(experiment.loss, name)
         drawn = [text for text in found if text.startswith(rf"$\lambda_{number}$ = {weight:g},")]
@@ -400,13 +403,15 @@ def test_log_is_drawn_relative_to_its_first_epoch() -> None:
 
 
 def test_logs_of_several_runs_are_drawn_as_they_are() -> None:
-    logs = {"1e-3": fake_log(2.0), "1e-4": fake_log(3.0, 5)}
+    logs = {"1e-3": [fake_log(2.0), fake_log(4.0)], "1e-4": [fake_log(3.0, 5)]}
     figure = plot_logs(logs)
     assert [axes.get_title() for axes in figure.axes] == list(TERMS.values())
     for axes in figure.axes:
         assert axes.get_yscale() == "log"
-        for line, log in zip(axes.get_lines(), logs.values(), strict=True):
+        every = [log for seeds in logs.values() for log in seeds]
+        for line, log in zip(axes.get_lines(), every, strict=True):  # a line a seed
             assert np.array_equal(line.get_ydata(), log["average"])
+        assert len({line.get_color() for line in axes.get_lines()}) == len(logs)
     assert {text.get_text() for text in figure.legends[0].get_texts()} == set(logs)
 
 
@@ -414,13 +419,38 @@ def test_logs_of_several_runs_are_drawn_as_they_are() -> None:
     ("logs", "message"),
     [
         ({}, "no logs to draw"),
-        ({"a": fake_log().drop(columns="residual")}, "a: no column residual"),
-        ({"a": fake_log().iloc[:0]}, "a: no epoch yet"),
+        ({"a": [fake_log().drop(columns="residual")]}, "a: no column residual"),
+        ({"a": [fake_log(), fake_log().iloc[:0]]}, "a: no epoch yet"),
     ],
 )
-def test_logs_that_cannot_be_drawn(logs: dict[str, pd.DataFrame], message: str) -> None:
+def test_logs_that_cannot_be_drawn(logs: dict[str, list[pd.DataFrame]], message: str) -> None:
     with pytest.raises(WdualmineError, match=message):
         plot_logs(logs)
+
+
+def test_every_committed_seed_is_among_the_logs() -> None:
+    trained = [run for run in reference_runs() if run.info["kind"] == "training"]
+    groups = group_logs(reference_runs())
+    assert sum(map(len, groups.values())) == len(trained)
+    assert {len(seeds) for seeds in groups.values()} == {3}
+    lines = plot_logs(groups).axes[0].get_lines()
+    assert len(lines) == len(trained)
+
+
+def test_a_preset_is_drawn_with_its_own_network() -> None:
+    model, objective, schedule = parts_of("paper")
+    assert list(model.config.widths) == list(PRESETS["paper"].model.widths)
+    assert "16, 32, 64, 128" in training_caption(model, objective, schedule)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert any(f"# {count:,}" in text for text in texts(plot_training(model, objective, schedule)))
+
+
+def test_scores_are_concluded_from_the_pairs(scores: pd.DataFrame) -> None:
+    table = scores.pivot(index="pair", columns="method", values="CC")
+    most = (table["W-DUALMINE"] - table["Average, stretched"]).abs().max()
+    text = scores_conclusion({"ct-mri": scores})
+    assert f"by more than {most:.4f}" in text
+    assert f"AdaFuse on {(table['W-DUALMINE'] > table['AdaFuse']).sum()}" in text
 
 
 def test_the_user_s_own_settings_do_not_matter_and_stay() -> None:

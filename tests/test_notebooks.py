@@ -24,7 +24,9 @@ def test_committed_without_outputs_and_thin(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not any(cell.outputs or cell.execution_count for cell in code)
-    assert [cell.metadata.get("tags") for cell in code].count(["parameters"]) == 1
+    assert [cell.metadata.get("tags") for cell in code].count(
+        ["parameters"]
+    ) == 1  # folded in the executed copy
     nodes = [node for cell in code for node in ast.walk(ast.parse(cell.source))]
     assert not [node for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
@@ -39,7 +41,7 @@ def test_train_then_results_then_provenance(tmp_path: Path) -> None:
     assert load_run(output).info["task"] == "spect-mri"
     cells = nbformat.read(tmp_path / "train.ipynb", 4).cells
     drawn = [
-        ["image/png" in out.get("data", {}) for out in cell.outputs].count(True)
+        [bool({"image/png", "image/svg+xml"} & set(out.get("data", {}))) for out in cell.outputs].count(True)
         for cell in cells
         if "image" in cell.metadata.get("mystnb", {})
     ]
@@ -49,6 +51,10 @@ def test_train_then_results_then_provenance(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         text = (tmp_path / f"{name}.ipynb").read_text()
         assert "smoke" in text
+        assert str(ROOT) not in text  # no path of the machine that ran it
+        tags = [set(cell.metadata.get("tags", [])) for cell in nbformat.reads(text, 4).cells]
+        assert {"parameters", "hide-input"} in tags
+        assert {"injected-parameters", "remove-cell"} in tags
         assert "error" not in {
             o.output_type for c in nbformat.reads(text, 4).cells for o in c.get("outputs", [])
         }

@@ -7,7 +7,14 @@ from scipy import stats
 from tolerances import TOLERANCES
 
 from wdualmine.errors import WdualmineError
-from wdualmine.statistics import bootstrap_interval, compare, crossed_interval, holm, wilcoxon
+from wdualmine.statistics import (
+    bootstrap_interval,
+    compare,
+    crossed_interval,
+    crossed_p_value,
+    holm,
+    wilcoxon,
+)
 
 COLUMNS = ["metric", "pairs", "first", "second", "difference", "low", "high", "wins", "p", "p_holm"]
 
@@ -153,3 +160,15 @@ def test_crossed_interval_of_equal_scores_is_zero_and_its_errors() -> None:
     assert crossed_interval(np.zeros((2, 24))) == (0, 0)
     with pytest.raises(WdualmineError, match="1 seeds and 24 pairs"):
         crossed_interval(np.zeros((1, 24)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_crossed_p_value_agrees_with_the_interval(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    differences = 0.1 + rng.normal(0, 0.1, (3, 1)) + rng.normal(0, 0.1, (3, 24))
+    p = crossed_p_value(differences)
+    for level in (0.5, 0.9, 0.95):
+        low, high = crossed_interval(differences, level)
+        assert (p < 1 - level) == (low > 0 or high < 0)
+    assert crossed_p_value(np.zeros((2, 24))) == 1
+    assert crossed_p_value(np.ones((2, 24))) == 0

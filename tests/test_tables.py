@@ -12,14 +12,22 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import STUDIES
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, find_runs, load_run, write_csv, write_json
+from wdualmine.statistics import holm
 from wdualmine.tables import (
     ABLATIONS,
     ablation_table,
+    ablations_conclusion,
     choices_table,
+    column_titles,
     comparison_table,
+    convention_table,
     difference_sentences,
+    leakage_sentence,
     leakage_table,
+    metrics_conclusion,
     model_card_scores,
+    networks_table,
+    paper_noise_sentence,
     paper_values,
     provenance_table,
     rates_sentence,
@@ -27,13 +35,19 @@ from wdualmine.tables import (
     reference_runs,
     render,
     render_differences,
+    render_networks,
     render_provenance,
     render_rates,
+    render_summary,
+    results_conclusion,
+    studies_conclusion,
     study_logs,
     study_runs,
     summary_table,
+    training_conclusion,
 )
-from wdualmine.tables.studies import CHOICES
+from wdualmine.tables.printing import training_words
+from wdualmine.tables.studies import CHOICES, told_count
 
 
 @pytest.fixture
@@ -252,6 +266,7 @@ def study_run(folder: Path, variant: str, seed: int, pairs: dict[str, float], **
     run = Run(folder / f"{variant}-seed{seed}")
     experiment = {"preset": "quick", "variant": variant, "seed": seed}
     experiment["schedule"] = {"learning_rate": 1e-3, "epochs": 2}
+    experiment["model"] = {"widths": [8, 16], "residual_scale": 0.5}
     frame = pd.concat(
         pd.DataFrame({"pair": list(pairs), "method": method, "seed": seed, "stretch": True}).assign(
             **{metric: [value * scale for value in pairs.values()] for metric in PAPER_METRICS}
@@ -283,18 +298,20 @@ def test_rates_give_the_last_epochs_residual_and_the_untrained_network(tmp_path:
         study_run(tmp_path, "rate-1e-3", seed, {"1": 4.0, "2": 6.0}, residual=0.1 + seed) for seed in (0, 1)
     ]
     table = rates_table(runs).set_index("variant")
-    assert list(table.index) == ["untrained", "rate-1e-3", "the paper's row"]  # no average: other data
+    assert list(table.index) == ["rate-1e-3", "untrained", "the paper's row"]  # no average: other data
     assert table.loc["the paper's row", "PSNR"] == 64.0891
     assert rates_sentence(table.reset_index()) == ""
     slow = study_run(tmp_path, "rate-1e-5", 0, {"1": 4.0}, residual=0.25)
     sentence = rates_sentence(rates_table([*runs, slow]))
     assert "ends at 0.2500" in sentence
+    assert "by 0.12500 of the full range, 31.88 grey levels" in sentence  # |tanh R| times the residual scale
     assert f"PSNR {4 - 64.0891:+.4f}" in sentence
     assert table.loc["untrained", "MI"] == 0
     assert (table.loc["rate-1e-3", "MI"], table.loc["rate-1e-3", "seeds"]) == (5.0, 2)
     assert table.loc["rate-1e-3", "residual"] == pytest.approx(0.6)
     assert "0.6000" in render_rates(table.reset_index())
-    assert list(study_logs("learning-rate", runs)) == ["rate-1e-3"]
+    logs = study_logs("learning-rate", runs)
+    assert [(name, len(seeds)) for name, seeds in logs.items()] == [("rate-1e-3", 2)]
 
 
 def test_runs_of_several_presets_are_not_mixed(tmp_path: Path) -> None:
@@ -307,3 +324,80 @@ def test_runs_of_several_presets_are_not_mixed(tmp_path: Path) -> None:
 def test_every_choice_of_the_study_has_a_name() -> None:
     assert set(CHOICES) == set(STUDIES["choices"].variants)
     assert {key for names in ABLATIONS.values() for key in names} == set(STUDIES["ablations"].variants)
+
+
+def test_the_p_values_of_both_ablation_tables_are_corrected_together() -> None:
+    both = pd.concat([ablation_table(4), ablation_table(5)]).dropna(subset="p")
+    assert len(both) == 40
+    assert both["p_holm"].to_numpy(float) == pytest.approx(holm(both["p"].to_numpy(float)))
+    excluded = (both["low"] > 0) | (both["high"] < 0)
+    assert excluded.sum() > both["told_apart"].sum()  # single intervals find more than there is
+
+
+def test_a_difference_that_no_table_shows_is_not_told_from_zero(ablations: list[Run]) -> None:
+    for run in ablations:
+        shift = {"no-average": -1e-6, "no-gradient": -1e-3}.get(run.info["experiment"]["variant"], 0)
+        for metric in PAPER_METRICS:
+            run.metrics[metric] = shift * (1 + 1e-6 * np.arange(12) + 1e-6 * run.info["experiment"]["seed"])
+    table = ablation_table(5, ablations).set_index(["metric", "variant"])
+    assert table.loc[("EN", "without L_avg"), "p_holm"] < 1e-3
+    assert not table.loc[("EN", "without L_avg"), "told_apart"]
+    assert table.loc[("EN", "without L_grad"), "told_apart"]
+    assert "cannot be told from zero" in difference_sentences(table.reset_index())[0]
+
+
+def test_the_papers_own_rows_are_set_beside_what_it_credits() -> None:
+    assert "differ by 0.0014, and 0.0017" in paper_noise_sentence()
+
+
+def test_networks_are_named_by_length_and_width_the_nearest_first(runs: list[Run]) -> None:
+    table = networks_table(runs)
+    assert table["network"].iloc[0] == "The paper"
+    assert "100 epochs at 1e-5" in table["training"].iloc[0]
+    assert "widths not stated" in table["training"].iloc[0]
+    assert "100 epochs at 1e-5, widths" in table["training"].iloc[1]
+    recorded = table[table["network"] != "This build"]["training"]
+    assert all("epoch" in words and "widths" in words for words in recorded)
+    reference = next(run for run in reference_runs() if run.info["kind"] == "training")
+    assert training_words(reference.info["experiment"]) in column_titles([])["Reference"]
+    assert "data-label" in render_networks(table)
+
+
+def test_a_row_that_becomes_a_card_names_its_columns_and_its_metric(runs: list[Run]) -> None:
+    page = render(comparison_table(1, runs, []), "html")
+    rows = re.findall(r"<tr>(<td.*?)</tr>", page)
+    assert all(re.findall(r'data-label="(.*?)"', row)[:3] == ["Metric", "Method", "Paper"] for row in rows)
+    assert page.count("class=repeat>EN ↑") == sum("EN ↑" in row for row in rows) - 1
+
+
+def test_conclusions_are_two_sentences_with_the_tables_numbers(runs: list[Run], tmp_path: Path) -> None:
+    text = results_conclusion(summary_table(runs))
+    assert f"within {abs(3 - 0.8308):.4f}" in text
+    assert "than our network on 1 and than the paper's row on 1 of 1 tasks" in text
+    assert "Train first" in results_conclusion(summary_table([], []))
+    tables = [ablation_table(number) for number in (4, 5)]
+    assert f"{told_count(pd.concat(tables))} can be told from zero" in ablations_conclusion(tables)
+    assert "trains them" in ablations_conclusion([ablation_table(4, [])])
+    rates, leakage, choices = rates_table(), leakage_table(), choices_table()
+    moved = 255 * rates.set_index("variant")["moved"]["rate-1e-5"]
+    assert f"by {moved:.2f} grey levels" in studies_conclusion(rates, leakage, choices)
+    assert "is missing" in studies_conclusion(rates_table([]), leakage, choices)
+    conventions = {"ct-mri": convention_table(reference_runs(), "ct-mri")}
+    assert "rank the methods differently" in metrics_conclusion(conventions)
+    trained = [run for run in reference_runs() if run.info["kind"] == "training"]
+    assert "moves the average by" in training_conclusion(trained[0])
+    for sentence in (text, studies_conclusion(rates, leakage, choices), training_conclusion(trained[0])):
+        assert len(re.findall(r"\.(?= [A-Z]|$)", sentence)) == 2
+
+
+def test_leakage_is_said_in_a_sentence() -> None:
+    table = leakage_table()
+    assert f"{told_count(table)} differences" in leakage_sentence(table)
+    assert leakage_sentence(leakage_table([])) == ""
+
+
+def test_the_summary_is_rounded(runs: list[Run]) -> None:
+    page = render_summary(summary_table(runs))
+    assert ">64.09<" in page
+    assert ">0.831<" in page
+    assert not re.search(r"\d\.\d{4}", page)

@@ -22,5 +22,10 @@ TOLERANCES = {
     "printed": Tolerance(0.5e-4, "four printed decimals"),
     "facts": Tolerance(1.1e-4, "four printed decimals, and another rounding of grey on a few pixels"),
     "limit": Tolerance(1e-9, "a closed form against sums over the pixels of the image that reaches it"),
+    "recovery": Tolerance(1e-4, "float32 images, one subtracted from the other; signals of 15 levels"),
     "bootstrap": Tolerance(0.05, "of the interval's width: other random numbers than scipy's"),
+    "onnx": Tolerance(1e-5, "float32 convolutions summed in another order by onnxruntime"),
+    "page, color": Tolerance(
+        2e-4, "grey of a color pixel on a tie is rounded as the matrix product of NumPy's BLAS falls"
+    ),
 }

@@ -22,7 +22,7 @@ from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import recorded
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
-from wdualmine.methods import W_DUALMINE, fuse_with, load_model
+from wdualmine.methods import W_DUALMINE, blend, fuse_with, load_model, maximum
 from wdualmine.metrics import score
 from wdualmine.metrics.limits import limits
 from wdualmine.metrics.published import METHODS as PUBLISHED
@@ -115,21 +115,6 @@ def run_audit(
     return recorded(KIND, task, output, data, limit, compute)
 
 
-def blend(t: float) -> Fuse:
-    """The trivial frontier: (1 - t) average + t maximum, t from 0 to 1.
-
-    Raises:
-        WdualmineError: t is outside [0, 1].
-    """
-    if not 0 <= t <= 1:
-        raise WdualmineError(f"t = {t}: give a number from 0 (average) to 1 (maximum)")
-
-    def fuse(a: Tensor, b: Tensor) -> Tensor:
-        return (1 - t) * (a + b) / 2 + t * torch.maximum(a, b)
-
-    return fuse
-
-
 def noisy_average(amplitude: int, seed: int = 0) -> Fuse:
     """The average, with noise where both sources are black.
 
@@ -212,7 +197,9 @@ def _mean(values: NDArray) -> float:
 
 def _subjects(task: Task) -> list[Subject]:
     black = (*QUICK, "SSIM")
-    subjects = [Subject(f"blend-{t:.1f}", blend(t), blackened=black if t in (0, 1) else ()) for t in BLENDS]
+    subjects = [
+        Subject(f"blend-{t:.1f}", blend(maximum, t), blackened=black if t in (0, 1) else ()) for t in BLENDS
+    ]
     subjects.append(Subject(W_DUALMINE.name, fuse_with(load_model(task.key)), blackened=black))
     subjects += [
         Subject("untrained", fuse_with(untrained_network(seed)), seed, blackened=black) for seed in SEEDS

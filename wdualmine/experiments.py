@@ -9,6 +9,7 @@ from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights
 from wdualmine.model import ModelConfig
+from wdualmine.recovery.objective import RecoveryWeights
 
 FOLDS = 3  # PET-MRI's test pairs come from three volumes
 
@@ -20,10 +21,12 @@ class Schedule:
     Attributes:
         epochs: passes over the training pairs.
         batch_size: pairs a step.
-        learning_rate: Adam's.
+        learning_rate: Adam's; with one cycle the largest.
         patch_size: side of the random square that a pair is cropped to; None takes whole images.
         train_pairs: use only the first so many training pairs; None uses all.
         test_pairs: score only the first so many test pairs; None scores all.
+        epoch_pairs: an epoch is so many training pairs, drawn anew each time; None takes all of them.
+        one_cycle: raise the learning rate over the first tenth of the steps, then lower it to 0.
     """
 
     epochs: int = 100
@@ -32,9 +35,12 @@ class Schedule:
     patch_size: int | None = None
     train_pairs: int | None = None
     test_pairs: int | None = None
+    epoch_pairs: int | None = None
+    one_cycle: bool = False
 
     def __post_init__(self) -> None:
-        counts = (self.epochs, self.batch_size, self.patch_size, self.train_pairs, self.test_pairs)
+        counts = [self.epochs, self.batch_size, self.patch_size]
+        counts += [self.train_pairs, self.test_pairs, self.epoch_pairs]
         if any(value is not None and value < 1 for value in counts) or self.learning_rate <= 0:
             raise WdualmineError(f"{self}: counts must be at least 1 and the learning rate positive")
 
@@ -49,6 +55,12 @@ class Preset:
     schedule: Schedule = field(default_factory=Schedule)
 
 
+#: What a network can be trained for, by name: the class of the weights of its terms.
+OBJECTIVES: dict[str, type[LossWeights] | type[RecoveryWeights]] = {
+    "paper": LossWeights,  # Section 4
+    "recovery": RecoveryWeights,  # wdualmine.recovery.objective
+}
+
 PRESETS = {
     "smoke": Preset(
         purpose="Tests: shows that everything runs; its numbers mean nothing.",
@@ -59,16 +71,27 @@ PRESETS = {
     ),
     # 3 epochs at 3e-4 move Adam's parameters about as far as the paper's 100 epochs at 1e-5.
     "quick": Preset(
-        purpose="A build in minutes on two cores: half the paper's widths, quarter images, 3 epochs.",
+        purpose="A build in minutes on two cores: half our default widths, quarter images, 3 epochs.",
         model=ModelConfig(widths=(8, 16, 32, 64)),
         schedule=Schedule(epochs=3, learning_rate=3e-4, patch_size=128),
     ),
     "cpu": Preset(
-        purpose="What a CPU can do in minutes a task: the paper's widths, quarter images, 10 epochs.",
+        purpose="What a CPU can do in minutes a task: our default widths, quarter images, 10 epochs.",
         schedule=Schedule(epochs=10, learning_rate=1e-4, patch_size=128),
     ),
-    "paper": Preset(purpose="The paper's settings (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),
+    "paper": Preset(purpose="The paper's schedule (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),
+    "cycle": Preset(
+        purpose="For the recovery objective on two cores: half our default widths, one cycle to 4e-3.",
+        model=ModelConfig(widths=(8, 16, 32, 64)),
+        schedule=Schedule(
+            epochs=18, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
+        ),
+    ),
 }
+
+RECOVERY_TERMS = tuple(RecoveryWeights.__dataclass_fields__)
+_RECOVERY: dict[str, Any] = {"objective": "recovery", "model": {"residual_scale": 1.0}}
+_SHORT = _RECOVERY | {"schedule": {"epochs": 6}, "fold": 0}
 
 #: What each variant changes of a preset: the network, the objective, the schedule or the split.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -98,6 +121,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # Eq. 13, 14 and 17 as sums over the pixels of a 128 x 128 patch: beside them the other two terms vanish.
     "norms-summed": {"loss": {"correlation": 1.0 / 128**2, "mutual_information": 0.1 / 128**2}},
     "batch-16": {"schedule": {"batch_size": 16}},  # more pairs to tell apart in Eq. 16, half as many steps
+    # The same network with the objective of wdualmine.recovery, on the paper's split and volume-disjoint.
+    "recovery": _RECOVERY,
+    **{f"recovery-fold-{fold}": _RECOVERY | {"fold": fold} for fold in range(FOLDS)},
+    # What each term of that objective does: a third as long, on volumes that were not seen.
+    "recovery-short": _SHORT,
+    **{
+        f"recovery-no-{term}": _SHORT | {"loss": {term: 0.0}} for term in RecoveryWeights.__dataclass_fields__
+    },
 }
 
 
@@ -129,6 +160,15 @@ STUDIES = {
         "How much do the choices matter that the paper leaves open?",
         ("narrow", "wide", "three-scales", "residual-scale-1", "sobel-unscaled", "norms-summed", "batch-16"),
     ),
+    "recovery": Study(
+        "Can the network keep the signals of both sources, on volumes that it never saw? (preset cycle)",
+        ("recovery", *(f"recovery-fold-{fold}" for fold in range(FOLDS))),
+        tuple(TASKS),
+    ),
+    "recovery-terms": Study(
+        "What does each term of the recovery objective do? (preset cycle)",
+        ("recovery-short", *(f"recovery-no-{term}" for term in RECOVERY_TERMS)),
+    ),
 }
 
 
@@ -139,6 +179,7 @@ class Experiment:
     Attributes:
         fold: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that
             number: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes.
+        objective: a key of :data:`OBJECTIVES`; `loss` are its weights.
     """
 
     task: str
@@ -146,9 +187,10 @@ class Experiment:
     variant: str
     seed: int
     model: ModelConfig
-    loss: LossWeights
+    loss: LossWeights | RecoveryWeights
     schedule: Schedule
     fold: int | None = None
+    objective: str = "paper"
 
     def as_dict(self) -> dict[str, Any]:
         """Give the experiment as plain values, the form in which it is recorded."""
@@ -161,7 +203,7 @@ class Experiment:
             **values
             | {
                 "model": ModelConfig(**values["model"]),
-                "loss": LossWeights(**values["loss"]),
+                "loss": OBJECTIVES[values.get("objective", "paper")](**values["loss"]),
                 "schedule": Schedule(**values["schedule"]),
             }
         )
@@ -198,6 +240,7 @@ def make_experiment(
     if seed < 0:
         raise WdualmineError(f"seed {seed}: give an integer of at least 0")
     base, changes = PRESETS[preset], VARIANTS[variant]
+    objective = changes.get("objective", "paper")
     known_settings = Schedule.__dataclass_fields__
     for name in schedule:
         if name not in known_settings:
@@ -208,10 +251,11 @@ def make_experiment(
         variant=variant,
         seed=seed,
         model=replace(base.model, **changes.get("model", {})),
-        loss=replace(base.loss, **changes.get("loss", {})),
+        loss=replace(base.loss if objective == "paper" else RecoveryWeights(), **changes.get("loss", {})),
         schedule=replace(
             base.schedule,
             **changes.get("schedule", {}) | {k: v for k, v in schedule.items() if v is not None},
         ),
         fold=changes.get("fold"),
+        objective=objective,
     )

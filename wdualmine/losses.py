@@ -123,6 +123,10 @@ class Objective(nn.Module):
         self.reconstruct1 = ReconstructionHead()
         self.reconstruct2 = ReconstructionHead()
 
+    def inputs(self, image1: Tensor, image2: Tensor, _: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Say what the network is to fuse in a step: the batch as it is, two tensors (N, 1, H, W)."""
+        return image1, image2
+
     def forward(
         self, pieces: Sequence[Fusion], image1: Tensor, image2: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -134,12 +134,12 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row a method and pair: the columns of :data:`KEYS`, then one a metric."""
-        return _read_csv(self.folder / "metrics.csv").astype({"pair": str})
+        return read_csv(self.folder / "metrics.csv").astype({"pair": str})
 
     @cached_property
     def log(self) -> pd.DataFrame:
         """One row an epoch: mean of the total loss and of each unweighted term, learning rate, seconds."""
-        return _read_csv(self.folder / "log.csv")
+        return read_csv(self.folder / "log.csv")
 
     @property
     def label(self) -> str:
@@ -196,7 +196,12 @@ def read_json(path: Path) -> dict[str, Any]:
         raise WdualmineError(f"{path}: not a record ({error}); delete the folder and run it again") from error
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table of a record.
+
+    Raises:
+        WdualmineError: it is missing.
+    """
     try:
         return pd.read_csv(path)
     except FileNotFoundError:

@@ -5,6 +5,7 @@ an epoch depends on nothing but the weights it starts from. After each epoch the
 log are written as one file, whole or not at all.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +23,11 @@ from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, Schedule
 from wdualmine.fusion import luma_tensor
-from wdualmine.losses import Objective
-from wdualmine.methods import W_DUALMINE, fuse_with
+from wdualmine.losses import LossWeights, Objective
+from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY, fuse_with
 from wdualmine.model import Fusion, WDualMine
 from wdualmine.progress import task_bar
+from wdualmine.ranking import SCORED_SCALES, at_scales, measure
 from wdualmine.records import (
     Run,
     describe_run,
@@ -38,6 +40,7 @@ from wdualmine.records import (
     write_json,
     write_tensors,
 )
+from wdualmine.recovery.objective import RecoveryObjective
 from wdualmine.runtime import code_state, hardware, pick_device
 
 UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one
@@ -50,7 +53,7 @@ class State:
     """What training changes: the network, the objective's heads, Adam, and the log so far."""
 
     model: WDualMine
-    objective: Objective
+    objective: Objective | RecoveryObjective
     optimizer: torch.optim.Adam
     log: list[dict[str, float]]
     sessions: list[dict[str, Any]]
@@ -217,13 +220,33 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
     with torch.random.fork_rng():
         torch.manual_seed(experiment.seed)
         model = WDualMine(experiment.model)
-        objective = Objective(experiment.model.widths[-1], experiment.loss)
+        objective = make_objective(experiment)
     # Channels last is the layout in which both kinds of processor convolve fastest.
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective.to(device)
     parameters = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=experiment.schedule.learning_rate)
     return State(model, objective, optimizer, [], [])
+
+
+def make_objective(experiment: Experiment) -> Objective | RecoveryObjective:
+    """Make what an experiment trains for, from its weights of the terms."""
+    if isinstance(experiment.loss, LossWeights):
+        return Objective(experiment.model.widths[-1], experiment.loss)
+    return RecoveryObjective(experiment.loss, experiment.model.residual_scale)
+
+
+def learning_rate(schedule: Schedule, progress: float) -> float:
+    """Give Adam's learning rate when a share of all steps, 0 to 1, is done.
+
+    With one cycle it rises linearly from a tenth over the first tenth of the steps, then falls to 0 along
+    half a period of the cosine.
+    """
+    if not schedule.one_cycle:
+        return schedule.learning_rate
+    if progress < 0.1:
+        return schedule.learning_rate * (0.1 + 9 * progress)
+    return schedule.learning_rate * (1 + math.cos(math.pi * (progress - 0.1) / 0.9)) / 2
 
 
 def train_epoch(
@@ -248,12 +271,17 @@ def train_epoch(
     schedule = experiment.schedule
     _check_size(first, schedule, state.model)
     generator = torch.Generator().manual_seed(experiment.seed * 1_000_003 + epoch)
-    batches = torch.randperm(len(first), generator=generator).split(schedule.batch_size)
+    order = torch.randperm(len(first), generator=generator)[: schedule.epoch_pairs]
+    batches = order.split(schedule.batch_size)
     sums: dict[str, Tensor] = {}
     started = time.perf_counter()
     with task_bar(f"{experiment.name} epoch {epoch + 1}", len(batches), progress) as advance:
-        for batch in batches:
+        for step, batch in enumerate(batches):
+            rate = learning_rate(schedule, (epoch + step / len(batches)) / schedule.epochs)
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
             a, b = augment(first[batch], second[batch], schedule.patch_size, generator)
+            a, b = state.objective.inputs(a, b, generator)
             a, b = (image.contiguous(memory_format=torch.channels_last) for image in (a, b))
             state.optimizer.zero_grad(set_to_none=True)
             pieces = fuse_in_pieces(state.model, a, b)
@@ -265,7 +293,7 @@ def train_epoch(
             for name, value in logged.items():
                 sums[name] = sums.get(name, 0) + value.detach() * len(batch)
             advance()
-    means = {name: float(value) / len(first) for name, value in sums.items()}
+    means = {name: float(value) / len(order) for name, value in sums.items()}
     if not all(map(_is_finite, means.values())):
         raise WdualmineError(
             f"the loss is no longer finite in epoch {epoch + 1} ({means['total']}); lower the learning rate "
@@ -274,7 +302,7 @@ def train_epoch(
     return {
         "epoch": epoch + 1,
         **means,
-        "learning_rate": schedule.learning_rate,
+        "learning_rate": rate,
         "seconds": round(time.perf_counter() - started, 3),
     }
 
@@ -346,12 +374,19 @@ def _finish(
     device = next(state.model.parameters()).device
     untrained = initial_state(experiment, device).model.eval().requires_grad_(False)
     trained = state.model.eval().requires_grad_(False)
+    method = W_DUALMINE_RECOVERY if experiment.objective == "recovery" else W_DUALMINE
     candidates = [
-        Candidate(W_DUALMINE.name, fuse_with(trained), seed=experiment.seed),
+        Candidate(method.name, fuse_with(trained), seed=experiment.seed),
         Candidate(UNTRAINED, fuse_with(untrained), seed=experiment.seed),
     ]
     started = time.perf_counter()
     frame = evaluate(candidates, pairs, experiment.task)
+    if experiment.objective == "recovery":
+        measured, signals = measure(
+            at_scales(trained, SCORED_SCALES, experiment.seed), pairs, experiment.task
+        )
+        frame = pd.concat([frame, measured], ignore_index=True)
+        write_csv(output / "signals.csv", signals)
     write_tensors(output / "model.safetensors", trained.state_dict(), {"experiment": experiment.as_dict()})
     write_csv(output / "log.csv", pd.DataFrame(state.log))
     write_csv(output / "metrics.csv", frame)

@@ -20,13 +20,18 @@ def fuse(
     task: Annotated[
         str | None, typer.Option(help="Whose weights: ct-mri, pet-mri, spect-mri. Default: by color.")
     ] = None,
-    method: Annotated[str, typer.Option(help="See `wdualmine methods`.")] = "w-dualmine",
+    method: Annotated[
+        str, typer.Option(help="w-dualmine, w-dualmine-recovery, average ...: see `wdualmine methods`.")
+    ] = "w-dualmine",
     weights: Annotated[
         Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
     ] = None,
     residual_scale: Annotated[
         float | None, typer.Option(help="Lambda of Eq. 11 at inference; the paper's is 0.5.")
     ] = None,
+    blend: Annotated[
+        float, typer.Option(help="Blend with the average: this much of the method, from 0 to 1.")
+    ] = 1.0,
     stretch: Annotated[
         bool, typer.Option(help="Stretch to the full range, as the published images; else keep intensities.")
     ] = True,
@@ -37,17 +42,20 @@ def fuse(
     from wdualmine.data.images import read_image, write_image
     from wdualmine.data.pairs import paired_files
     from wdualmine.fusion import fuse_images
-    from wdualmine.methods import fuse_with, get_method, load_model
+    from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, load_model
+    from wdualmine.methods import blend as blend_with_average
     from wdualmine.progress import task_bar
     from wdualmine.runtime import pick_device
 
     chosen = get_method(method)
     if not chosen.learned and not (weights is None and residual_scale is None):
         raise WdualmineError(
-            f"--weights and --residual-scale belong to w-dualmine, not to {method}; leave them out"
+            f"--weights and --residual-scale belong to the networks, not to {method}; leave them out"
         )
     if residual_scale is not None and not -1 <= residual_scale <= 1:
         raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
+    if not 0 <= blend <= 1:
+        raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
     if a.is_dir() != b.is_dir():
         raise WdualmineError(f"{a} and {b}: give two images or two folders")
     if a.is_dir():
@@ -63,14 +71,17 @@ def fuse(
             else:
                 key = task or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
                 if key not in fusers:
-                    model = load_model(weights or key, pick_device(device))
+                    objective = "recovery" if chosen is W_DUALMINE_RECOVERY else "paper"
+                    model = load_model(weights or key, objective, pick_device(device))
                     fusers[key] = fuse_with(model, residual_scale)
                 fuser = fusers[key]
+            if blend < 1:
+                fuser = blend_with_average(fuser, blend)
             fused = fuse_images(image_a, image_b, fuser, stretch, (str(path_a), str(path_b)))
             write_image(path_fused, fused)
             advance()
     for key in fusers:
-        print(f"w-dualmine with {weights or f'the {key} weights of the package'}", file=sys.stderr)
+        print(f"{method} with {weights or f'the {key} weights of the package'}", file=sys.stderr)
     print(output)
 
 

@@ -35,11 +35,11 @@ def metrics() -> None:
 @app.command()
 def methods() -> None:
     """List the ways to fuse."""
-    from wdualmine.methods import CLASSICAL, W_DUALMINE
+    from wdualmine.methods import CLASSICAL, LEARNED
 
     print_table(
         ("method", "learns", "source"),
-        [(m.name, "yes" if m.learned else "no", m.source) for m in (W_DUALMINE, *CLASSICAL.values())],
+        [(m.name, "yes" if m.learned else "no", m.source) for m in (*LEARNED.values(), *CLASSICAL.values())],
     )
 
 

@@ -3,6 +3,7 @@
 from wdualmine.figures.architecture import (
     architecture_caption,
     inspect_network,
+    parts_of,
     plot_architecture,
     plot_training,
     training_caption,
@@ -31,10 +32,11 @@ from wdualmine.figures.scores import (
     plot_front,
     radar_values,
     records_label,
+    scores_conclusion,
 )
 from wdualmine.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
 from wdualmine.figures.style import render_figure, show
-from wdualmine.figures.training import plot_log, plot_logs
+from wdualmine.figures.training import group_logs, plot_log, plot_logs
 
 __all__ = [
     "STEPS",
@@ -48,12 +50,14 @@ __all__ = [
     "distributions_caption",
     "find_window",
     "front_caption",
+    "group_logs",
     "inspect_network",
     "internals_caption",
     "losses_html",
     "losses_table",
     "network_of",
     "pair_scores",
+    "parts_of",
     "plot_architecture",
     "plot_comparison",
     "plot_curves",
@@ -70,6 +74,7 @@ __all__ = [
     "radar_values",
     "records_label",
     "render_figure",
+    "scores_conclusion",
     "show",
     "training_caption",
     "typical_pair",

@@ -21,7 +21,7 @@ from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 
 from wdualmine import losses
-from wdualmine.experiments import Schedule
+from wdualmine.experiments import PRESETS, Schedule
 from wdualmine.figures.style import WIDTH, styled
 from wdualmine.losses import LossWeights, Objective
 from wdualmine.model import WDualMine
@@ -550,14 +550,21 @@ def _elbow(sheet: _Sheet, source: _Block, target: _Block, turn: float = 0.5) -> 
     sheet.arrow((source.right, start), (corner, start), (corner, end), (target.left, end))
 
 
-def training_caption(objective: Objective, schedule: Schedule | None = None) -> str:
+def parts_of(preset: str) -> tuple[WDualMine, Objective, Schedule]:
+    """Give what a preset trains, for :func:`plot_training`: its own network, objective and schedule."""
+    chosen = PRESETS[preset]
+    return WDualMine(chosen.model), Objective(chosen.model.widths[-1], chosen.loss), chosen.schedule
+
+
+def training_caption(model: WDualMine, objective: Objective, schedule: Schedule | None = None) -> str:
     """Say in Markdown what :func:`plot_training` shows."""
     schedule = schedule or Schedule()
     off = [name.replace("_", " ") for name, weight in _weights(objective.weights).items() if not weight]
     absent = f" Not drawn, because their weight is 0: {', '.join(off)}." if off else ""
     images = f"squares of {schedule.patch_size} pixels" if schedule.patch_size else "whole images"
     return (
-        f"**Figure 2.** The training, drawn from the objective: batches of {schedule.batch_size} pairs "
+        f"**Figure 2.** The training, drawn from the objective: a network of widths "
+        f"{', '.join(map(str, model.config.widths))}, batches of {schedule.batch_size} pairs "
         f"({images}), the terms of Eq. 12 with their weights and inputs, and the heads that only training "
         "needs, which learn along with the network. $z$ are codes of the coarsest features, averaged over "
         f"the pixels. #: number of learned parameters; dashed: nothing learned.{absent}"

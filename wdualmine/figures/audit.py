@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from wdualmine.figures.style import styled
+from wdualmine.figures.style import WIDTH, styled
 from wdualmine.records import Run
 from wdualmine.tables.audit import NAMES, background_table, frontier_table, paper_row, title
 
@@ -19,14 +19,15 @@ def plot_frontier(runs: Mapping[str, Run], metrics: Sequence[str] = ("MI", "Qabf
 
     Args:
         runs: audits by task.
-        metrics: one row of panels each. The paper's row stands where the paper prints the metric.
+        metrics: one column of panels each, a task a row. The paper's row stands where the paper prints
+            the metric.
     """
     figure, axes = plt.subplots(
-        len(metrics), len(runs), figsize=(3.1 * len(runs), 2.7 * len(metrics) + 0.5), squeeze=False,
+        len(runs), len(metrics), figsize=(WIDTH, 2.6 * len(runs) + 0.8), squeeze=False,
         layout="constrained",
     )  # fmt: skip
     markers = {"w-dualmine": "o", "untrained": "s", "adafuse": "^", "asfe-fusion": "v"}
-    for line, metric in zip(axes, metrics, strict=True):
+    for line, metric in zip(axes.T, metrics, strict=True):
         for axis, (task, run) in zip(line, runs.items(), strict=True):
             means = frontier_table(run)
             blends = means.filter(like="blend-", axis=0)
@@ -37,7 +38,7 @@ def plot_frontier(runs: Mapping[str, Run], metrics: Sequence[str] = ("MI", "Qabf
                 ("maximum", blends.iloc[-1], "left", (0, -14 if rising else 7)),
             ):
                 axis.annotate(
-                    name, (row["CC"], row[metric]), shift, textcoords="offset points", fontsize="small",
+                    name, (row["CC"], row[metric]), shift, textcoords="offset points", fontsize=8,
                     ha=side,
                 )  # fmt: skip
             for color, (method, marker) in zip(_COLORS, markers.items(), strict=True):
@@ -55,10 +56,10 @@ def plot_frontier(runs: Mapping[str, Run], metrics: Sequence[str] = ("MI", "Qabf
             axis.margins(0.12)
             axis.set_xlabel("CC")
             axis.set_ylabel(metric)
-            axis.set_title(title(task), fontsize="medium")
+            axis.set_title(title(task))
     if axes.size:
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -67,10 +68,10 @@ def plot_entropy(runs: Mapping[str, Run]) -> Figure:
     """Draw EN as a bar a method: what is left with a black background, and what the background adds."""
     table = background_table(runs)
     figure, axes = plt.subplots(
-        1, len(runs), figsize=(3.1 * len(runs) + 1.5, 3.2), sharex=True, sharey=True, squeeze=False,
+        max(len(runs), 1), 1, figsize=(WIDTH, 2.6 * len(runs) + 0.6), sharex=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
-    for axis, task in zip(axes[0], runs, strict=True):
+    for axis, task in zip(axes[:, 0], runs, strict=False):
         rows = table.loc[task].iloc[::-1]
         axis.barh(rows.index, rows["EN, black"], color=_COLORS[0], label="with a black background")
         axis.barh(
@@ -78,9 +79,8 @@ def plot_entropy(runs: Mapping[str, Run]) -> Figure:
             label="added by the background",
         )  # fmt: skip
         axis.set_xlabel("EN (bit)")
-        axis.set_title(title(task), fontsize="medium")
-        axis.tick_params(axis="y", labelsize="small")
+        axis.set_title(title(task))
     if axes.size:
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -21,13 +21,15 @@ from wdualmine.data.color import split_color
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
-from wdualmine.figures.style import DIVERGING, SEQUENTIAL, WIDTH, styled
+from wdualmine.figures.style import DIVERGING, SEQUENTIAL, WIDTH, styled_on_black
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import average, fuse_with, load_model
+from wdualmine.methods.learned import WEIGHTS
 from wdualmine.metrics.correlation import pearson
 from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.model import WDualMine, sobel_magnitude
-from wdualmine.records import Run
+from wdualmine.records import Run, read_tensors
+from wdualmine.tables.printing import training_words
 
 AVERAGE, NETWORK = "Average", "W-DUALMINE"
 # The two windows: an edge that shows on black, in color and in grey.
@@ -112,8 +114,10 @@ def network_of(runs: Sequence[Run], task: str) -> tuple[WDualMine, str]:
         experiment = run.info.get("experiment", {})
         trained = run.info["task"] == task and experiment.get("variant") == "proposed"
         if trained and (run.folder / "model.safetensors").is_file():
-            return load_model(run.folder), f"the network of this build ({run.label})"
-    return load_model(task), "the network that comes with the package"
+            words = training_words(experiment)
+            return load_model(run.folder), f"the network of this build ({run.label}; {words})"
+    words = training_words(read_tensors(WEIGHTS / f"{task}.safetensors")[1]["experiment"])
+    return load_model(task), f"the network that comes with the package ({words})"
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,7 @@ def compare_pair(
     return Comparison(chosen.key, pair, images, (first, second), border, network)
 
 
-@styled
+@styled_on_black
 def plot_comparison(comparison: Comparison) -> Figure:
     """Draw Figure 3, 4 or 5: whole images, the windows magnified, and differences to the average."""
     images, differences = comparison.images, comparison.differences
@@ -252,7 +256,7 @@ def comparison_caption(comparison: Comparison, number: int) -> str:
     )
 
 
-@styled
+@styled_on_black
 def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B")) -> Figure:
     """Show a pair, its average, its fusion by a network, and what the network adds to the average.
 
@@ -279,7 +283,7 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
     return figure
 
 
-@styled
+@styled_on_black
 def plot_internals(pair: Pair, model: WDualMine) -> Figure:
     """Show what a network makes of a pair at every scale.
 

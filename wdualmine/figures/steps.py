@@ -15,7 +15,7 @@ from torch import Tensor
 from wdualmine import losses
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
-from wdualmine.figures.style import DIVERGING, SEQUENTIAL, WIDTH, render_figure, styled
+from wdualmine.figures.style import DIVERGING, SEQUENTIAL, WIDTH, render_figure, styled_on_black
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import CLASSICAL
 from wdualmine.model import Fusion, WDualMine, sobel_magnitude
@@ -80,7 +80,7 @@ def plot_steps(pair: Pair, model: WDualMine) -> dict[str, Figure]:
     return {step: _draw_row(arrays[step]) for step in STEPS if step in arrays}
 
 
-@styled
+@styled_on_black
 def _draw_row(panels: Mapping[str, NDArray]) -> Figure:
     figure, axes = plt.subplots(
         1, len(panels), figsize=(min(WIDTH, 2.1 * len(panels)), 1.9), layout="constrained", squeeze=False
@@ -98,7 +98,7 @@ def _draw_row(panels: Mapping[str, NDArray]) -> Figure:
         shown = axis.imshow(values, cmap=DIVERGING if signed else SEQUENTIAL, vmin=low, vmax=limit)
         bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.9, pad=0.02)
         bar.ax.locator_params(nbins=3)
-        bar.ax.tick_params(labelsize=7)
+        bar.ax.tick_params(labelsize=8)
     return figure
 
 

@@ -19,7 +19,7 @@ Parameters = ParamSpec("Parameters")
 WIDTH = 7.2
 RESOLUTION = 200  # pixels an inch, of images
 STYLE: Any = {  # of matplotlib's settings
-    "figure.facecolor": "white",  # on a dark page too
+    "figure.facecolor": "white",  # the book's style sheet inverts line drawings on a dark page
     "axes.facecolor": "white",
     "font.size": 9,
     "axes.titlesize": 9,
@@ -37,6 +37,13 @@ STYLE: Any = {  # of matplotlib's settings
     "grid.linewidth": 0.6,
     "svg.hashsalt": "wdualmine",  # the same figure is the same file
 }
+#: Images and maps lie on black, on a light page as on a dark one, as on a screen for reading scans.
+ON_BLACK: Any = {
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "black"),
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), "0.92"
+    ),
+}
 #: For maps that are at least 0, and for those of both signs.
 SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
 LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
@@ -44,12 +51,12 @@ _MARKERS = "osD^vPX*<>h"
 COLORS = sns.color_palette("colorblind")
 
 
-def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+def styled(draw: Callable[Parameters, Figure], style: Any = STYLE) -> Callable[Parameters, Figure]:
     """Make a function draw in the project's style, whatever the user's own settings are."""
 
     @wraps(draw)
     def inside(*arguments: Parameters.args, **settings: Parameters.kwargs) -> Figure:
-        with plt.rc_context(STYLE):
+        with plt.rc_context(style):
             figure = draw(*arguments, **settings)
             figure.draw_without_rendering()  # ticks are made when first drawn: here, in this style
             interactive = plt.isinteractive()
@@ -58,6 +65,11 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
         return figure
 
     return inside
+
+
+def styled_on_black(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Make a function draw in the project's style for images and maps."""
+    return styled(draw, STYLE | ON_BLACK)
 
 
 def method_style(name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Loss curves, from the logs of training runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from wdualmine.errors import WdualmineError
 from wdualmine.figures.style import COLORS, LINES, SEQUENTIAL, WIDTH, styled
+from wdualmine.records import Run
 
 #: Columns of ``log.csv`` and what they are; the terms unweighted.
 TERMS = {
@@ -47,29 +48,35 @@ def plot_log(log: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_logs(logs: Mapping[str, pd.DataFrame]) -> Figure:
+def plot_logs(logs: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     """Draw the logs of several runs over each other, a panel a loss term, in absolute values.
+
+    Every seed is a line; those of one name look alike and have one entry in the legend.
 
     The scale is logarithmic where a term spans more than a factor of ten; elsewhere it spans at least a
     hundredth of the values, so that a term that stays the same looks it.
 
     Args:
-        logs: ``log.csv`` by the name of the run, such as its learning rate.
+        logs: a ``log.csv`` a seed, by what they have in common, such as the learning rate.
 
     Raises:
         WdualmineError: there is no log, one has no epoch, or one lacks a column.
     """
-    if not logs:
+    every = [log for seeds in logs.values() for log in seeds]
+    if not every:
         raise WdualmineError("no logs to draw; give at least one")
-    for name, log in logs.items():
-        _check(name, log)
-    figure, grid = plt.subplots(2, 3, figsize=(WIDTH, 4.6), layout="constrained", sharex=True)
+    for name, seeds in logs.items():
+        for log in seeds:
+            _check(name, log)
+    figure, grid = plt.subplots(3, 2, figsize=(WIDTH, 7.2), layout="constrained", sharex=True)
     for axes, (term, title) in zip(grid.flat, TERMS.items(), strict=True):
-        for (name, log), color, style in zip(logs.items(), cycle(COLORS), cycle(LINES), strict=False):
-            marker = "o" if len(log) == 1 else None  # a line needs two points
-            axes.plot(log["epoch"], log[term], linestyle=style, color=color, label=name, marker=marker)
-        low = min(log[term].min() for log in logs.values())
-        high = max(log[term].max() for log in logs.values())
+        for (name, seeds), color, style in zip(logs.items(), cycle(COLORS), cycle(LINES), strict=False):
+            for number, log in enumerate(seeds):
+                marker = "o" if len(log) == 1 else None  # a line needs two points
+                label = name if number == 0 else None
+                axes.plot(log["epoch"], log[term], linestyle=style, color=color, label=label, marker=marker)
+        low = min(log[term].min() for log in every)
+        high = max(log[term].max() for log in every)
         if low > 0 and high > 10 * low:
             axes.set_yscale("log")
             axes.yaxis.set_minor_formatter(NullFormatter())
@@ -81,8 +88,8 @@ def plot_logs(logs: Mapping[str, pd.DataFrame]) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
     columns = max(90 // (max(map(len, logs)) + 8), 1)
-    handles = grid[0, 0].get_lines()
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    handles, names = grid[0, 0].get_legend_handles_labels()  # without the lines that have no label
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
     return figure
 
 
@@ -92,3 +99,16 @@ def _check(name: str, log: pd.DataFrame) -> None:
         raise WdualmineError(f"{name}: no column {', '.join(missing)}; give the log.csv of a training run")
     if log.empty:
         raise WdualmineError(f"{name}: no epoch yet; train first")
+
+
+def group_logs(runs: Sequence[Run]) -> dict[str, list[pd.DataFrame]]:
+    """Collect the logs of training runs for :func:`plot_logs`: all seeds of a task and a kind of training.
+
+    Args:
+        runs: records; those that trained nothing are passed over.
+    """
+    groups: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        if run.info["kind"] == "training":
+            groups.setdefault(f"{run.info['task']}, {run.label}", []).append(run.log)
+    return groups

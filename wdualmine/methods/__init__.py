@@ -1,14 +1,26 @@
 """Every way to fuse, behind one signature: ``fuse(a, b) -> fused``, lumas (N, 1, H, W) in [0, 1]."""
 
-from wdualmine.methods.classical import average, laplacian_pyramid, maximum, standardized_sum, wavelet_maximum
+from wdualmine.methods.classical import (
+    average,
+    blend,
+    detail_average,
+    laplacian_pyramid,
+    maximum,
+    standardized_sum,
+    wavelet_maximum,
+)
 from wdualmine.methods.learned import fuse_with, load_model
-from wdualmine.methods.registry import CLASSICAL, W_DUALMINE, Method, get_method
+from wdualmine.methods.registry import CLASSICAL, LEARNED, W_DUALMINE, W_DUALMINE_RECOVERY, Method, get_method
 
 __all__ = [
     "CLASSICAL",
+    "LEARNED",
     "W_DUALMINE",
+    "W_DUALMINE_RECOVERY",
     "Method",
     "average",
+    "blend",
+    "detail_average",
     "fuse_with",
     "get_method",
     "laplacian_pyramid",

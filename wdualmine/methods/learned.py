@@ -13,20 +13,26 @@ from wdualmine.model import ModelConfig, WDualMine
 from wdualmine.records import read_tensors
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
+#: What a task's file in :data:`WEIGHTS` is called after, by the objective of its training.
+SUFFIXES = {"paper": "", "recovery": "-recovery"}
 
 
-def load_model(source: str | Path, device: torch.device | str = "cpu") -> WDualMine:
+def load_model(source: str | Path, objective: str = "paper", device: torch.device | str = "cpu") -> WDualMine:
     """Load a trained network, ready for inference.
 
     Args:
         source: a task ("ct-mri", "pet-mri", "spect-mri") for the weights that come with the package, a
             safetensors file, or a run folder.
+        objective: of a task, the weights that were trained for the paper's objective ("paper") or to keep
+            the signals of both sources ("recovery").
         device: where to put it.
 
     Raises:
         WdualmineError: there are no such weights, or the file is not a network of this package.
     """
-    path = WEIGHTS / f"{source}.safetensors" if str(source) in TASKS else Path(source)
+    if objective not in SUFFIXES:
+        raise WdualmineError(f"unknown objective {objective!r}; choose one of {', '.join(SUFFIXES)}")
+    path = WEIGHTS / f"{source}{SUFFIXES[objective]}.safetensors" if str(source) in TASKS else Path(source)
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():

@@ -47,6 +47,12 @@ CLASSICAL = {
             classical.laplacian_pyramid,
         ),
         Method(
+            "detail-average",
+            "Average plus details",
+            "this book: the average plus each source's compressed details",
+            classical.detail_average,
+        ),
+        Method(
             "wavelet-maximum",
             "Haar wavelet, maximum",
             "Li et al. 1995, doi:10.1006/gmip.1995.1022",
@@ -55,6 +61,10 @@ CLASSICAL = {
     )
 }
 W_DUALMINE = Method("w-dualmine", "W-DUALMINE", "the paper, arXiv:2601.08920")
+W_DUALMINE_RECOVERY = Method(
+    "w-dualmine-recovery", "W-DUALMINE, recovery", "the paper's network with this book's objective"
+)
+LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY)}
 
 
 def get_method(name: str) -> Method:
@@ -63,7 +73,7 @@ def get_method(name: str) -> Method:
     Raises:
         WdualmineError: no method has that name.
     """
-    methods = CLASSICAL | {W_DUALMINE.name: W_DUALMINE}
+    methods = CLASSICAL | LEARNED
     if name not in methods:
         raise WdualmineError(f"unknown method {name!r}; choose one of {', '.join(methods)}")
     return methods[name]

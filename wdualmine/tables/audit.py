@@ -10,6 +10,7 @@ from wdualmine.methods.learned import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, read_tensors
 from wdualmine.tables.committed import paper_values, published_scores
+from wdualmine.tables.printing import training_words
 
 PAPER = "W-DUALMINE"
 RIVALS = {"adafuse": "AdaFuse", "asfe-fusion": "ASFE-Fusion"}
@@ -33,9 +34,9 @@ NAMES = {
 
 
 def weights_label(runs: Mapping[str, Run]) -> str:
-    """Say how the package's weights of the audited tasks were trained: preset and number of epochs."""
+    """Say how the package's weights of the audited tasks were trained: preset, length and widths."""
     experiments = [read_tensors(WEIGHTS / f"{task}.safetensors")[1]["experiment"] for task in runs]
-    labels = [f"preset {e['preset']}, {e['schedule']['epochs']} epochs" for e in experiments]
+    labels = [f"preset {e['preset']}, seed {e['seed']}, {training_words(e)}" for e in experiments]
     return "; ".join(dict.fromkeys(labels)) or "none"
 
 
@@ -259,9 +260,14 @@ def published_sentence(table: pd.DataFrame) -> str:
     )
 
 
+def average_gaps(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """The stretched average less the paper's W-DUALMINE: a row a metric, a column a task."""
+    return pd.DataFrame({task: mean_scores(run, "blend-0.0") - paper_row(task) for task, run in runs.items()})
+
+
 def average_sentence(runs: Mapping[str, Run]) -> str:
     """Say how far the stretched average is from the paper's W-DUALMINE row."""
-    gaps = pd.DataFrame({task: mean_scores(run, "blend-0.0") - paper_row(task) for task, run in runs.items()})
+    gaps = average_gaps(runs)
     most = gaps.abs().max(axis=1)
     return (
         f"The stretched average differs from the paper's W-DUALMINE by at most {most['CC']:.5f} in CC and "
@@ -291,18 +297,38 @@ def _blend_name(blend: str) -> str:
 
 
 def untrained_sentence(runs: Mapping[str, Run]) -> str:
-    """Say how far the untrained networks are from the paper's row and from the trained one."""
-    gaps, changes = [], []
+    """Say how far the untrained networks are from the paper's rows."""
+    metrics = ["MI", "CC", "PSNR"]
+    gaps, low_mi, low_cc = [], 0, 0
     for task, run in runs.items():
-        seeds = run.metrics.query("method == 'untrained' and stretch").groupby("seed")[["CC", "PSNR"]].mean()
-        gaps.append(seeds - paper_row(task)[["CC", "PSNR"]].astype(float))
-        changes.append(mean_scores(run, "w-dualmine")[["CC", "PSNR"]] - seeds.mean())
-    gap, change = pd.concat(gaps), pd.DataFrame(changes)
+        seeds = _untrained(run, metrics)
+        gaps.append(seeds - paper_row(task)[metrics].astype(float))
+        low_mi += int((seeds["MI"] < paper_row(task, "AdaFuse")["MI"]).sum())
+        low_cc += int((seeds["CC"] < min(paper_row(task, rival)["CC"] for rival in RIVALS.values())).sum())
+    gap = pd.concat(gaps)
     return (
-        f"Untrained, the network's CC differs from the paper's by {_span(gap['CC'], '+.4f')} and its PSNR by "
-        f"{_span(gap['PSNR'], '+.2f')} dB. Against the mean over the seeds, our trained weights change CC by "
-        f"{_span(change['CC'], '+.4f')} and PSNR by {_span(change['PSNR'], '+.2f')} dB."
+        f"Untrained, the network differs from the paper's row by {_span(gap['MI'], '+.2f')} bit in MI, "
+        f"{_span(gap['CC'], '+.4f')} in CC and {_span(gap['PSNR'], '+.2f')} dB in PSNR. Of {len(gap)} such "
+        f"networks {low_mi} stay below AdaFuse in MI and {low_cc} below both rivals in CC."
     )
+
+
+def training_sentence(runs: Mapping[str, Run]) -> str:
+    """Say what training changed against the mean of the untrained networks."""
+    metrics = ["MI", "CC", "PSNR"]
+    change = pd.DataFrame(
+        [mean_scores(run, "w-dualmine")[metrics] - _untrained(run, metrics).mean() for run in runs.values()]
+    )
+    return (
+        f"Against the mean over the untrained seeds, our trained weights change MI by "
+        f"{_span(change['MI'], '+.2f')} bit, CC by {_span(change['CC'], '+.4f')} and PSNR by "
+        f"{_span(change['PSNR'], '+.2f')} dB."
+    )
+
+
+def _untrained(run: Run, metrics: Sequence[str]) -> pd.DataFrame:
+    """Means over the pairs, a row a seed of the untrained network."""
+    return run.metrics.query("method == 'untrained' and stretch").groupby("seed")[list(metrics)].mean()
 
 
 def limits_sentence(runs: Mapping[str, Run]) -> str:
@@ -311,10 +337,9 @@ def limits_sentence(runs: Mapping[str, Run]) -> str:
     for task, run in runs.items():
         gaps = limits_table({task: run})["CC gap"].droplevel(0)
         gaps = gaps[gaps.index.isin([*RIVALS.values(), "the paper's W-DUALMINE"])]
-        deviation = pair_scores(run, "blend-0.0")["CC"].std(ddof=0)
         parts.append(
             f"{title(task)}: within {gaps.max() - gaps.min():.4f} of each other and {gaps.max():.4f} of the "
-            f"limit, where CC deviates by {deviation:.4f} from pair to pair"
+            "limit"
         )
     return f"The methods of the paper's tables in CC. {'; '.join(parts)}."
 

@@ -1,16 +1,18 @@
 """Tables 1 to 3: the methods on each task, and the network against the plain average."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 
 import pandas as pd
 
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
+from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS, get_metric
 from wdualmine.records import Run
 from wdualmine.statistics import compare
-from wdualmine.tables.committed import paper_values, published_scores, reference_runs
-from wdualmine.tables.printing import anchor, arrow, print_grid
+from wdualmine.tables.committed import paper_values, published_scores, reference_runs, study_runs
+from wdualmine.tables.printing import anchor, arrow, print_grid, training_words
 
 #: The paper's comparison tables by number.
 COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
@@ -30,6 +32,8 @@ ROWS: dict[tuple[str, bool], str] = {
     ("limit", False): "Closed-form limit",
 }
 COLUMNS = ("Paper", "Reference", "This build")
+#: The variant of the studies that has the paper's learning rate and number of epochs.
+NEAREST = "rate-1e-5"
 COMPARISON_COLUMNS = ["metric", "method", "column", "mean", "std", "seeds", "seed_std", "run", "best"]
 
 
@@ -204,12 +208,13 @@ def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None 
 
 
 def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:
-    """Say what each column holds: the preset and the data of its runs."""
+    """Say what each column holds: preset, data, length and widths of its runs."""
 
     def title(name: str, chosen: Sequence[Run]) -> str:
         chosen = [run for run in chosen if run.info["kind"] == "training"]
         seeds = {run.info["experiment"]["seed"] for run in chosen}
-        labels = list(dict.fromkeys(run.label for run in chosen))
+        words = (training_words(run.info["experiment"]) for run in chosen)
+        labels = list(dict.fromkeys(run.label for run in chosen)) + list(dict.fromkeys(filter(None, words)))
         labels += [f"{len(seeds)} seeds"] if len(seeds) > 1 else []
         return f"{name} ({'; '.join(labels)})" if labels else name
 
@@ -249,3 +254,65 @@ def summary_table(runs: Sequence[Run], reference: Sequence[Run] | None = None) -
                 }
             )
     return pd.DataFrame(rows).set_index(["Task", "Metric"]).astype(float)
+
+
+def networks_table(runs: Sequence[Run], studies: Sequence[Run] | None = None) -> pd.DataFrame:
+    """Tell apart the networks on CT-MRI that are called W-DUALMINE, nearest to the paper's schedule first.
+
+    Args:
+        runs: this build's runs.
+        studies: runs of the studies; None takes the committed ones.
+
+    Returns:
+        One row a network: columns network (where it stands), training (length, rate and widths; of the paper
+        what it states), preset, data, seeds, then the means of EN, MI, CC and PSNR over seeds and pairs.
+    """
+    names = list(PAPER_METRICS[:4])
+    groups: dict[str, list[Run]] = {}
+    for place, found in (
+        ("Reference", reference_runs()),
+        ("Studies", study_runs() if studies is None else studies),
+        ("This build", runs),
+    ):
+        for run in found:
+            info = run.info
+            experiment = info.get("experiment", {})
+            plain = place != "Studies" or experiment.get("variant") in ("proposed", NEAREST)
+            if info["kind"] == "training" and info["task"] == "ct-mri" and plain:
+                nearest = ", the paper's rate and epochs" if experiment["variant"] == NEAREST else ""
+                groups.setdefault(place + nearest, []).append(run)
+    if first := [run for run in groups.get("Reference", []) if run.info["experiment"]["seed"] == 0]:
+        groups["Audit, figures: the weights that come along"] = first
+    rows = []
+    for place, chosen in groups.items():
+        experiment = chosen[0].info["experiment"]
+        scores = pd.concat([run.metrics for run in chosen]).query("method == 'w-dualmine'")[names].mean()
+        row = {"network": place, "training": training_words(experiment), "preset": experiment["preset"]}
+        row |= {"data": chosen[0].info["data"]["name"], "seeds": str(len(chosen))}
+        distance = abs(experiment.get("schedule", {}).get("epochs", 0) - PRESETS["paper"].schedule.epochs)
+        rows.append((distance, row | scores.to_dict()))
+    rows.sort(key=lambda row: row[0])
+    paper = paper_values().query("table == 1 and row == 'W-DUALMINE'").set_index("metric")["mean"][names]
+    stated = training_words({"schedule": asdict(PRESETS["paper"].schedule)}) + ", widths not stated"
+    printed = {"network": "The paper", "training": stated, "preset": "–", "data": "–", "seeds": "–"}
+    return pd.DataFrame([printed | paper.to_dict(), *(row for _, row in rows)])
+
+
+def render_networks(table: pd.DataFrame) -> str:
+    """Print :func:`networks_table` as HTML."""
+    shown = table.rename(columns=lambda name: name.capitalize() if name.islower() else name)
+    for name in PAPER_METRICS[:4]:
+        shown[name] = [f"{value:.4f}" for value in shown[name]]
+    return print_grid(shown, "html")
+
+
+def render_summary(summary: pd.DataFrame) -> str:
+    """Print :func:`summary_table` as HTML, rounded to what the differences between the columns can carry."""
+    places = {"CC": 3, "FMI": 2}
+    shown = summary.reset_index()
+    for column in summary.columns:
+        shown[column] = [
+            "–" if pd.isna(value) else f"{value:.{places.get(metric, 2)}f}"
+            for value, metric in zip(shown[column], shown["Metric"], strict=True)
+        ]
+    return print_grid(shown, "html")

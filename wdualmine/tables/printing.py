@@ -1,4 +1,8 @@
-"""Frames of strings as Markdown, LaTeX or HTML."""
+"""Frames of strings as Markdown, LaTeX or HTML, and a training in words."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -8,12 +12,12 @@ from wdualmine.metrics import get_metric
 
 def print_grid(grid: pd.DataFrame, form: str) -> str:
     """Print a frame of strings; a first column that repeats is printed once a group."""
+    if form == "html":
+        return html_grid(grid)
     first = grid.columns[0]
     grid = grid.assign(**{first: grid[first].where(grid[first] != grid[first].shift(), "")})
     if form == "latex":
         return grid.to_latex(index=False, escape=False).rstrip("\n")
-    if form == "html":
-        return grid.to_html(index=False, escape=False, border=0, classes="comparison")
     if form != "md":
         raise WdualmineError(f"unknown form {form!r}; choose one of md, latex, html, csv")
     return grid.to_markdown(index=False, disable_numparse=True)
@@ -30,3 +34,43 @@ def arrow(metric: str, form: str) -> str:
     if form == "latex":
         return r"$\uparrow$" if higher else r"$\downarrow$"
     return "↑" if higher else "↓"
+
+
+def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:
+    """Print a frame of HTML fragments as a table.
+
+    Each cell names its column, which the book's style sheet shows where a row becomes a card on a phone. A
+    first cell that repeats the one above has the class "repeat": only a card shows it. One without a value
+    has the class "none": a card leaves it out.
+    """
+    names = [str(name) for name in grid.columns]
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = []
+    repeated = (grid.iloc[:, 0] == grid.iloc[:, 0].shift()).tolist()
+    for values, again in zip(grid.itertuples(index=False), repeated, strict=True):
+        cells = []
+        for number, (name, value) in enumerate(zip(names, values, strict=True)):
+            kind = " class=repeat" if again and number == 0 else " class=none" if value == "–" else ""
+            cells.append(f'<td data-label="{escape(name)}"{kind}>{value}</td>')
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    body = "\n".join(rows)
+    return (
+        f'<table class="dataframe {classes}">\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table>"
+    )
+
+
+def training_words(experiment: Mapping[str, Any]) -> str:
+    """Say how long and how wide a network was trained, such as "10 epochs at 1e-4, widths 16-128".
+
+    Args:
+        experiment: as a record holds it; what it does not say is left out.
+    """
+    schedule, model = experiment.get("schedule", {}), experiment.get("model", {})
+    words = []
+    if "epochs" in schedule:
+        rate = f"{schedule['learning_rate']:.0e}".replace("e-0", "e-")
+        words.append(f"{schedule['epochs']} epoch{'s' * (schedule['epochs'] != 1)} at {rate}")
+    if "widths" in model:
+        words.append(f"widths {model['widths'][0]}-{model['widths'][-1]}")
+    return ", ".join(words)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from wdualmine.data.tasks import TASKS
 from wdualmine.records import Run
-from wdualmine.tables.printing import anchor
+from wdualmine.tables.printing import anchor, html_grid
 
 
 def scores_table(run: Run) -> pd.DataFrame:
@@ -76,4 +76,9 @@ def render_provenance(runs: Sequence[Run], column: str) -> str:
     """
     table = provenance_table(runs)
     table["Run"] = [f'<span id="{anchor(column, name)}">{name}</span>' for name in table["Run"]]
-    return table.to_html(index=False, escape=False, border=0, classes="comparison")
+    return html_grid(table, "comparison runs")
+
+
+def render_runs(runs: Sequence[Run]) -> str:
+    """Print :func:`provenance_table` as HTML, for a page whose numbers do not lead to single runs."""
+    return html_grid(provenance_table(runs), "comparison runs")

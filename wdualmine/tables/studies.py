@@ -10,7 +10,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, STUDIES
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
-from wdualmine.statistics import crossed_interval
+from wdualmine.statistics import crossed_interval, crossed_p_value, holm
 from wdualmine.tables.committed import paper_values, reference_runs, study_runs
 from wdualmine.tables.printing import anchor, print_grid
 
@@ -42,9 +42,11 @@ DISJOINT = "volume-disjoint"
 PROPOSED = "proposed"
 PAPER = "the paper's row"
 _FULL = "the full model"
+#: A smaller difference is none, however sure it is: four decimals do not show it.
+SHOWN = 5e-5
 _COLUMNS = [
     "task", "metric", "variant", "paper", "seeds", "mean", "seed_std",
-    "difference", "low", "high", "told_apart", "run",
+    "difference", "low", "high", "p", "p_holm", "told_apart", "run",
 ]  # fmt: skip
 
 
@@ -60,15 +62,19 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
         One row a metric and variant, the full model last: columns task, metric, variant (printed name), paper
         (its number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
         difference (to the full model, over the seeds that both have), low, high
-        (:func:`wdualmine.statistics.crossed_interval`), told_apart (whether the interval excludes 0) and run
-        (name of the first run's folder). Values are NaN where nothing ran, intervals also with a single seed.
+        (:func:`wdualmine.statistics.crossed_interval`), p (of a difference of 0), p_holm (corrected for all
+        differences of Tables 4 and 5 together, as they come from one study), told_apart (whether p_holm is
+        below 1 - level and four decimals show the difference) and run (name of the first run's folder).
+        Values are NaN where nothing ran, intervals also with a single seed.
 
     Raises:
         WdualmineError: there is no such table, or the runs are of several presets or data.
     """
     if number not in ABLATIONS:
         raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
-    table = _differences("ct-mri", {name: [key] for key, name in ABLATIONS[number].items()}, runs, level)
+    every = {name: [key] for variants in ABLATIONS.values() for key, name in variants.items()}
+    table = _judged(_differences("ct-mri", every, runs, level), level)
+    table = table[table["variant"].isin([*ABLATIONS[number].values(), _FULL])].reset_index(drop=True)
     paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
     keys = {name: key for key, name in ABLATIONS[number].items()} | {_FULL: PROPOSED}
     table["paper"] = [
@@ -81,9 +87,9 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
 def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
     """Show on CT-MRI what other choices than ours would change, where the paper leaves one open.
 
-    Args, returns and raises as :func:`ablation_table`; paper is NaN.
+    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_holm is over this table.
     """
-    return _differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level)
+    return _judged(_differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level)
 
 
 def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
@@ -91,10 +97,21 @@ def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
 
     Each test pair is scored by the network of the fold that saw no slice of its volume.
 
-    Args, returns and raises as :func:`ablation_table`; paper is NaN.
+    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_holm is over this table.
     """
     folds = {DISJOINT: list(STUDIES["leakage"].variants)}
-    return pd.concat([_differences(task, folds, runs, level) for task in TASKS], ignore_index=True)
+    parts = [_differences(task, folds, runs, level) for task in TASKS]
+    return _judged(pd.concat(parts, ignore_index=True), level)
+
+
+def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Correct the p values for their number, and say which differences can be told from zero."""
+    known = table["p"].notna()
+    table["p_holm"] = table["p"].astype(float)
+    table.loc[known, "p_holm"] = holm(table.loc[known, "p"].to_numpy(float))
+    told = (table["p_holm"] < 1 - level) & (table["difference"].abs() >= SHOWN)
+    table["told_apart"] = told.astype(object).where(known)
+    return table
 
 
 def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
@@ -104,27 +121,32 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         runs: training runs on CT-MRI; None takes the committed ones.
 
     Returns:
-        One row a variant of the learning-rate study that ran, the untrained network first; then the paper's
-        row of Table 1 and, where a reference run has scored it on the same data, the stretched average.
-        Columns variant, learning_rate, epochs, seeds, residual (mean |tanh R| of the last epoch), the means
-        of the paper's metrics, run (name of the first run's folder).
+        One row a variant of the learning-rate study that ran, that with the paper's rate and epochs first;
+        then the untrained network, the paper's row of Table 1 and, where a reference run has scored it on the
+        same data, the stretched average. Columns variant, learning_rate, epochs, widths, seeds, residual
+        (mean |tanh R| of the last epoch), moved (that times the residual scale: by how much of the full
+        range the network moves the average), the means of the paper's metrics, run (name of the first run's
+        folder).
     """
     rows: list[dict[str, object]] = []
-    for variant in (PROPOSED, *STUDIES["learning-rate"].variants):
+    untrained: list[dict[str, object]] = []
+    for variant in (*STUDIES["learning-rate"].variants, PROPOSED):
         chosen = _chosen("ct-mri", [variant], runs)
         if not chosen:
             continue
         scores = pd.concat([run.metrics for run in chosen]).groupby("method")[list(PAPER_METRICS)].mean()
-        if not rows:
-            before = {"variant": "untrained", "epochs": 0, "seeds": len(chosen)}
-            rows.append({**before, **dict(zip(PAPER_METRICS, scores.loc["untrained"], strict=True))})
-        schedule = chosen[0].info["experiment"]["schedule"]
-        row = {"variant": variant, "seeds": len(chosen)}
+        experiment = chosen[0].info["experiment"]
+        schedule, model = experiment["schedule"], experiment["model"]
+        row = {"variant": variant, "seeds": len(chosen), "widths": "-".join(map(str, model["widths"]))}
+        before = row | {"variant": "untrained", "epochs": 0}
+        untrained = [{**before, **dict(zip(PAPER_METRICS, scores.loc["untrained"], strict=True))}]
         row |= {name: schedule[name] for name in ("learning_rate", "epochs")}
         row["run"] = chosen[0].folder.name
-        row["residual"] = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
+        residual = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
+        row |= {"residual": residual, "moved": residual * model["residual_scale"]}
         rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
         data = chosen[0].info["data"]["name"]
+    rows += untrained  # of the most seeds: the preset's own
     if rows:
         paper = paper_values().query("table == 1 and row == 'W-DUALMINE'").set_index("metric")["mean"]
         printed = dict(zip(PAPER_METRICS, paper[list(PAPER_METRICS)], strict=True))
@@ -136,8 +158,9 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
             if same and run.info["kind"] == "baselines":
                 means = run.metrics.query("method == 'average' and stretch")[list(PAPER_METRICS)].mean()
                 average = dict(zip(PAPER_METRICS, means, strict=True))
-                rows.append({"variant": "average, stretched", "residual": 0.0, **average})
-    columns = ["variant", "learning_rate", "epochs", "seeds", "residual", *PAPER_METRICS, "run"]
+                rows.append({"variant": "average, stretched", "residual": 0.0, "moved": 0.0, **average})
+    columns = ["variant", "learning_rate", "epochs", "widths", "seeds", "residual", "moved"]
+    columns += [*PAPER_METRICS, "run"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -149,14 +172,15 @@ def rates_sentence(table: pd.DataFrame) -> str:
     slow, fast, paper = rows.loc["rate-1e-5"], rows.loc["rate-1e-3"], rows.loc[PAPER]
     gaps = ", ".join(f"{name} {slow[name] - paper[name]:+.4f}" for name in ("EN", "MI", "CC", "PSNR"))
     return (
-        f"With the paper's rate and number of epochs the mean residual ends at {slow['residual']:.4f} of the "
-        f"full range, with a rate of 1e-3 and {fast['epochs']:.0f} epochs at {fast['residual']:.4f}. The "
+        f"With the paper's rate and number of epochs the mean |tanh R| ends at {slow['residual']:.4f}: Eq. "
+        f"11 then moves the average by {slow['moved']:.5f} of the full range, {255 * slow['moved']:.2f} grey "
+        f"levels. With a rate of 1e-3 and {fast['epochs']:.0f} epochs it ends at {fast['residual']:.4f}. The "
         f"scores at the paper's rate, less those that the paper prints for W-DUALMINE: {gaps}."
     )
 
 
-def study_logs(study: str, runs: Sequence[Run] | None = None, seed: int = 0) -> dict[str, pd.DataFrame]:
-    """Give the loss terms over the epochs of a study's runs on CT-MRI with one seed, by variant.
+def study_logs(study: str, runs: Sequence[Run] | None = None) -> dict[str, list[pd.DataFrame]]:
+    """Give the loss terms over the epochs of a study's runs on CT-MRI, by variant, a log a seed.
 
     Raises:
         WdualmineError: there is no such study.
@@ -164,12 +188,7 @@ def study_logs(study: str, runs: Sequence[Run] | None = None, seed: int = 0) -> 
     if study not in STUDIES:
         raise WdualmineError(f"unknown study {study!r}; choose one of {', '.join(STUDIES)}")
     found = {variant: _chosen("ct-mri", [variant], runs) for variant in (PROPOSED, *STUDIES[study].variants)}
-    return {
-        variant: run.log
-        for variant, chosen in found.items()
-        for run in chosen
-        if run.info["experiment"]["seed"] == seed
-    }
+    return {variant: [run.log for run in chosen] for variant, chosen in found.items() if chosen}
 
 
 def _chosen(task: str, variants: Sequence[str], runs: Sequence[Run] | None) -> list[Run]:
@@ -217,9 +236,40 @@ def _differences(
                     row["difference"] = difference.mean()
                 if len(difference) > 1:  # one seed says nothing about the spread over seeds
                     low, high = crossed_interval(difference, level)
-                    row |= {"low": low, "high": high, "told_apart": low > 0 or high < 0}
+                    row |= {"low": low, "high": high, "p": crossed_p_value(difference)}
             rows.append(row)
     return pd.DataFrame(rows).reindex(columns=_COLUMNS)
+
+
+def paper_noise_sentence() -> str:
+    """Say how far apart the paper's own two rows of its full model on CT-MRI are, beside what it credits."""
+    paper = paper_values().query("metric == 'MI'").set_index(["table", "row"])["mean"]
+    first, second = paper[1, "W-DUALMINE"], paper[4, PROPOSED]
+    spatial = paper[4, "no-spatial-expert"]
+    return (
+        f"The paper itself prints two rows of its full model on CT-MRI: {first:.4f} bit of MI in Table 1, "
+        f"{second:.4f} in Table 4. They differ by {abs(second - first):.4f}, and {second - spatial:.4f} is "
+        "what Table 4 credits to the spatial expert."
+    )
+
+
+def told_count(table: pd.DataFrame) -> str:
+    """Count the differences of a table of this module that can be told from zero: "2 of 15"."""
+    known = table.dropna(subset="low")
+    return f"{(known['told_apart'] == True).sum()} of {len(known)}"  # noqa: E712 (None where not asked)
+
+
+def leakage_sentence(table: pd.DataFrame) -> str:
+    """Say what keeping test volumes out of training changed, from :func:`leakage_table`."""
+    known = table.dropna(subset="difference")
+    if known.empty:
+        return ""
+    most = known["difference"].astype(float).abs().groupby(known["metric"]).max()
+    return (
+        f"With the test volumes kept out of training, CC changes by at most {most['CC']:.5f}, MI by "
+        f"{most['MI']:.2f} bit and PSNR by {most['PSNR']:.4f} dB; {told_count(table)} differences can be "
+        "told from zero."
+    )
 
 
 def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours") -> str:
@@ -263,6 +313,7 @@ def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours
                 title: ours,
                 "Difference": signed(row["difference"]),
                 "Interval": f"[{signed(row['low'])}, {signed(row['high'])}]" if known else dash,
+                "p (Holm)": f"{row['p_holm']:.3f}" if known else dash,
                 "Told from 0": ("yes" if row["told_apart"] else "no") if known else dash,
             }
         )
@@ -296,6 +347,7 @@ def render_rates(table: pd.DataFrame) -> str:
             ],
             "Rate": ["–" if pd.isna(rate) else f"{rate:g}" for rate in table["learning_rate"]],
             "Epochs": ["–" if pd.isna(number) else f"{number:.0f}" for number in table["epochs"]],
+            "Widths": ["–" if pd.isna(widths) else widths for widths in table["widths"]],
             "Seeds": ["–" if pd.isna(number) else f"{number:.0f}" for number in table["seeds"]],
             "Mean |tanh R|": ["–" if pd.isna(value) else f"{value:.4f}" for value in table["residual"]],
         }

@@ -1,0 +1,75 @@
+"""Verbs for signal recovery: ``recovery`` measures one method, ``ranking`` records all of them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wdualmine.cli.common import DataOption, DeviceOption, app, print_table
+from wdualmine.errors import WdualmineError
+
+
+@app.command()
+def recovery(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    method: Annotated[
+        str, typer.Option(help="See `wdualmine methods`; a network takes the package's weights.")
+    ] = "w-dualmine",
+    weights: Annotated[
+        Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
+    ] = None,
+    residual_scale: Annotated[
+        float | None, typer.Option(help="Lambda of Eq. 11 at inference; default: the network's own.")
+    ] = None,
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
+    signals: Annotated[int, typer.Option(help="Signals a pair, source and shape, at most.")] = 10,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a signal and nothing else.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Put known signals into one source at a time and say what of them is left in the fused image."""
+    from wdualmine.data import find_data, get_task, load_pairs
+    from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, load_model
+    from wdualmine.progress import task_bar
+    from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
+    from wdualmine.runtime import pick_device
+
+    chosen, key = get_method(method), get_task(task)
+    if chosen.fuse is None:
+        objective = "recovery" if chosen is W_DUALMINE_RECOVERY else "paper"
+        fuse = fuse_with(load_model(weights or key.key, objective, pick_device(device)), residual_scale)
+    elif weights is None and residual_scale is None:
+        fuse = chosen.fuse
+    else:
+        raise WdualmineError(
+            f"--weights and --residual-scale belong to the networks, not to {method}; leave them out"
+        )
+    source = find_data(data)
+    pairs = load_pairs(source, key, "test", limit)
+    with task_bar("recovery", len(pairs)) as advance:
+        scores = recovery_of_signals(fuse, pairs, signals, progress=advance)
+    if csv:
+        print(scores.to_csv(index=False, float_format="%.6g"), end="")
+        return
+    summary = summarize_recovery(scores)
+    rows = []
+    for name, own in summary.groupby("source", sort=True):
+        count = str((scores["source"] == name).sum())
+        values = [f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in own.itertuples()]
+        rows.append((key.modalities[0 if name == "a" else 1], count, *values))
+    print(f"{chosen.title} on {len(pairs)} pairs of {source.describe()}; intervals at 95 % over pairs")
+    print_table(("signals in", "number", *summary["statistic"].unique()), rows)
+
+
+@app.command()
+def ranking(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
+) -> None:
+    """Measure every method on a task's test pairs by recovery and by the field's metrics (minutes)."""
+    from wdualmine.ranking import run_ranking
+
+    run_ranking(task, output, data, limit)
+    print(output)

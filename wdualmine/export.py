@@ -1,0 +1,107 @@
+"""Networks as ONNX files, which run without this package: in a browser, in another language, on a device.
+
+A file takes two lumas of any size that :attr:`~wdualmine.model.WDualMine.multiple` divides and the lambda of
+Eq. 11, and gives the fused image and the residual, so that lambda can be moved without running it again.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wdualmine.data.tasks import TASKS
+from wdualmine.errors import WdualmineError
+from wdualmine.methods.learned import WEIGHTS, load_model
+from wdualmine.methods.registry import W_DUALMINE
+from wdualmine.model import WDualMine
+from wdualmine.records import write_bytes
+
+INPUTS = ("image1", "image2", "residual_scale")
+OUTPUTS = ("fused", "residual")
+OPSET = 18
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """A file of weights that comes with the package.
+
+    Attributes:
+        task: what it was trained on, "ct-mri".
+        method: what `wdualmine fuse --method` calls it: "w-dualmine", or with a further word of the file's
+            name, as in "w-dualmine-recovery" for ``ct-mri-recovery.safetensors``.
+        path: the file.
+    """
+
+    task: str
+    method: str
+    path: Path
+
+
+def packaged_weights(folder: Path = WEIGHTS) -> list[PackagedWeights]:
+    """List the weights that come with the package: by task, the paper's network before others."""
+    found = []
+    for task in TASKS:
+        for path in sorted(folder.glob(f"{task}*.safetensors"), key=lambda path: path.stem):
+            found.append(PackagedWeights(task, W_DUALMINE.name + path.stem.removeprefix(task), path))
+    return found
+
+
+def export_onnx(source: str | Path, output: str | Path) -> Path:
+    """Write a network as an ONNX file, whole or not at all.
+
+    Inputs are ``image1`` and ``image2``, float32 (1, 1, H, W) in [0, 1] with H and W divisible by the
+    metadata's ``multiple``, and the scalar ``residual_scale``; outputs are ``fused`` in [0, 1] and
+    ``residual`` in [-1, 1], both of the same shape. The metadata also holds the network's own
+    ``residual_scale``. Within 1e-5 of what torch gives.
+
+    Args:
+        source: see :func:`~wdualmine.methods.load_model`.
+        output: the file, ending in ``.onnx``.
+
+    Raises:
+        WdualmineError: no such weights, another suffix, or the packages for it are missing.
+    """
+    output = Path(output)
+    if output.suffix.lower() != ".onnx":
+        raise WdualmineError(f"{output}: name a file that ends in .onnx")
+    model = load_model(source).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    try:
+        import onnxscript  # noqa: F401 (torch imports it late and with a long traceback)
+    except ImportError as error:
+        raise WdualmineError("export needs the package onnxscript: pip install onnxscript") from error
+    height, width = (model.multiple * torch.export.Dim(name) for name in ("h", "w"))
+    example = torch.zeros(1, 1, 4 * model.multiple, 6 * model.multiple)
+    with warnings.catch_warnings():  # torch's notes to its own developers
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            _Both(model),
+            (example, example.clone(), torch.tensor(0.5)),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({2: height, 3: width}, {2: height, 3: width}, None),
+        )
+    assert program is not None
+    for node in program.model.graph:  # what the tracer noted about each step is a fifth of the file
+        node.metadata_props.clear()
+    program.model.metadata_props.update(
+        multiple=str(model.multiple), residual_scale=str(model.config.residual_scale)
+    )
+    write_bytes(output, program.model_proto.SerializeToString())
+    return output
+
+
+class _Both(nn.Module):
+    """The network with the two outputs that the file has."""
+
+    def __init__(self, model: WDualMine) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image1: Tensor, image2: Tensor, residual_scale: Tensor) -> tuple[Tensor, Tensor]:
+        fusion = self.model(image1, image2, residual_scale)
+        return fusion.fused, fusion.residual

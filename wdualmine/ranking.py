@@ -1,0 +1,196 @@
+"""The ranking by signal recovery: every method at hand, beside the metrics that the field prints.
+
+A record of kind "ranking" holds ``metrics.csv`` (a row a method and pair: the field's metrics of the image
+as it is, not stretched, and the pair's mean recovery and visibility), ``signals.csv`` (a row a method and
+signal) and ``robustness.csv`` (noise and shifts).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wdualmine.data import DataSource, Pair, Task
+from wdualmine.evaluation import Candidate, evaluate, recorded
+from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.methods import (
+    CLASSICAL,
+    W_DUALMINE,
+    W_DUALMINE_RECOVERY,
+    blend,
+    fuse_with,
+    load_model,
+    maximum,
+)
+from wdualmine.metrics import score
+from wdualmine.model import WDualMine
+from wdualmine.progress import task_bar
+from wdualmine.records import Run, read_csv, write_csv
+from wdualmine.recovery.bound import best_image
+from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
+
+KIND = "ranking"
+#: The method whose rows hold the best image of each pair; its recovery is 1 by construction, and left empty.
+BOUND = "bound"
+#: What the field prints, and what no network here was trained for.
+METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
+#: Names of a pair's mean recovery and visibility, for each source.
+RECOVERY = ("recovery_a", "recovery_b", "visibility_a", "visibility_b")
+#: Residual scales at which the recovery network is measured; 1 is the one that it is trained at.
+SCALES = (1.0, 0.75, 0.5, 0.25)
+#: Those at which a training run is scored.
+SCORED_SCALES = (1.0, 0.5)
+#: The t of the blends (1 - t) average + t maximum: the trivial front.
+BLENDS = (0.2, 0.4, 0.6, 0.8)
+#: Signals a pair, source and shape, at most.
+SIGNALS = 5
+#: By how many pixels the MRI is moved, down and to the right, and the methods that it is moved for.
+SHIFTS = (0, 1, 2, 4)
+SHIFTED = ("average", "maximum", "detail-average", W_DUALMINE_RECOVERY.name)
+
+
+def run_ranking(
+    task: str,
+    output: str | Path,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Measure every method on a task's test pairs, and record it as a run of kind "ranking".
+
+    Methods: those with nothing to learn, the blends ``blend-T`` for T of :data:`BLENDS`, ``w-dualmine`` and
+    ``w-dualmine-recovery`` with the package's weights; the latter also as ``w-dualmine-recovery-S`` with the
+    residual scales S of :data:`SCALES`.
+
+    Args:
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        output: the run's folder; a finished record there is kept if it is of the same data and code.
+        data: see :func:`~wdualmine.data.find_data`.
+        limit: measure only the first so many pairs.
+        progress: show a progress bar.
+
+    Raises:
+        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
+    """
+
+    def compute(pairs: Sequence[Pair], task: Task, _: DataSource) -> pd.DataFrame:
+        candidates = [
+            Candidate(method.name, method.fuse, False) for method in CLASSICAL.values() if method.fuse
+        ]
+        candidates += [Candidate(f"blend-{t:.1f}", blend(maximum, t), False) for t in BLENDS]
+        candidates.append(Candidate(W_DUALMINE.name, fuse_with(load_model(task.key)), False))
+        candidates += at_scales(load_model(task.key, "recovery"))
+        frame, signals = measure(candidates, pairs, task.key, progress)
+        write_csv(Path(output) / "signals.csv", signals)
+        with task_bar(f"{task.key} bound", len(pairs), progress) as advance:
+            best = [Candidate(BOUND, best_image, False)]
+            bound = evaluate(best, pairs, task.key, metrics=METRICS, progress=advance)
+        chosen = {candidate.method: candidate.fuse for candidate in candidates if candidate.method in SHIFTED}
+        write_csv(Path(output) / "robustness.csv", robustness(chosen, pairs))
+        return pd.concat([frame, bound], ignore_index=True)
+
+    return recorded(KIND, task, output, data, limit, compute)
+
+
+def at_scales(model: WDualMine, scales: Sequence[float] = SCALES, seed: int | None = None) -> list[Candidate]:
+    """Give a recovery network as one candidate a residual scale."""
+    name = W_DUALMINE_RECOVERY.name
+    return [
+        Candidate(name if scale == 1 else f"{name}-{scale:g}", fuse_with(model, scale), False, seed)
+        for scale in scales
+    ]
+
+
+def measure(
+    candidates: Sequence[Candidate], pairs: Sequence[Pair], task: str, progress: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure methods by the field's metrics and by signal recovery.
+
+    Args:
+        candidates: what to measure; one name each.
+        pairs: sources.
+        task: goes into the table.
+        progress: show a progress bar.
+
+    Returns:
+        A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with the columns of :data:`RECOVERY`; and
+        the signals of :func:`~wdualmine.recovery.measure.recovery_of_signals`, with a column method.
+    """
+    steps = 2 * len(candidates) * len(pairs)
+    with task_bar(f"{task} ranking", steps, progress) as advance:
+        scores = evaluate(candidates, pairs, task, metrics=METRICS, progress=advance)
+        signals = pd.concat(
+            [
+                recovery_of_signals(candidate.fuse, pairs, SIGNALS, progress=advance).assign(
+                    method=candidate.method
+                )
+                for candidate in candidates
+            ],
+            ignore_index=True,
+        )
+    means = signals.pivot_table(index=["pair", "method"], columns="source", values=["recovery", "visibility"])
+    means.columns = ["_".join(column) for column in means.columns.to_flat_index()]
+    signals = signals.reindex(columns=["method", "pair", "source", *SIGNAL_COLUMNS]).round(5)
+    return scores.merge(means.reset_index(), on=["pair", "method"], how="left"), signals
+
+
+#: Columns of a signal in ``signals.csv``.
+SIGNAL_COLUMNS = (
+    "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
+)  # fmt: skip
+
+
+def load_signals(run: Run) -> pd.DataFrame:
+    """Read the signals of a ranking or of a training run for recovery, one row a method and signal."""
+    return read_csv(run.folder / "signals.csv").astype({"pair": str})
+
+
+def load_robustness(run: Run) -> pd.DataFrame:
+    """Read what noise and shifts do, one row a method, condition and source; see :func:`robustness`."""
+    return read_csv(run.folder / "robustness.csv")
+
+
+def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Ask what noise and a misregistered MRI do to a fused image.
+
+    Args:
+        methods: ways to fuse, by name.
+        pairs: sources.
+
+    Returns:
+        A row a method, condition and source ("a", "b"). Condition ``noise``: ``value`` is the gain of noise
+        (:func:`~wdualmine.recovery.measure.noise_gain`). Condition ``shift-K``: the MRI was moved by K pixels
+        down and to the right; ``value`` is the mean recovery, ``lost`` the share lost, and ``CC`` the
+        fused image's correlation with the sources as they were before the shift.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, fuse in methods.items():
+        for source, gain in noise_gain(fuse, pairs).items():
+            rows.append({"method": name, "condition": "noise", "source": source, "value": gain})
+        for shift in SHIFTS:
+            moved = [Pair(p.name, p.image_a, np.roll(p.image_b, (shift, shift), (0, 1))) for p in pairs]
+            signals = recovery_of_signals(fuse, moved, signals=1)
+            correlation = _correlation_with_unmoved(fuse, pairs, moved)
+            for source in ("a", "b"):
+                own = signals[signals["source"] == source]
+                rows.append(
+                    {
+                        "method": name,
+                        "condition": f"shift-{shift}",
+                        "source": source,
+                        "value": own["recovery"].mean(),
+                        "lost": (own["recovery"] < LOST).mean(),
+                        "CC": correlation,
+                    }
+                )
+    return pd.DataFrame(rows).round(6)
+
+
+def _correlation_with_unmoved(fuse: Fuse, pairs: Sequence[Pair], moved: Sequence[Pair]) -> float:
+    values = []
+    for pair, other in zip(pairs, moved, strict=True):
+        fused = fuse_images(other.image_a, other.image_b, fuse, stretch=False)
+        values.append(score(pair.image_a, pair.image_b, fused, ["CC"])["CC"])
+    return float(np.mean(values))

@@ -1,0 +1,211 @@
+"""Signal recovery: what of a known signal in one source is left in the fused image.
+
+Signal-known-exactly detection is the base of task-based image quality: H. H. Barrett, J. Yao, J. P. Rolland,
+K. J. Myers, 1993, doi:10.1073/pnas.90.21.9758; H. H. Barrett, K. J. Myers, Foundations of Image Science,
+2004.
+"""
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from wdualmine.data import Pair
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import Fuse, luma_tensor
+from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, head, insert
+
+#: Signals a pair, source and shape, at most.
+SIGNALS = 10
+SEED = 20_261_124
+#: Below this recovery a signal counts as lost, below 0 as inverted.
+LOST = 0.25
+#: Added to the standard deviation around a signal in its visibility, in grey levels.
+FLOOR = 2.0
+
+
+def recovery_of_signals(
+    fuse: Fuse,
+    pairs: Sequence[Pair],
+    signals: int = SIGNALS,
+    seed: int = SEED,
+    progress: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    r"""Put signals into one source at a time and look for them in the fused image.
+
+    With F the fused image without any, F_s the one with signals s in a source, all in a window around one of
+    them, and r the recovery::
+
+        recovery   = <F_s - F, s> / <s, s>
+        visibility = r * amplitude / (standard deviation of F + 2 grey levels)
+        clutter    = amplitude * <F, s - mean(s)> / <s, s>
+
+    Recovery is 1 where a signal is kept whole, 0 where it is lost and negative where it is inverted. The
+    clutter is what a matched filter answers where there is no signal, in grey levels: its spread over places
+    is the noise of a non-prewhitening observer (see :func:`summarize_recovery`).
+
+    Args:
+        fuse: any way to fuse; neither stretched nor rounded here.
+        pairs: sources.
+        signals: at most so many a pair, source and shape.
+        seed: of places, sizes, angles, amplitudes and signs; the same for every method.
+        progress: called after every pair.
+
+    Returns:
+        A row a signal: pair, source ("a" or "b"), shape, size, angle, amplitude, row, column, recovery,
+        visibility, clutter.
+
+    Raises:
+        WdualmineError: `fuse` gives another shape or values that are not finite, or no pair has room for a
+            signal.
+    """
+    rows = []
+    for pair in pairs:
+        luma_a, luma_b = pair.luma_a, pair.luma_b
+        without = _fuse(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
+        spread = _local_deviation(without)
+        for source, drawn in draw_signals(luma_a, luma_b, signals, (seed, zlib.crc32(pair.name.encode()))):
+            if not drawn:
+                continue
+            changed = torch.from_numpy(insert(luma_a if source == "a" else luma_b, drawn))[None, None]
+            images = (changed, luma_tensor(luma_b)) if source == "a" else (luma_tensor(luma_a), changed)
+            difference = _fuse(fuse, *images, pair.name) - without
+            for signal in drawn:
+                deviation = spread[signal.row, signal.column]
+                scores = signal_scores(signal, difference[signal.window], without[signal.window], deviation)
+                rows.append({"pair": pair.name, "source": source, **vars(signal), **scores})
+        progress()
+    if not rows:
+        raise WdualmineError("no pair has room for a signal inside the head; give larger or brighter images")
+    return pd.DataFrame(rows)
+
+
+def signal_scores(signal: Signal, difference: Array, without: Array, deviation: float) -> dict[str, float]:
+    """Score one signal from windows of F_s - F and of F, in grey levels, and the deviation of F around it."""
+    template = signal.template
+    energy = float((template**2).sum())
+    recovery = float((difference * template).sum()) / energy
+    return {
+        "recovery": recovery,
+        "visibility": recovery * abs(signal.amplitude) / (float(deviation) + FLOOR),
+        "clutter": abs(signal.amplitude) * float((without * (template - template.mean())).sum()) / energy,
+    }
+
+
+def summarize_recovery(
+    scores: pd.DataFrame, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Sum up what :func:`recovery_of_signals` gives, for each source.
+
+    Args:
+        scores: a row a signal.
+        level: of the bootstrap intervals; whole pairs are drawn, since signals of one pair are alike.
+        resamples: how many.
+        seed: of the drawing.
+
+    Returns:
+        A row a source ("a", "b") and statistic: columns source, statistic, value, low, high. Statistics:
+        ``mean`` and ``p10`` (10th percentile) of the recovery; ``lost`` and ``inverted``, the shares with a
+        recovery below 0.25 and below 0; ``visibility``, its mean; ``detectability``, the d' of a
+        non-prewhitening matched filter that knows shape and place: the mean answer to a signal over the
+        standard deviation of its answers where there is none, per shape and size, then averaged.
+    """
+    rows = []
+    for source, own in scores.groupby("source", sort=True):
+        pairs = [group for _, group in own.groupby("pair", sort=True)]
+        values = _statistics(own)
+        generator = np.random.default_rng(seed)
+        drawn = pd.DataFrame(
+            _statistics(pd.concat([pairs[k] for k in generator.integers(len(pairs), size=len(pairs))]))
+            for _ in range(resamples if len(pairs) > 1 else 0)
+        )
+        for name, value in values.items():
+            ends = [(1 - level) / 2, (1 + level) / 2]
+            low, high = drawn[name].quantile(ends) if len(drawn) else (math.nan, math.nan)
+            rows.append({"source": source, "statistic": name, "value": value, "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def _statistics(scores: pd.DataFrame) -> dict[str, float]:
+    recovery = scores["recovery"].to_numpy()
+    answer = recovery * scores["amplitude"].abs().to_numpy()
+    classes = pd.factorize(scores["shape"] + scores["size"].astype(str))[0]
+    count = np.bincount(classes)
+    clutter = scores["clutter"].to_numpy()
+    mean_answer, mean_clutter = (np.bincount(classes, x) / count for x in (answer, clutter))
+    variance = np.bincount(classes, (clutter - mean_clutter[classes]) ** 2) / np.maximum(count - 1, 1)
+    measured = variance > 0
+    return {
+        "mean": float(recovery.mean()),
+        "p10": float(np.quantile(recovery, 0.1)),
+        "lost": float((recovery < LOST).mean()),
+        "inverted": float((recovery < 0).mean()),
+        "visibility": float(scores["visibility"].mean()),
+        "detectability": float((mean_answer[measured] / np.sqrt(variance[measured])).mean())
+        if measured.any()
+        else math.nan,
+    }
+
+
+def noise_gain(
+    fuse: Fuse, pairs: Sequence[Pair], deviation: float = 4.0, seed: int = SEED
+) -> dict[str, float]:
+    """Say by how much noise in one source comes through, as a share of its own standard deviation.
+
+    Gaussian noise is added to one source where it leaves the range nowhere; noise is a signal, too, so that
+    1 is noise with its own contrast, as in the source, and more is noise amplified.
+
+    Args:
+        fuse: any way to fuse.
+        pairs: sources.
+        deviation: of the noise, in grey levels.
+        seed: of the noise, with the pair's name.
+
+    Returns:
+        The gain of noise in source "a" and in source "b": root mean square over all pixels of all heads.
+    """
+    energies = {"a": np.zeros(2), "b": np.zeros(2)}  # of what came through, and of the noise
+    for pair in pairs:
+        lumas = [pair.luma_a.astype(np.float64), pair.luma_b.astype(np.float64)]
+        inside = head(pair.luma_a, pair.luma_b)
+        without = _fuse(fuse, _tensor(lumas[0]), _tensor(lumas[1]), pair.name)
+        for number, source in enumerate(energies):
+            generator = np.random.default_rng((seed, zlib.crc32(pair.name.encode()), number))
+            noise = generator.normal(0, deviation, lumas[number].shape)
+            noise[(lumas[number] + noise < 0) | (lumas[number] + noise > 255)] = 0
+            first, second = (_tensor(luma + noise * (number == k)) for k, luma in enumerate(lumas))
+            difference = _fuse(fuse, first, second, pair.name) - without
+            where = inside & (noise != 0)
+            energies[source] += (difference[where] ** 2).sum(), (noise[where] ** 2).sum()
+    return {source: math.sqrt(through / added) for source, (through, added) in energies.items()}
+
+
+def _tensor(luma: Array) -> Tensor:
+    return torch.from_numpy((luma / 255).astype(np.float32))[None, None]
+
+
+def _fuse(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
+    """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
+    with torch.inference_mode():
+        fused = fuse(a, b)
+    if fused.shape != a.shape:
+        raise WdualmineError(
+            f"{name}: the fused image has the shape {tuple(fused.shape)}, not {tuple(a.shape)} as its sources"
+        )
+    levels: NDArray = fused[0, 0].double().clamp(0, 1).cpu().numpy() * 255
+    if not np.isfinite(levels).all():
+        raise WdualmineError(f"{name}: the fused image has values that are not finite")
+    return levels
+
+
+def _local_deviation(image: Array) -> Array:
+    """Standard deviation in the window around each pixel."""
+    side = 2 * REACH + 1
+    mean = ndimage.uniform_filter(image, side)
+    return np.sqrt(np.maximum(ndimage.uniform_filter(image**2, side) - mean**2, 0))

@@ -1,0 +1,220 @@
+"""Signal recovery in tables: the ranking of methods, which metrics agree with it, and unseen volumes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from wdualmine.data.tasks import TASKS
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import FOLDS, RECOVERY_TERMS
+from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
+from wdualmine.metrics import METRICS as REGISTRY
+from wdualmine.ranking import BOUND, KIND, METRICS, load_signals
+from wdualmine.records import Run, find_runs
+from wdualmine.recovery.measure import summarize_recovery
+from wdualmine.statistics import bootstrap_interval
+from wdualmine.tables.committed import results_folder
+
+#: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
+RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
+STATISTICS = ("mean", "p10", "lost", "inverted", "visibility", "detectability")
+VARIANT = "recovery"
+FOLD = "recovery-fold-"
+
+
+def recovery_runs() -> list[Run]:
+    """Give the committed rankings and trainings for recovery: those in ``results/recovery``."""
+    return find_runs([results_folder() / "recovery"])
+
+
+def method_title(name: str) -> str:
+    """Say how a method of a ranking is called in tables: its title, with the residual scale or share."""
+    known = CLASSICAL | LEARNED
+    if name in known:
+        return known[name].title
+    if name == BOUND:
+        return "Best image of each pair"
+    if name.startswith("blend-"):
+        return f"Blend, {float(name.removeprefix('blend-')):.0%} maximum"
+    prefix = f"{W_DUALMINE_RECOVERY.name}-"
+    if name.startswith(prefix):
+        return f"{W_DUALMINE_RECOVERY.title}, λ = {name.removeprefix(prefix)}"
+    return name
+
+
+def ranking_of(task: str, runs: Sequence[Run]) -> Run:
+    """Pick a task's ranking.
+
+    Raises:
+        WdualmineError: there is none.
+    """
+    for run in runs:
+        if run.info["kind"] == KIND and run.info["task"] == task:
+            return run
+    raise WdualmineError(f"no ranking of {task}: make one with `wdualmine ranking {task} -o FOLDER`")
+
+
+def trainings(task: str, runs: Sequence[Run], folds: bool) -> list[Run]:
+    """Pick a task's trainings for recovery: on the paper's split, or one a fold of unseen volumes."""
+    variants = [f"{FOLD}{fold}" for fold in range(FOLDS)] if folds else [VARIANT]
+    return [
+        run
+        for run in runs
+        if run.info["kind"] == "training"
+        and run.info["task"] == task
+        and run.info["experiment"]["variant"] in variants
+    ]
+
+
+def ranking_table(run: Run, methods: Sequence[str] | None = None) -> pd.DataFrame:
+    """Tabulate a ranking.
+
+    Args:
+        run: a ranking.
+        methods: names; None takes all of its methods, those of :data:`RANKED` first.
+
+    Returns:
+        A row a method, by the recovery of the worse kept source, best first: columns method, then for each
+        statistic S of :data:`STATISTICS` and source ``S_a``, ``S_a_low``, ``S_a_high`` and so for b, worse
+        (the smaller mean recovery of the two), then one a metric, the mean over the pairs.
+    """
+    return _tabulate(load_signals(run), run.metrics, methods)
+
+
+def unseen_table(task: str, runs: Sequence[Run]) -> pd.DataFrame:
+    """Tabulate the networks that never saw the volumes that they are measured on, beside other methods.
+
+    Every test pair is measured once, by the network of the fold that was trained without its volume; the
+    other methods stand with the same signals in the same pairs.
+
+    Args:
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        runs: a ranking of the task, and its trainings for recovery.
+
+    Returns:
+        As :func:`ranking_table`. Empty if a fold is missing.
+    """
+    parts = trainings(task, runs, folds=True)
+    if len({run.info["experiment"]["variant"] for run in parts}) < FOLDS:
+        return pd.DataFrame()
+    ranking = ranking_of(task, runs)
+    own = [load_signals(ranking), *(load_signals(run) for run in parts)]
+    signals = pd.concat([own[0][~own[0]["method"].str.startswith(W_DUALMINE_RECOVERY.name)], *own[1:]])
+    plain = [run.metrics[~run.metrics["stretch"].astype(bool)] for run in (ranking, *parts)]
+    scores = pd.concat([plain[0][~plain[0]["method"].str.startswith(W_DUALMINE_RECOVERY.name)], *plain[1:]])
+    methods = [name for name in RANKED if name in set(signals["method"])]
+    return _tabulate(signals, scores, [*methods, f"{W_DUALMINE_RECOVERY.name}-0.5"])
+
+
+def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Tabulate the seeds on the paper's split, one row a task and seed; columns as :func:`ranking_table`."""
+    rows = []
+    for task in TASKS:
+        for run in trainings(task, runs, folds=False):
+            plain = run.metrics[~run.metrics["stretch"].astype(bool)]
+            table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
+            rows.append(table.assign(task=task, seed=run.info["experiment"]["seed"]))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Tabulate what leaving out a term of the objective does, a row a term; columns as :func:`ranking_table`.
+
+    The column term holds the term that was left out, "short" for none.
+    """
+    rows = []
+    for term in ("short", *(f"no-{name}" for name in RECOVERY_TERMS)):
+        for run in runs:
+            if run.info["kind"] == "training" and run.info["experiment"]["variant"] == f"recovery-{term}":
+                plain = run.metrics[~run.metrics["stretch"].astype(bool)]
+                table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
+                rows.append(table.assign(term=term.removeprefix("no-")))
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def agreement_table(run: Run, level: float = 0.95) -> pd.DataFrame:
+    """Ask of each metric whether it ranks methods as recovery does.
+
+    Recovery is that of the source that a method keeps less of, so that losing one cannot be made up for.
+
+    Args:
+        run: a ranking.
+        level: of the interval.
+
+    Returns:
+        A row a metric: columns metric, over_methods (Spearman's correlation of the methods' means), within
+        (the mean over the pairs of the correlation over methods), low, high (its bootstrap interval) and
+        first (the title of the method that the metric ranks first). The metric's direction is counted: 1 is
+        agreement.
+    """
+    scores = run.metrics[run.metrics["method"].isin(RANKED)]
+    scores = scores.assign(worse=scores[["recovery_a", "recovery_b"]].min(axis=1))
+    means = scores.groupby("method")[[*METRICS, "recovery_a", "recovery_b"]].mean()
+    worse = means[["recovery_a", "recovery_b"]].min(axis=1)
+    rows = []
+    for metric in METRICS:
+        sign = -1 if REGISTRY[metric].direction == "lower" else 1
+        each = [
+            sign * float(spearmanr(own[metric], own["worse"]).statistic)
+            for _, own in scores.groupby("pair")
+            if own[metric].notna().all()
+        ]
+        low, high = bootstrap_interval(np.array(each)[:, None], level)
+        rows.append(
+            {
+                "metric": metric,
+                "over_methods": sign * float(spearmanr(means[metric], worse).statistic),
+                "within": float(np.mean(each)),
+                "low": float(low[0]),
+                "high": float(high[0]),
+                "first": method_title(str((sign * means[metric]).idxmax())),
+            }
+        )
+    return pd.DataFrame(rows).sort_values("within", ascending=False, ignore_index=True)
+
+
+def way_to_the_bound(run: Run) -> pd.DataFrame:
+    """Say which share of the way from the average to the best image of each pair the network goes.
+
+    Returns:
+        A row a metric (CC, Qabf, SSIM): columns metric, average, network, bound, share (negative where the
+        network moved away from the bound; means over the pairs).
+    """
+    means = run.metrics[~run.metrics["stretch"].astype(bool)].groupby("method")[list(METRICS)].mean()
+    rows = []
+    names = {"average": "average", "network": W_DUALMINE_RECOVERY.name, "bound": BOUND}
+    for metric in ("CC", "Qabf", "SSIM"):
+        values = {title: float(means[metric][name]) for title, name in names.items()}
+        share = (values["network"] - values["average"]) / (values["bound"] - values["average"])
+        rows.append({"metric": metric, **values, "share": share})
+    return pd.DataFrame(rows)
+
+
+def front_at(run: Run, metric: str, correlation: float) -> float:
+    """Give what blends of average and maximum reach in a metric at a mean CC, between their points."""
+    means = run.metrics[~run.metrics["stretch"].astype(bool)].groupby("method")[["CC", metric]].mean()
+    ends = ("average", "maximum")
+    names = [name for name in means.index if name in ends or str(name).startswith("blend-")]
+    line = means.loc[names].sort_values("CC")
+    return float(np.interp(correlation, line["CC"], line[metric]))
+
+
+def _tabulate(
+    signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str] | None, resamples: int = 1000
+) -> pd.DataFrame:
+    present = list(dict.fromkeys(signals["method"]))
+    names = present if methods is None else [name for name in methods if name in present]
+    means = scores.groupby("method")[list(METRICS)].mean()
+    rows = []
+    for name in names:
+        row: dict[str, Any] = {"method": name}
+        summary = summarize_recovery(signals[signals["method"] == name], resamples=resamples)
+        for entry in summary.itertuples():
+            key = f"{entry.statistic}_{entry.source}"
+            row |= {key: entry.value, f"{key}_low": entry.low, f"{key}_high": entry.high}
+        row["worse"] = min(row["mean_a"], row["mean_b"])
+        rows.append(row | {metric: float(means[metric][name]) for metric in METRICS})
+    return pd.DataFrame(rows).sort_values("worse", ascending=False, ignore_index=True)

@@ -1,0 +1,173 @@
+"""Make what runs in the book's pages: ``python web/build.py OUTPUT NETWORK.onnx ...``.
+
+The modules of ``web/src`` become one classic script, because a page opened from disk may load no module; what
+is loaded on demand becomes base64 within scripts, because such a page may fetch nothing. Needs no Node.
+"""
+
+import base64
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+from numpy.typing import NDArray
+
+from wdualmine.data import TASKS, DataSource, Pair, find_data, load_pairs
+from wdualmine.data.color import to_rgb
+from wdualmine.errors import WdualmineError
+from wdualmine.export import PackagedWeights, packaged_weights
+from wdualmine.fusion import fuse_images, luma_tensor
+from wdualmine.methods import W_DUALMINE, fuse_with, load_model
+from wdualmine.methods.learned import fuse_padded
+
+WEB = Path(__file__).resolve().parent
+VENDOR = WEB / "vendor"
+#: In the order of their imports.
+MODULES = (
+    *("color", "image", "methods", "metrics", "signal"),
+    *("assets", "network", "panels", "page", "opening", "start"),
+)
+PART = 400_000  # bytes in a script: a step of the progress bar
+OPENING = "ct-mri"
+PHANTOMS = 4  # pairs a task
+
+
+def bundle(folder: Path = WEB / "src") -> str:
+    """Join the modules into one classic script: imports go, exported names become local."""
+    body = []
+    for name in MODULES:
+        text = (folder / f"{name}.js").read_text()
+        text = re.sub(r'^import [^;]*? from "\./\w+\.js";\n', "", text, flags=re.MULTILINE | re.DOTALL)
+        body.append(re.sub(r"^export ", "", text, flags=re.MULTILINE))
+    return '(() => {\n"use strict";\n' + "\n".join(body) + "})();\n"
+
+
+def vendored(name: str) -> bytes:
+    """Give a file of the runtime as its publisher made it.
+
+    Raises:
+        WdualmineError: its SHA-256 is not the one in ``web/vendor/SHA256SUMS``.
+    """
+    packed = VENDOR / f"{name}.xz"
+    content = lzma.decompress(packed.read_bytes()) if packed.is_file() else (VENDOR / name).read_bytes()
+    lines = (line.split() for line in (VENDOR / "SHA256SUMS").read_text().splitlines())
+    expected = {file: digest for digest, file in lines}
+    if hashlib.sha256(content).hexdigest() != expected[name]:
+        raise WdualmineError(f"{VENDOR / name}: is not the file that SHA256SUMS lists; check it out again")
+    return content
+
+
+class Assets:
+    """Files loaded on demand, cut into scripts; :attr:`listing` is what the page has to know of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.listing: dict[str, dict[str, object]] = {}
+        folder.mkdir(parents=True)
+
+    def add(self, name: str, content: bytes, packed: bool = True) -> str:
+        """Write a file's scripts, compressed unless it is already; give its name."""
+        content = gzip.compress(content, mtime=0) if packed else content
+        parts = [content[start : start + PART] for start in range(0, len(content), PART)]
+        for number, part in enumerate(parts):
+            key, text = f"{name}.{number}", base64.b64encode(part).decode()
+            (self.folder / f"{key}.js").write_text(f"wdualmineAsset({json.dumps(key)},{json.dumps(text)});\n")
+        self.listing[name] = {"parts": [len(part) for part in parts], "packed": packed}
+        return name
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """Encode an image."""
+    buffer = io.BytesIO()
+    imageio.imwrite(buffer, image, extension=".png", optimize=True)
+    return buffer.getvalue()
+
+
+def add_examples(assets: Assets, source: DataSource, limit: int | None) -> list[dict[str, str]]:
+    """Write test pairs; give what the page has to know of each."""
+    return [
+        {
+            "task": task,
+            "name": pair.name,
+            "data": source.name,
+            "a": assets.add(f"{task}-{source.name}-{pair.name}-a", png(pair.image_a), packed=False),
+            "b": assets.add(f"{task}-{source.name}-{pair.name}-b", png(pair.image_b), packed=False),
+        }
+        for task in source.tasks
+        for pair in load_pairs(source, task, limit=limit)
+    ]
+
+
+def middle_pair(source: DataSource) -> Pair:
+    """The pair of the first pages: the phantom's with most to see."""
+    return max(load_pairs(source, OPENING, limit=PHANTOMS), key=lambda pair: int(pair.image_b.sum()))
+
+
+def network_title(weights: PackagedWeights) -> str:
+    """How a network is called in the page."""
+    rest = weights.method.removeprefix(W_DUALMINE.name).replace("-", " ").strip()
+    return f"{W_DUALMINE.title} ({rest})" if rest else f"{W_DUALMINE.title} (the paper's objective)"
+
+
+def main(output: Path, onnx: dict[str, Path]) -> None:
+    """Write everything to a folder, page.js last."""
+    shutil.rmtree(output, ignore_errors=True)
+    assets = Assets(output / "assets")
+    phantom, source = find_data("phantom"), find_data()
+    networks = []
+    for weights in packaged_weights():
+        model = load_model(weights.path)
+        name = assets.add(weights.path.stem, onnx[weights.path.stem].read_bytes())
+        networks.append(
+            {
+                "task": weights.task,
+                "method": weights.method,
+                "title": network_title(weights),
+                "asset": name,
+                "multiple": model.multiple,
+                "scale": model.config.residual_scale,
+            }
+        )
+    examples = add_examples(assets, phantom, PHANTOMS)
+    if source.name != "phantom":
+        examples += add_examples(assets, source, None)
+    pair = middle_pair(phantom)
+    # The network that moves most with lambda: one trained to recover, where its weights are.
+    opening = [weights for weights in packaged_weights() if weights.task == OPENING][-1]
+    model = load_model(opening.path)
+    residual = fuse_padded(model, luma_tensor(pair.image_a), luma_tensor(pair.image_b))[1][0, 0].numpy()
+    contents = {
+        "tasks": [{"task": t.key, "title": t.folder, "a": t.a, "b": t.b} for t in TASKS.values()],
+        "networks": networks,
+        "examples": examples,
+        "opening": {
+            "task": OPENING,
+            "a": assets.add("opening-a", png(pair.image_a), packed=False),
+            "b": assets.add("opening-b", png(pair.image_b), packed=False),
+            "residual": assets.add("opening-residual", np.rint(residual * 32767).astype("<i2").tobytes()),
+            "scale": model.config.residual_scale,
+            "title": network_title(opening),
+        },
+    }
+    for name in ("ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
+        assets.add(name, vendored(name))
+    contents["assets"] = assets.listing
+    fused = fuse_images(pair.image_a, pair.image_b, fuse_with(model))
+    still = np.concatenate([to_rgb(image) for image in (pair.image_a, pair.image_b, fused)], axis=1)
+    (output / "still.png").write_bytes(png(still[..., 0]))
+    (output / "ort.wasm.min.js").write_bytes(vendored("ort.wasm.min.js"))
+    shutil.copy(VENDOR / "LICENSE", output / "ort.LICENSE.txt")
+    shutil.copy(WEB / "page.css", output / "page.css")
+    script = f"globalThis.wdualmineContents = {json.dumps(contents)};\n{bundle()}"
+    (output / "page.js").write_text(script)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), {Path(name).stem: Path(name) for name in sys.argv[2:]})

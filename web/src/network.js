@@ -1,0 +1,94 @@
+/** The networks, run by ONNX Runtime on one thread of WebAssembly. Nothing leaves the page. */
+
+import { addScript, assetSize, loadAsset } from "./assets.js";
+
+/** @typedef {import("./assets.js").Network} Network */
+/** @typedef {import("./methods.js").Luma} Luma */
+
+const RUNTIME = ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"];
+
+/** @type {Map<string, Promise<any>>} */
+const sessions = new Map();
+/** @type {Promise<any> | undefined} */
+let runtime;
+
+/** @param {(bytes: number) => void} progress */
+async function startRuntime(progress) {
+  await addScript("ort.wasm.min.js");
+  const { ort } = /** @type {any} */ (globalThis);
+  const [glue, binary] = await Promise.all(RUNTIME.map((name) => loadAsset(name, progress)));
+  ort.env.wasm.numThreads = 1; // more would need a server that isolates the page
+  ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(new Blob([glue], { type: "text/javascript" })) };
+  ort.env.wasm.wasmBinary = binary.buffer;
+  return ort;
+}
+
+/**
+ * Load a network, with the runtime if it is the first.
+ * @param {Network} network
+ * @param {(share: number) => void} progress from 0 to 1
+ */
+async function loadNetwork(network, progress) {
+  const known = sessions.get(network.asset);
+  if (known) return known;
+  const total = assetSize([...RUNTIME, network.asset]);
+  let bytes = 0;
+  const count = (/** @type {number} */ size) => progress((bytes += size) / total);
+  progress(0);
+  const start = async () => {
+    runtime ??= startRuntime(count);
+    const [ort, file] = await Promise.all([runtime, loadAsset(network.asset, count)]);
+    return ort.InferenceSession.create(file, { executionProviders: ["wasm"] });
+  };
+  const session = start();
+  sessions.set(network.asset, session);
+  session.catch(() => {
+    sessions.delete(network.asset);
+    runtime = undefined;
+  });
+  return session;
+}
+
+/**
+ * Replicate the last column and row until the network's multiple divides the sides.
+ * @param {Luma} image
+ * @param {number} multiple
+ */
+function pad({ width, height, values }, multiple) {
+  const [columns, rows] = [width, height].map((side) => Math.ceil(side / multiple) * multiple);
+  const padded = new Float32Array(columns * rows);
+  for (let y = 0, i = 0; y < rows; y++) {
+    const start = Math.min(y, height - 1) * width;
+    for (let x = 0; x < columns; x++) padded[i++] = values[start + Math.min(x, width - 1)];
+  }
+  return { columns, rows, padded };
+}
+
+/**
+ * Give the residual tanh(R) of two lumas of any size.
+ * @param {Network} network
+ * @param {Luma} a
+ * @param {Luma} b
+ * @param {(share: number) => void} progress
+ * @returns {Promise<Float32Array>}
+ */
+export async function residualOf(network, a, b, progress) {
+  const session = await loadNetwork(network, progress);
+  const { Tensor } = /** @type {any} */ (globalThis).ort;
+  const [first, second] = [a, b].map((image) => pad(image, network.multiple));
+  const shape = [1, 1, first.rows, first.columns];
+  const { residual } = await session.run(
+    {
+      image1: new Tensor("float32", first.padded, shape),
+      image2: new Tensor("float32", second.padded, shape),
+      residual_scale: new Tensor("float32", Float32Array.of(network.scale), []),
+    },
+    ["residual"],
+  );
+  const { width, height } = a;
+  const cropped = new Float32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    cropped.set(residual.data.subarray(y * first.columns, y * first.columns + width), y * width);
+  }
+  return cropped;
+}

@@ -1,0 +1,495 @@
+/** The page "Try it": choose, move, look, score, save. */
+
+import { CONTENTS, loadAsset } from "./assets.js";
+import { joinColor, splitColor, toGrey } from "./color.js";
+import { Mistake, readPicture, savePicture } from "./image.js";
+import { addResidual, average, blend, CLASSICAL, finish, toLuma } from "./methods.js";
+import { METRICS, score } from "./metrics.js";
+import { residualOf } from "./network.js";
+import { choice, everyFrame, make, Panel, slider, Stage, View } from "./panels.js";
+import { insertSpot, recovery } from "./signal.js";
+
+/** @typedef {import("./color.js").Picture} Picture */
+/** @typedef {import("./methods.js").Luma} Luma */
+/** @typedef {"a" | "b"} Side */
+
+const OWN = "own";
+const GAIN = 4; // of the difference panel
+const PAUSE = 150; // ms without input before the scores follow
+
+/** A method on one pair: what its sliders act on. */
+/** @typedef {{mean: Luma, fused: Luma | null, residual: Float32Array | null}} Base */
+
+export class TryIt {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.task = CONTENTS.opening.task;
+    /** @type {string} */
+    this.pair = "";
+    this.method = "average";
+    /** @type {Partial<Record<Side, {name: string, picture: Picture}>>} */
+    this.own = {};
+    /** @type {Record<Side, {name: string, picture: Picture}> | null} */
+    this.sources = null;
+    /** @type {import("./signal.js").Spot | null} */
+    this.spot = null;
+    /** @type {Map<string, Float32Array>} */
+    this.residuals = new Map();
+    this.turn = 0;
+    /** @type {Record<Side, Picture> | undefined} */
+    this.shown = undefined;
+    /** @type {Base | undefined} */
+    this.base = undefined;
+    /** @type {Base | undefined} */
+    this.without = undefined;
+    /** @type {Picture | undefined} */
+    this.result = undefined;
+    /** @type {Picture | undefined} */
+    this.averaged = undefined;
+    /** @type {number | undefined} */
+    this.pause = undefined;
+    this.scale = 0.5;
+    this.share = 1;
+    this.stretch = true;
+
+    this.view = new View(this.root);
+    this.tasks = choice("Task", (task) => this.chooseTask(task));
+    this.tasks.fill(CONTENTS.tasks.map(({ task, title }) => [task, title]), this.task);
+    this.pairs = choice("Pair", (pair) => this.choosePair(pair));
+    this.methods = choice("Method", (method) => this.chooseMethod(method));
+    this.lambda = slider("λ, the residual's share", this.scale, (value) => {
+      this.scale = value;
+      this.redraw();
+    });
+    this.blend = slider("Blend: 0 average, 1 method", this.share, (value) => {
+      this.share = value;
+      this.redraw();
+    });
+    const stretch = make("input", { type: "checkbox", checked: true });
+    stretch.addEventListener("change", () => {
+      this.stretch = stretch.checked;
+      this.redraw();
+    });
+    const file = (/** @type {Side} */ side) => {
+      const input = make("input", { type: "file", accept: "image/png,image/jpeg" });
+      input.addEventListener("change", () => this.takeFiles([...(input.files ?? [])], side));
+      return make("label", {}, make("span", {}, `Your image ${side.toUpperCase()}`), input);
+    };
+    this.message = make("p", { class: "message", role: "alert" });
+    this.progress = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "Loading the network" });
+    this.status = make("p", { class: "status", role: "status" });
+
+    this.stage = new Stage();
+    this.left = choice("Left", () => this.redraw());
+    this.right = choice("Right", () => this.redraw());
+    const views = /** @type {[string, string][]} */ ([
+      ["a", "Image A"], ["b", "Image B"], ["result", "Result"], ["average", "Average"], ["difference", "Difference"],
+    ]);
+    this.left.fill(views, "average");
+    this.right.fill(views, "result");
+    const button = (/** @type {string} */ text, /** @type {() => void} */ action, label = text) => {
+      const element = make("button", { type: "button", "aria-label": label }, text);
+      element.addEventListener("click", action);
+      return element;
+    };
+    const zoom = make(
+      "div", { class: "buttons", role: "group", "aria-label": "Zoom" },
+      button("+", () => this.view.zoomBy(2), "Zoom in"),
+      button("−", () => this.view.zoomBy(0.5), "Zoom out"),
+      button("Whole image", () => this.view.reset()),
+    );
+    this.panels = {
+      a: new Panel(this.view, "Image A", (place) => this.pick("a", place)),
+      b: new Panel(this.view, "Image B", (place) => this.pick("b", place)),
+      result: new Panel(this.view, "Result"),
+      difference: new Panel(this.view, "Difference"),
+    };
+    for (const side of /** @type {Side[]} */ (["a", "b"])) {
+      const { frame } = this.panels[side];
+      frame.tabIndex = 0;
+      frame.setAttribute("role", "application");
+      frame.setAttribute("aria-label", "Enter puts a spot here, arrows move it, Delete takes it out");
+      frame.addEventListener("keydown", (event) => this.press(side, event));
+    }
+    this.scores = make("table", { class: "scores" });
+    this.kept = make("p", { class: "kept", role: "status" });
+    this.takeOut = button("Take the spot out", () => this.setSpot(null));
+    this.saveSource = button("Save the image with the spot", () => {
+      const shown = this.spotted();
+      if (this.spot && shown) savePicture(shown[this.spot.source], this.spotName());
+    });
+    this.command = make("code");
+    this.note = make("p", { class: "hint" });
+    const copy = button("Copy", () => navigator.clipboard?.writeText(this.command.textContent ?? ""));
+    const save = button("Save the result as PNG", () => this.result && savePicture(this.result, "fused.png"));
+    save.classList.add("save");
+
+    this.root.addEventListener("dragover", (event) => event.preventDefault());
+    this.root.addEventListener("drop", (event) => {
+      event.preventDefault();
+      const over = /** @type {Node} */ (event.target);
+      const side = this.panels.b.figure.contains(over) ? "b" : "a";
+      this.takeFiles([...(event.dataTransfer?.files ?? [])], side);
+    });
+    this.root.replaceChildren(
+      make(
+        "div", { class: "controls" },
+        this.tasks.element, this.pairs.element, this.methods.element, file("a"), file("b"),
+        this.lambda.element, this.blend.element,
+        make("label", { class: "check" }, stretch, make("span", {}, "Stretch to the full range")),
+      ),
+      this.message, this.status, this.progress,
+      make(
+        "div", { class: "looks" },
+        make(
+          "div", { class: "main" },
+          make("div", { class: "ends" }, this.left.element, zoom, this.right.element),
+          this.stage.element,
+        ),
+        make("div", { class: "panels" }, ...Object.values(this.panels).map((panel) => panel.figure)),
+      ),
+      make(
+        "div", { class: "outcome" },
+        make("div", {}, this.scores),
+        make(
+          "div", {},
+          make("p", { class: "hint" }, "Click into image A or B: a spot of 30 grey levels goes in there."),
+          this.kept, make("div", { class: "buttons" }, this.takeOut, this.saveSource),
+        ),
+      ),
+      make("div", { class: "buttons" }, save, copy),
+      make("pre", { class: "command" }, this.command),
+      this.note,
+    );
+    this.redraw = everyFrame(() => this.drawResult());
+    this.chooseTask(this.task);
+  }
+
+  get network() {
+    return CONTENTS.networks.find(({ task, method }) => task === this.task && method === this.method);
+  }
+
+  /** @param {string} task */
+  chooseTask(task) {
+    this.task = task;
+    const options = CONTENTS.examples
+      .filter((example) => example.task === task)
+      .map(({ name, data }) => /** @type {[string, string]} */ ([`${data} ${name}`, `${data} ${name}`]));
+    /** @type {string} */
+    const pair = this.pair === OWN ? OWN : options[0][0];
+    this.pairs.fill([...options, [OWN, "your own images"]], pair);
+    const networks = CONTENTS.networks
+      .filter((network) => network.task === task)
+      .map(({ method, title }) => /** @type {[string, string]} */ ([method, title]));
+    const known = Object.entries(CLASSICAL).map(([key, { title }]) => /** @type {[string, string]} */ ([key, title]));
+    const methods = [...known, ...networks];
+    if (!methods.some(([key]) => key === this.method)) this.method = "average";
+    this.methods.fill(methods, this.method);
+    this.showSliders();
+    return this.choosePair(pair);
+  }
+
+  /** @param {string} pair */
+  async choosePair(pair) {
+    this.pair = pair;
+    this.message.textContent = "";
+    if (pair === OWN) return this.takeOwn();
+    const example = CONTENTS.examples.find(({ task, name, data }) => task === this.task && `${data} ${name}` === pair);
+    const task = CONTENTS.tasks.find((known) => known.task === this.task);
+    if (!example || !task) return;
+    try {
+      const [a, b] = await Promise.all(
+        [example.a, example.b].map(async (asset) => readPicture(new Blob([await loadAsset(asset)]), asset)),
+      );
+      if (this.pair !== pair) return;
+      const file = (/** @type {string} */ folder) => `${task.title}/test/${folder}/${example.name}.png`;
+      this.setSources({ a: { name: file(task.a), picture: a }, b: { name: file(task.b), picture: b } });
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** @param {string} method */
+  chooseMethod(method) {
+    this.method = method;
+    if (this.network) {
+      this.scale = this.network.scale;
+      this.lambda.set(this.scale);
+    }
+    this.showSliders();
+    return this.update();
+  }
+
+  showSliders() {
+    this.lambda.element.hidden = !this.network;
+    this.blend.element.hidden = Boolean(this.network);
+  }
+
+  /**
+   * @param {File[]} files one for the side, or both
+   * @param {Side} side
+   */
+  async takeFiles(files, side) {
+    this.message.textContent = "";
+    try {
+      const read = await Promise.all(
+        files.slice(0, 2).map(async (file) => ({ name: file.name, picture: await readPicture(file, file.name) })),
+      );
+      if (read.length === 2) {
+        if (read[1].picture.channels > read[0].picture.channels) read.reverse(); // PET and SPECT are image A
+        this.own = { a: read[0], b: read[1] };
+      } else if (read.length) this.own[side] = read[0];
+      this.pair = OWN;
+      this.pairs.select.value = OWN;
+      await this.takeOwn();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  takeOwn() {
+    const { a, b } = this.own;
+    if (!a || !b) {
+      this.status.textContent = `Choose or drop ${a || b ? "the other image" : "two registered images"}, PNG or JPEG.`;
+      return;
+    }
+    try {
+      const size = (/** @type {Picture} */ { width, height }) => `${height} x ${width}`;
+      if (size(a.picture) !== size(b.picture)) {
+        throw new Mistake(
+          `${a.name} is ${size(a.picture)} but ${b.name} is ${size(b.picture)}; register and resample them first`,
+        );
+      }
+      if (a.picture.channels === 3 && b.picture.channels === 3) {
+        throw new Mistake(`${a.name} and ${b.name} are both in color; one must be grey (the MRI)`);
+      }
+      return this.setSources({ a, b });
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    this.status.textContent = "";
+    this.progress.hidden = true;
+    this.message.textContent = error instanceof Error ? error.message : String(error);
+  }
+
+  /** @param {Record<Side, {name: string, picture: Picture}>} sources */
+  setSources(sources) {
+    this.sources = sources;
+    this.residuals.clear();
+    this.spot = null;
+    this.view.reset();
+    return this.update();
+  }
+
+  /**
+   * @param {Side} side
+   * @param {{x: number, y: number}} place
+   */
+  pick(side, place) {
+    if (!this.sources) return;
+    const { width, height } = this.sources[side].picture;
+    const x = Math.max(0, Math.min(width - 1, Math.floor(place.x * width)));
+    const y = Math.max(0, Math.min(height - 1, Math.floor(place.y * height)));
+    return this.setSpot({ source: side, x, y });
+  }
+
+  /**
+   * @param {Side} side
+   * @param {KeyboardEvent} event
+   */
+  press(side, event) {
+    const step = event.shiftKey ? 10 : 1;
+    const arrows = /** @type {Record<string, [number, number]>} */ ({
+      ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step],
+    });
+    const arrow = arrows[event.key];
+    if (event.key === "Enter") this.pick(side, { x: this.view.x, y: this.view.y });
+    else if (event.key === "+" || event.key === "-") this.view.zoomBy(event.key === "+" ? 2 : 0.5);
+    else if (event.key === "Delete" || event.key === "Backspace") this.setSpot(null);
+    else if (arrow && this.sources && this.spot?.source === side) {
+      const { width, height } = this.sources[side].picture;
+      this.pick(side, { x: (this.spot.x + arrow[0] + 0.5) / width, y: (this.spot.y + arrow[1] + 0.5) / height });
+    } else return;
+    event.preventDefault();
+  }
+
+  /** @param {import("./signal.js").Spot | null} spot */
+  setSpot(spot) {
+    this.spot = spot;
+    return this.update();
+  }
+
+  /** The sources as shown, with the spot if there is one. */
+  spotted() {
+    if (!this.sources) return null;
+    const shown = { a: this.sources.a.picture, b: this.sources.b.picture };
+    if (this.spot) shown[this.spot.source] = insertSpot(shown[this.spot.source], this.spot);
+    return shown;
+  }
+
+  /**
+   * Do what is slow, once a pair, method and spot.
+   * @param {Record<Side, Picture>} pictures
+   * @param {string} key
+   * @returns {Promise<Base>}
+   */
+  async prepare(pictures, key) {
+    const [a, b] = [pictures.a, pictures.b].map((p) => toLuma(splitColor(p).luma, p.width, p.height));
+    const mean = average(a, b);
+    const network = this.network;
+    if (!network) {
+      const { fuse } = CLASSICAL[/** @type {keyof typeof CLASSICAL} */ (this.method)];
+      return { mean, fused: fuse(a, b), residual: null };
+    }
+    const name = `${network.asset} ${key}`;
+    let residual = this.residuals.get(name);
+    if (!residual) {
+      this.progress.hidden = false;
+      this.status.textContent = "Loading and running the network in this page …";
+      await new Promise((done) => setTimeout(done, 30)); // let the page show it
+      residual = await residualOf(network, a, b, (share) => (this.progress.value = share));
+      if (this.residuals.size > 40) this.residuals.clear();
+      this.residuals.set(name, residual);
+    }
+    return { mean, fused: null, residual };
+  }
+
+  async update() {
+    const turn = ++this.turn;
+    const plain = this.sources;
+    const shown = this.spotted();
+    if (!plain || !shown) return;
+    this.root.setAttribute("aria-busy", "true");
+    try {
+      const { spot } = this;
+      const key = spot ? `${spot.source} ${spot.x} ${spot.y}` : "";
+      const base = await this.prepare(shown, key);
+      const without = spot ? await this.prepare({ a: plain.a.picture, b: plain.b.picture }, "") : base;
+      if (turn !== this.turn) return; // the reader has gone on
+      [this.shown, this.base, this.without] = [shown, base, without];
+      this.message.textContent = "";
+      this.status.textContent = "";
+      this.progress.hidden = true;
+      this.drawResult();
+    } catch (error) {
+      if (turn === this.turn) this.fail(error);
+    } finally {
+      if (turn === this.turn) this.root.removeAttribute("aria-busy");
+    }
+  }
+
+  /** @param {Base} base */
+  fuse({ mean, fused, residual }) {
+    return residual ? addResidual(mean, residual, this.scale) : blend(mean, fused ?? mean, this.share);
+  }
+
+  drawResult() {
+    if (!this.shown || !this.base || !this.without || !this.sources) return;
+    const { a, b } = this.shown;
+    const { width, height } = a;
+    const color = a.channels === 3 ? a : b;
+    const { chroma } = splitColor(color);
+    const fused = this.fuse(this.base);
+    this.result = joinColor(finish(fused, this.stretch), chroma, width, height);
+    this.averaged = joinColor(finish(this.base.mean, true), chroma, width, height);
+    const [grey, plain] = [toGrey(this.result), toGrey(this.averaged)];
+    let [sum, largest] = [0, 0];
+    const levels = grey.map((level, i) => {
+      const difference = level - plain[i];
+      sum += Math.abs(difference);
+      largest = Math.max(largest, Math.abs(difference));
+      return Math.max(0, Math.min(255, 128 + GAIN * difference));
+    });
+    /** @type {Picture} */
+    const difference = { width, height, channels: 1, data: levels };
+    const modalities = CONTENTS.tasks.find(({ task }) => task === this.task);
+    const own = this.pair === OWN;
+    const names = {
+      a: own ? `Image A: ${this.sources.a.name}` : `Image A: ${modalities?.a}`,
+      b: own ? `Image B: ${this.sources.b.name}` : `Image B: ${modalities?.b}`,
+      result: "Result",
+      average: "Average, stretched",
+      difference: `Result − average, × ${GAIN}: mean ${(sum / grey.length).toFixed(2)}, largest ${largest} levels`,
+    };
+    const pictures = { a, b, result: this.result, average: this.averaged, difference };
+    for (const name of /** @type {("a" | "b" | "result" | "difference")[]} */ (Object.keys(this.panels))) {
+      this.panels[name].show(pictures[name], names[name]);
+    }
+    const side = (/** @type {string} */ value) => {
+      const name = /** @type {keyof typeof pictures} */ (value);
+      return /** @type {[Picture, string]} */ ([pictures[name], names[name]]);
+    };
+    this.stage.show(side(this.left.select.value), side(this.right.select.value));
+    this.showSpot(fused);
+    this.showCommand();
+    this.root.dataset.scored = "";
+    clearTimeout(this.pause);
+    this.pause = window.setTimeout(() => this.showScores(), PAUSE);
+  }
+
+  /** @param {Luma} fused */
+  showSpot(fused) {
+    if (!this.without || !this.sources || !this.shown) return;
+    this.takeOut.hidden = this.saveSource.hidden = !this.spot;
+    this.kept.textContent = "";
+    if (!this.spot) return;
+    const { source, x, y } = this.spot;
+    const share = recovery(
+      splitColor(this.shown[source]).luma,
+      splitColor(this.sources[source].picture).luma,
+      fused.values,
+      this.fuse(this.without).values,
+    );
+    this.root.dataset.recovery = String(share);
+    this.kept.textContent =
+      `Spot in image ${source.toUpperCase()} at ${x}, ${y}: ${share.toFixed(2)} of it is in the result ` +
+      "(1 kept whole, 0 lost, below 0 inverted; measured before any stretch).";
+  }
+
+  showScores() {
+    if (!this.shown || !this.result || !this.averaged) return;
+    const { a, b } = this.shown;
+    const columns = [score(a, b, this.result), score(a, b, this.averaged)];
+    const text = (/** @type {number} */ value) => (Number.isNaN(value) ? "undefined" : value.toFixed(4));
+    const keys = /** @type {(keyof typeof METRICS)[]} */ (Object.keys(METRICS));
+    const head = ["", "Result", "Average"].map((title) => make("th", { scope: "col" }, title));
+    const rows = keys.map((key) => {
+      const name = METRICS[key] ? `${key} (${METRICS[key]})` : key;
+      const cells = columns.map((scores) => make("td", {}, text(scores[key])));
+      return make("tr", { "data-metric": key }, make("th", { scope: "row" }, name), ...cells);
+    });
+    this.scores.replaceChildren(
+      make("caption", {}, "Scores of what is shown, higher is better"),
+      make("thead", {}, make("tr", {}, ...head)),
+      make("tbody", {}, ...rows),
+    );
+    this.root.dataset.scored = "yes";
+  }
+
+  spotName() {
+    const name = this.spot && this.sources ? this.sources[this.spot.source].name : "";
+    return `${(name.split("/").pop() ?? "").replace(/\.\w+$/, "")}-with-spot.png`;
+  }
+
+  showCommand() {
+    if (!this.sources) return;
+    const quote = (/** @type {string} */ word) =>
+      /^[\w./-]+$/.test(word) && !word.startsWith("-") ? word : `'./${word.replace(/'/g, "'\\''")}'`;
+    const name = (/** @type {Side} */ side) =>
+      quote(this.spot?.source === side ? this.spotName() : (this.sources?.[side].name ?? ""));
+    const words = ["wdualmine fuse", name("a"), name("b"), "-o fused.png", `--method ${this.method}`];
+    if (this.network) words.push(`--task ${this.task}`, `--residual-scale ${this.scale}`);
+    else if (this.share < 1) words.push(`--blend ${this.share}`);
+    if (!this.stretch) words.push("--no-stretch");
+    this.command.textContent = words.join(" ");
+    this.note.textContent =
+      this.pair === OWN
+        ? "This command makes the same file. Your images stay in this page; nothing is sent."
+        : "This command makes the same file, run in the folder that wdualmine data where shows.";
+  }
+}

@@ -1,0 +1,14 @@
+/** Start what the page has room for; without this script its still image stays. */
+
+import { startOpening } from "./opening.js";
+import { TryIt } from "./page.js";
+
+/** @type {any} */ (globalThis).wdualmineStart = () => {
+  const opening = document.getElementById("fusion-opening");
+  const page = document.getElementById("fusion-page");
+  if (opening) startOpening(opening);
+  if (page) /** @type {any} */ (globalThis).wdualminePage = new TryIt(page);
+};
+if (document.readyState === "loading") {
+  document.addEventListener("DOMContentLoaded", /** @type {any} */ (globalThis).wdualmineStart);
+} else /** @type {any} */ (globalThis).wdualmineStart();
