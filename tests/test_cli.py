@@ -13,7 +13,7 @@ import pytest
 from wdualmine.cli import main
 from wdualmine.data import find_data
 from wdualmine.data.images import read_image, write_image
-from wdualmine.records import Run
+from wdualmine.records import Run, read_tensors, write_tensors
 
 
 def call(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
@@ -117,6 +117,8 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("train ct-mri --preset huge -o {}/run", "unknown preset 'huge'; choose one of smoke"),
         ("train ct-mri --variant none -o {}/run", "unknown variant 'none'"),
         ("train ct-mri --seed -1 -o {}/run", "seed -1"),
+        ("train ct-mri --learning-rate nan -o {}/run", "learning rate positive and finite"),
+        ("train ct-mri --learning-rate inf -o {}/run", "learning rate positive and finite"),
         ("train ct-mri --epochs 0 -o {}/run", "must be at least 1"),
         ("train ct-mri --preset smoke --device abacus -o {}/run", "device abacus"),
         ("train ct-mri --preset smoke --data {}/nowhere -o {}/run", "nowhere"),
@@ -248,3 +250,18 @@ def test_fuse_never_replaces_a_source(
     assert message in error
     assert len(error.strip().splitlines()) == 1
     assert {path: path.read_bytes() for path in images.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e20])
+def test_weights_that_no_training_leaves_are_refused(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture, smoke_run: Run, value: float
+) -> None:
+    tensors, metadata = read_tensors(smoke_run.folder / "model.safetensors")
+    name, tensor = next(iter(tensors.items()))
+    tensor.flatten()[0] = value
+    write_tensors(tmp_path / "bad.safetensors", tensors, metadata)
+    options = ("-o", tmp_path / "o.png", "--weights", tmp_path / "bad.safetensors")
+    code, _, error = call(capsys, "fuse", images / "a.png", images / "b.png", *options)
+    assert code == 2
+    assert f"bad.safetensors: {name} holds a value that is not finite or above 1e+06" in error
+    assert not (tmp_path / "o.png").exists()
