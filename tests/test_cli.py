@@ -263,5 +263,5 @@ def test_weights_that_no_training_leaves_are_refused(
     options = ("-o", tmp_path / "o.png", "--weights", tmp_path / "bad.safetensors")
     code, _, error = call(capsys, "fuse", images / "a.png", images / "b.png", *options)
     assert code == 2
-    assert f"bad.safetensors: {name} holds a value that is not finite or above 1e+06" in error
+    assert f"bad.safetensors: {name} holds a value that is no number or above 1e+06" in error
     assert not (tmp_path / "o.png").exists()

@@ -45,7 +45,7 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
         for name, tensor in tensors.items():
             if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either
                 raise WdualmineError(
-                    f"{path}: {name} holds a value that is not finite or above {LARGEST_WEIGHT:g}; train again"
+                    f"{path}: {name} holds a value that is no number or above {LARGEST_WEIGHT:g}; train again"
                 )
         model = WDualMine(ModelConfig(**metadata["experiment"]["model"]))
         model.load_state_dict(tensors)
