@@ -1,6 +1,7 @@
 """The command line as a person uses it: what it makes, and one clear line with exit code 2 for a mistake."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from wdualmine.cli import main
 from wdualmine.data import find_data
 from wdualmine.data.images import read_image, write_image
-from wdualmine.records import Run
+from wdualmine.records import Run, read_tensors, write_tensors
 
 
 def call(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
@@ -111,11 +112,13 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("fuse {}/a.png {}/b.png -o {}/o.png --method median", "unknown method 'median'"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --weights {}/none", "no such weights"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --residual-scale 9", "residual-scale 9"),
-        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to w-dualmine"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to the networks"),
         ("train mri-us -o {}/run", "mri-us: unknown task; choose one of ct-mri"),
         ("train ct-mri --preset huge -o {}/run", "unknown preset 'huge'; choose one of smoke"),
         ("train ct-mri --variant none -o {}/run", "unknown variant 'none'"),
         ("train ct-mri --seed -1 -o {}/run", "seed -1"),
+        ("train ct-mri --learning-rate nan -o {}/run", "learning rate positive and finite"),
+        ("train ct-mri --learning-rate inf -o {}/run", "learning rate positive and finite"),
         ("train ct-mri --epochs 0 -o {}/run", "must be at least 1"),
         ("train ct-mri --preset smoke --device abacus -o {}/run", "device abacus"),
         ("train ct-mri --preset smoke --data {}/nowhere -o {}/run", "nowhere"),
@@ -215,3 +218,50 @@ def test_export_says_what_it_cannot_do(tmp_path: Path, capsys: pytest.CaptureFix
     code, _, error = call(capsys, "export", "ct-mri", "-o", tmp_path / "network.pt")
     assert code == 2
     assert error.endswith("network.pt: name a file that ends in .onnx\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("left twin -o twin", "is the folder of the sources"),
+        ("left twin -o link", "is the folder of the sources"),
+        ("left twin -o out.png", "two folders need a folder"),
+        ("left twin -o a.png", "two folders need a folder"),
+        ("left twin -o linked", "2.png: is one of the images to fuse"),
+        ("a.png b.png -o b.png", "b.png: is one of the images to fuse"),
+        ("a.png b.png -o left/../a.png", "a.png: is one of the images to fuse"),
+        ("a.png b.png -o soft.png", "soft.png: is one of the images to fuse"),
+        ("a.png b.png -o hard.png", "hard.png: is one of the images to fuse"),
+    ],
+)
+def test_fuse_never_replaces_a_source(
+    images: Path, capsys: pytest.CaptureFixture, arguments: str, message: str
+) -> None:
+    shutil.copytree(images / "left", images / "twin")
+    (images / "link").symlink_to("twin")
+    (images / "linked").mkdir()
+    (images / "linked" / "2.png").symlink_to(images / "twin" / "2.png")
+    (images / "soft.png").symlink_to("a.png")
+    (images / "hard.png").hardlink_to(images / "b.png")
+    before = {path: path.read_bytes() for path in images.rglob("*") if path.is_file()}
+    paths = [word if word == "-o" else images / word for word in arguments.split()]
+    code, _, error = call(capsys, "fuse", *paths, "--method", "average")
+    assert code == 2
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert {path: path.read_bytes() for path in images.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e20])
+def test_weights_that_no_training_leaves_are_refused(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture, smoke_run: Run, value: float
+) -> None:
+    tensors, metadata = read_tensors(smoke_run.folder / "model.safetensors")
+    name, tensor = next(iter(tensors.items()))
+    tensor.flatten()[0] = value
+    write_tensors(tmp_path / "bad.safetensors", tensors, metadata)
+    options = ("-o", tmp_path / "o.png", "--weights", tmp_path / "bad.safetensors")
+    code, _, error = call(capsys, "fuse", images / "a.png", images / "b.png", *options)
+    assert code == 2
+    assert f"bad.safetensors: {name} holds a value that is no number or above 1e+06" in error
+    assert not (tmp_path / "o.png").exists()

@@ -220,3 +220,22 @@ def test_studies_name_variants_and_tasks_that_exist(study: str) -> None:
             experiment = make_experiment(task, "quick", variant)
             assert experiment != replace(make_experiment(task, "quick"), variant=variant)
             assert Experiment.from_dict(experiment.as_dict()) == experiment
+
+
+def test_a_second_training_in_the_folder_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first = subprocess.Popen(
+        command(folder, "--epochs", "200"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while _epochs(folder) < 1 and first.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert first.poll() is None
+        with pytest.raises(WdualmineError, match="run: another process trains in this folder"):
+            train(make_experiment("ct-mri", "smoke", seed=1), folder, "phantom", progress=False)
+    finally:
+        first.kill()
+        first.wait()
+    with pytest.raises(WdualmineError, match="holds a run with another experiment"):  # the lock is free
+        train(make_experiment("ct-mri", "smoke", seed=1), folder, "phantom", progress=False)

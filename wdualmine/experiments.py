@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -41,8 +42,10 @@ class Schedule:
     def __post_init__(self) -> None:
         counts = [self.epochs, self.batch_size, self.patch_size]
         counts += [self.train_pairs, self.test_pairs, self.epoch_pairs]
-        if any(value is not None and value < 1 for value in counts) or self.learning_rate <= 0:
-            raise WdualmineError(f"{self}: counts must be at least 1 and the learning rate positive")
+        if any(value is not None and value < 1 for value in counts) or not 0 < self.learning_rate < math.inf:
+            raise WdualmineError(
+                f"{self}: counts must be at least 1 and the learning rate positive and finite"
+            )
 
 
 @dataclass(frozen=True)

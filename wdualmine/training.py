@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
@@ -86,13 +87,13 @@ def train(
         progress: show a bar on a terminal and print a line an epoch.
 
     Raises:
-        WdualmineError: the folder holds another run, the data cannot be read, a pair is smaller than the
-            patch or of another size, or the loss is no longer finite.
+        WdualmineError: the folder holds another run, another process trains in it, the data cannot be read, a
+            pair is smaller than the patch or of another size, or the loss is no longer finite.
     """
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
-    with numerics(threads):
+    with numerics(threads), _held(output):
         description = describe_run("training", source, experiment.task, torch_device)
         description["experiment"] = experiment.as_dict()
         say = print if progress else _silent
@@ -317,6 +318,31 @@ def _check_size(images: Tensor, schedule: Schedule, model: WDualMine) -> None:
             f"training on sides of {' x '.join(map(str, sides))}: the network needs multiples of "
             f"{model.multiple}; set a patch size that is one"
         )
+
+
+@contextmanager
+def _held(output: Path) -> Iterator[None]:
+    """Keep other trainings out of a run's folder; a killed process lets go of it.
+
+    A finished record keeps no lock file: who held on to it meanwhile finds the run finished.
+
+    Raises:
+        WdualmineError: another process trains in it.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(output / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise WdualmineError(
+            f"{output}: another process trains in this folder; wait for it or choose another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        if (output / "run.json").exists():
+            (output / ".lock").unlink(missing_ok=True)
+        lock.release()
 
 
 def _claim(output: Path, description: dict[str, Any]) -> bool:

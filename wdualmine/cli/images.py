@@ -1,5 +1,6 @@
 """Verbs for images that a user has: ``fuse`` and ``evaluate``."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -62,6 +63,7 @@ def fuse(
         jobs = [(*paths, output / f"{name}.png") for name, paths in paired_files(a, b).items()]
     else:
         jobs = [(a, b, output)]
+    _check_outputs(a, b, output, jobs)
     fusers = {}
     with task_bar("fuse", len(jobs)) as advance:
         for path_a, path_b, path_fused in jobs:
@@ -83,6 +85,34 @@ def fuse(
     for key in fusers:
         print(f"{method} with {weights or f'the {key} weights of the package'}", file=sys.stderr)
     print(output)
+
+
+def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, Path]]) -> None:
+    """Refuse, before anything is written, results that would replace a source or lie in the wrong place.
+
+    Raises:
+        WdualmineError: a result is a source, by whatever name or link; two folders are to be fused into
+            one of them or into a file.
+    """
+    from wdualmine.data.images import SUFFIXES
+
+    if a.is_dir():
+        for source in (a, b):
+            if output.exists() and output.samefile(source):
+                raise WdualmineError(f"{output}: is the folder of the sources {source}; name another with -o")
+        if output.is_file() or output.suffix.lower() in SUFFIXES:
+            raise WdualmineError(f"{output}: two folders need a folder for their results; name one with -o")
+    # Of the whole job: a result could be the source of another pair, too.
+    sources = {(status.st_dev, status.st_ino) for *pair, _ in jobs for status in map(_status, pair) if status}
+    for *_, result in jobs:
+        status = _status(result)
+        if status and (status.st_dev, status.st_ino) in sources:
+            raise WdualmineError(f"{result}: is one of the images to fuse; name another with -o")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """Look at what a path leads to; None if that is nothing."""
+    return path.stat() if path.exists() else None
 
 
 @app.command()

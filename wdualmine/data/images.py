@@ -1,56 +1,244 @@
-"""Reading and writing image files, and the bad input that can come with them."""
+"""Reading and writing image files: the one place where it is decided what an image file may be.
+
+Decided by content, never by name: PNG, JPEG, TIFF or BMP, one image of a stated size, grey or RGB. A file
+that says its colors in another way is converted where that is exact and refused where it is not.
+"""
 
 import os
 import tempfile
+import warnings
+import zlib
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from wdualmine.errors import WdualmineError
 
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
 #: File suffixes that are read as images when a folder is searched.
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+#: How a file of each format begins.
+SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+}  # fmt: skip
+#: Environment variable that moves the limit of pixels.
+PIXELS_VARIABLE = "WDUALMINE_MAX_PIXELS"
+#: Larger images are refused before they are decoded, because a short file can declare any size.
+MAX_PIXELS = 2**26  # 8192 x 8192
+
+_ORIENTATION = 274  # the tag of EXIF and TIFF
 
 
-def read_image(path: str | Path) -> NDArray:
-    """Read a grey or RGB image.
+def read_image(path: str | Path, max_pixels: int | None = None) -> NDArray:
+    """Read a grey or RGB image, turned as its orientation tag says.
 
     Args:
-        path: an image file.
+        path: an image file; its content decides the format, not its name.
+        max_pixels: refuse more; None takes WDUALMINE_MAX_PIXELS, else :data:`MAX_PIXELS`.
 
     Returns:
         uint8, uint16 or float array, (H, W) or (H, W, 3). An RGB file whose three channels are equal comes
-        back as grey; a fully opaque alpha channel is dropped.
+        back as grey; a fully opaque alpha channel is dropped; palettes and white-is-zero are converted.
 
     Raises:
-        WdualmineError: the file is missing, truncated or not an image, or has a channel count other than 1
-            or 3, or holds NaN or infinity, or is a color PNG of 16 bits a channel.
+        WdualmineError: the file is missing, damaged (the checksums of a PNG count) or no PNG, JPEG, TIFF or
+            BMP; has too many pixels, several pages or frames, a transparent pixel, a color space other than
+            grey and RGB, NaN or infinity; or is a color PNG of 16 bits a channel.
     """
     path = Path(path)
     if not path.is_file():
         raise WdualmineError(f"{path}: no such image file; check the path")
-    if _is_deep_color_png(path):  # would come back cut to 8 bits, with no word about it
-        raise WdualmineError(f"{path}: is a 16-bit color PNG, which is not read in full; save it as .tif")
+    limit = _pixel_limit(max_pixels)
     try:
-        # Named, so that no other reader is tried on a broken file.
-        plugin = "tifffile" if path.suffix.lower() in (".tif", ".tiff") else "pillow"
-        image = np.asarray(imageio.imread(path, plugin=plugin))
+        form = _format(path)
+        image, orientation = _read_tiff(path, limit) if form == "TIFF" else _read_raster(path, form, limit)
+    except WdualmineError:
+        raise
+    except MemoryError as error:
+        raise WdualmineError(f"{path}: not enough memory to read it; make it smaller") from error
     except Exception as error:
         raise WdualmineError(
             f"{path}: not a readable image ({_one_line(error)}); fetch or export it again"
         ) from error
-    return check_image(image, str(path))
+    return np.ascontiguousarray(_turn(check_image(image, str(path)), orientation))
+
+
+def _pixel_limit(asked: int | None) -> int:
+    text = os.environ.get(PIXELS_VARIABLE, "") if asked is None else str(asked)
+    try:
+        limit = int(text or MAX_PIXELS)
+    except ValueError:
+        limit = 0
+    if limit < 1:
+        raise WdualmineError(f"{PIXELS_VARIABLE} {text}: give a number of pixels, such as {MAX_PIXELS}")
+    return limit
+
+
+def _format(path: Path) -> str:
+    with path.open("rb") as file:
+        beginning = file.read(8)
+    for signature, name in SIGNATURES.items():
+        if beginning.startswith(signature):
+            return name
+    raise ValueError("its content is no PNG, JPEG, TIFF or BMP")
+
+
+def _check_size(path: Path, width: int, height: int, limit: int) -> None:
+    if width * height > limit:
+        raise WdualmineError(
+            f"{path}: declares {width} x {height} pixels, more than the limit of {limit}; "
+            f"set {PIXELS_VARIABLE} higher if that is right and the memory is there"
+        )
+
+
+def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
+    """Read PNG, JPEG or BMP: the pixels as they lie in the file, and the orientation to give them."""
+    if _is_deep_color_png(path):  # would come back cut to 8 bits, with no word about it
+        raise WdualmineError(f"{path}: is a 16-bit color PNG, which is not read in full; save it as .tif")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            with Image.open(path, formats=[form]) as image:
+                _check_size(path, *image.size, limit)
+                image.verify()  # the checksum of every chunk of a PNG, which decoding does not look at
+            with Image.open(path, formats=[form]) as image:
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1:
+                    raise WdualmineError(
+                        f"{path}: holds {frames} frames; save the one to use as an image of its own"
+                    )
+                return np.asarray(_plain(path, image)), image.getexif().get(_ORIENTATION, 1)
+        except UnidentifiedImageError as error:  # its own message names the path once more
+            raise ValueError(f"a damaged {form} file") from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _plain(path: Path, image: Image.Image) -> Image.Image:
+    """Bring a decoded image to one of the modes that become arrays without loss."""
+    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "I;16B"):
+        raise WdualmineError(f"{path}: has the color space {image.mode}; save it as grey or RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB") if image.mode == "P" else image
+    if image.mode.startswith("I"):
+        raise WdualmineError(f"{path}: has a transparent grey level; save it without one")
+    return image.convert("RGBA")
+
+
+def _read_tiff(path: Path, limit: int) -> tuple[NDArray, int]:
+    """Read TIFF: the pixels in grey or RGB, and the orientation to give them."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        series = file.series[0]
+        if len(file.pages) > 1 or page.imagedepth > 1 or prod(series.shape) != prod(page.shape):
+            raise WdualmineError(
+                f"{path}: holds several pages or slices; save the one to use as an image of its own"
+            )
+        _check_size(path, page.imagewidth, page.imagelength, limit)
+        if page.is_tiled:
+            _check_size(path, page.tilewidth, page.tilelength, limit)
+        space = getattr(page.photometric, "name", str(page.photometric))
+        if space not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE"):
+            raise WdualmineError(f"{path}: has the color space {space}; save it as grey or RGB")
+        allowed = (1, 8, 16) if page.sampleformat == 1 else (16, 32, 64)  # fewer bits come back unscaled
+        if page.bitspersample not in allowed or page.samplesperpixel > 4:
+            raise WdualmineError(
+                f"{path}: has {page.samplesperpixel} channels of {page.bitspersample} bits; "
+                "save it with 8 or 16 bits, or as float"
+            )
+        _check_segments(path, page)
+        image = page.asarray()
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and image.ndim == 3:
+            image = np.moveaxis(image, 0, -1)
+        if space == "PALETTE":
+            image = _apply_palette(path, image, page.colormap)
+        elif space == "MINISWHITE":
+            if image.dtype.kind == "f" or image.ndim > 2:
+                raise WdualmineError(f"{path}: white is zero in it; save it with black as zero")
+            image = ~image
+        tag = page.tags.get(_ORIENTATION)
+        return image, 1 if tag is None else int(tag.value)
+
+
+def _check_segments(path: Path, page: "TiffPage") -> None:
+    """See before decoding that every strip or tile is there and inflates to no more than its share."""
+    size = path.stat().st_size
+    count = prod(page.chunked)
+    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    if len(places) < count or any(n < 1 or start + n > size for start, n in places):
+        raise ValueError("a strip or tile of it is missing")
+    compression = getattr(page.compression, "name", str(page.compression))
+    share = prod(page.chunks) * page.bitspersample // 8 + page.chunks[0]  # rows may be padded to a byte
+    if compression in ("ADOBE_DEFLATE", "DEFLATE"):
+        with path.open("rb") as file:
+            for start, length in places:
+                file.seek(start)
+                if len(zlib.decompressobj().decompress(file.read(length), share + 1)) > share:
+                    raise ValueError("a strip or tile of it inflates to more than the image")
+    elif compression == "LZW":
+        try:
+            import imagecodecs  # type: ignore[import-not-found]  # noqa: F401
+        except ImportError:
+            raise WdualmineError(
+                f"{path}: is compressed with LZW, which needs imagecodecs; "
+                "run `pip install imagecodecs`, or save it uncompressed or with deflate"
+            ) from None
+    elif compression not in ("NONE", "PACKBITS"):
+        raise WdualmineError(
+            f"{path}: is compressed with {compression}; save it uncompressed or with deflate"
+        )
+    # Neither PackBits nor LZW make their data much larger, so more bytes than these are no image's.
+    if compression in ("PACKBITS", "LZW") and any(n > 2 * share + 64 for _, n in places):
+        raise ValueError("a strip or tile of it is larger than the image")
+
+
+def _apply_palette(path: Path, image: NDArray, palette: NDArray | None) -> NDArray:
+    if palette is None or image.ndim != 2 or image.dtype.kind not in "bu" or image.max() >= palette.shape[1]:
+        raise WdualmineError(f"{path}: its palette does not fit its pixels; save it as grey or RGB")
+    # TIFF's palettes have 16 bits; those of 8 bits are written doubled, or with zeros below.
+    for factor in (257, 256):
+        if not (palette % factor).any():
+            palette = (palette // factor).astype(np.uint8)
+            break
+    return palette.T[image.astype(np.intp)]
+
+
+def _turn(image: NDArray, orientation: Any) -> NDArray:
+    """Turn an image (H, W) or (H, W, 3) upright, from the corner and side where its first row lies."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image
 
 
 def check_image(image: NDArray, name: str) -> NDArray:
     """Bring an array to (H, W) or (H, W, 3), or say by name what is wrong with it.
 
     Raises:
-        WdualmineError: wrong channel count or dimension, unsupported type, empty, NaN or infinity.
+        WdualmineError: no array, wrong channel count or dimension, unsupported type, empty, NaN or infinity.
     """
-    image = np.asarray(image)
+    if np.ma.isMaskedArray(image):
+        raise WdualmineError(f"{name}: is a masked array; fill the mask first")
+    try:
+        image = np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors with gradients
+        raise WdualmineError(
+            f"{name}: is no array ({_one_line(error)}); pass a NumPy array (H, W)"
+        ) from error
     if image.dtype == bool:
         image = image.astype(np.uint8) * 255
     if image.ndim == 3 and image.shape[-1] == 1:
@@ -88,6 +276,8 @@ def write_image(path: str | Path, image: NDArray) -> Path:
         raise WdualmineError(f"{path}: float pixels need a .tif file")
     if image.dtype == np.uint16 and image.ndim == 3 and path.suffix.lower() not in (".tif", ".tiff"):
         raise WdualmineError(f"{path}: 16-bit color pixels need a .tif file")
+    if path.is_dir():
+        raise WdualmineError(f"{path}: is a folder; name a file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)

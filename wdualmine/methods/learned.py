@@ -15,6 +15,7 @@ from wdualmine.records import read_tensors
 WEIGHTS = Path(__file__).parents[1] / "weights"
 #: What a task's file in :data:`WEIGHTS` is called after, by the objective of its training.
 SUFFIXES = {"paper": "", "recovery": "-recovery"}
+LARGEST_WEIGHT = 1e6  # of a file that is accepted: such a network leaves float32, and the image is black
 
 
 def load_model(source: str | Path, objective: str = "paper", device: torch.device | str = "cpu") -> WDualMine:
@@ -41,6 +42,11 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
         )
     tensors, metadata = read_tensors(path)
     try:
+        for name, tensor in tensors.items():
+            if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either
+                raise WdualmineError(
+                    f"{path}: {name} holds a value that is no number or above {LARGEST_WEIGHT:g}; train again"
+                )
         model = WDualMine(ModelConfig(**metadata["experiment"]["model"]))
         model.load_state_dict(tensors)
     except (KeyError, TypeError, RuntimeError) as error:
