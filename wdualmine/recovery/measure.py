@@ -99,7 +99,7 @@ def signal_scores(signal: Signal, difference: Array, without: Array, deviation: 
 
 
 def summarize_recovery(
-    scores: pd.DataFrame, level: float = 0.95, resamples: int = 2000, seed: int = 0
+    scores: pd.DataFrame, level: float = 0.95, resamples: int = 500, seed: int = 0
 ) -> pd.DataFrame:
     """Sum up what :func:`recovery_of_signals` gives, for each source.
 
@@ -118,38 +118,44 @@ def summarize_recovery(
     """
     rows = []
     for source, own in scores.groupby("source", sort=True):
-        pairs = [group for _, group in own.groupby("pair", sort=True)]
-        values = _statistics(own)
+        columns = _columns(own)
+        values = _statistics(*columns)
+        places = list(own.groupby("pair", sort=True).indices.values())
         generator = np.random.default_rng(seed)
-        drawn = pd.DataFrame(
-            _statistics(pd.concat([pairs[k] for k in generator.integers(len(pairs), size=len(pairs))]))
-            for _ in range(resamples if len(pairs) > 1 else 0)
-        )
-        for name, value in values.items():
-            ends = [(1 - level) / 2, (1 + level) / 2]
-            low, high = drawn[name].quantile(ends) if len(drawn) else (math.nan, math.nan)
+        drawn = []
+        for _ in range(resamples if len(places) > 1 else 0):
+            chosen = np.concatenate([places[k] for k in generator.integers(len(places), size=len(places))])
+            drawn.append(list(_statistics(*(column[chosen] for column in columns)).values()))
+        ends = [(1 - level) / 2, (1 + level) / 2]
+        limits = np.nanquantile(drawn, ends, axis=0).T if drawn else np.full((len(values), 2), np.nan)
+        for (name, value), (low, high) in zip(values.items(), limits, strict=True):
             rows.append({"source": source, "statistic": name, "value": value, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
-def _statistics(scores: pd.DataFrame) -> dict[str, float]:
+def _columns(scores: pd.DataFrame) -> tuple[NDArray, ...]:
+    """Give recovery, visibility, the filter's answer and clutter (grey levels), and each signal's class."""
     recovery = scores["recovery"].to_numpy()
     answer = recovery * scores["amplitude"].abs().to_numpy()
     classes = pd.factorize(scores["shape"] + scores["size"].astype(str))[0]
-    count = np.bincount(classes)
-    clutter = scores["clutter"].to_numpy()
+    return recovery, scores["visibility"].to_numpy(), answer, scores["clutter"].to_numpy(), classes
+
+
+def _statistics(
+    recovery: Array, visibility: Array, answer: Array, clutter: Array, classes: NDArray
+) -> dict[str, float]:
+    count = np.maximum(np.bincount(classes), 1)
     mean_answer, mean_clutter = (np.bincount(classes, x) / count for x in (answer, clutter))
     variance = np.bincount(classes, (clutter - mean_clutter[classes]) ** 2) / np.maximum(count - 1, 1)
     measured = variance > 0
+    detectability = mean_answer[measured] / np.sqrt(variance[measured])
     return {
         "mean": float(recovery.mean()),
         "p10": float(np.quantile(recovery, 0.1)),
         "lost": float((recovery < LOST).mean()),
         "inverted": float((recovery < 0).mean()),
-        "visibility": float(scores["visibility"].mean()),
-        "detectability": float((mean_answer[measured] / np.sqrt(variance[measured])).mean())
-        if measured.any()
-        else math.nan,
+        "visibility": float(visibility.mean()),
+        "detectability": float(detectability.mean()) if measured.any() else math.nan,
     }
 
 

@@ -203,7 +203,7 @@ def front_at(run: Run, metric: str, correlation: float) -> float:
 
 
 def _tabulate(
-    signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str] | None, resamples: int = 1000
+    signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str] | None, resamples: int = 300
 ) -> pd.DataFrame:
     present = list(dict.fromkeys(signals["method"]))
     names = present if methods is None else [name for name in methods if name in present]

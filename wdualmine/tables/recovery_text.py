@@ -244,21 +244,21 @@ def render_seeds(table: pd.DataFrame, form: str = "html") -> str:
 
 def render_terms(runs: Sequence[Run], form: str = "html") -> str:
     """Print what leaving out each term does, on CT-MRI's fold 0; trained a third as long, one seed."""
-    return print_grid(
-        pd.DataFrame(
-            [
-                {
-                    "Objective": "all terms" if row["term"] == "short" else f"without {row['term']}",
-                    "recovery": _both(row, "mean", ".3f"),
-                    "10 %": _both(row, "p10", ".2f"),
-                    "lost": _both(row, "lost", ".1%"),
-                }
-                | {metric: f"{row[metric]:.4f}" for metric in ("CC", "Qabf", "SSIM", "PSNR")}
-                for row in terms_table(runs).to_dict("records")
-            ]
-        ),
-        form,
-    )
+    rows = [
+        {
+            "Objective": "all terms" if row["term"] == "short" else f"without {row['term']}",
+            "recovery": _both(row, "mean", ".3f"),
+            "10 %": _both(row, "p10", ".2f"),
+            "lost": _both(row, "lost", ".1%"),
+        }
+        | {metric: f"{row[metric]:.4f}" for metric in ("CC", "Qabf", "SSIM", "PSNR")}
+        for row in terms_table(runs).to_dict("records")
+    ]
+    if not rows:
+        return (
+            "The study of the terms has not run: <code>make study STUDY=recovery-terms PRESET=cycle</code>."
+        )
+    return print_grid(pd.DataFrame(rows), form)
 
 
 def _both(row: Mapping[Hashable, float], statistic: str, form: str) -> str:
