@@ -265,3 +265,15 @@ def test_weights_that_no_training_leaves_are_refused(
     assert code == 2
     assert f"bad.safetensors: {name} holds a value that is no number or above 1e+06" in error
     assert not (tmp_path / "o.png").exists()
+
+
+def test_recovery_of_the_average_is_a_half(capsys: pytest.CaptureFixture) -> None:
+    code, out, error = call(
+        capsys, "recovery", "ct-mri", "--method", "average", "--data", "phantom", "--limit", 2, "--signals", 1
+    )
+    assert code == 0, error
+    rows = [line.split() for line in out.splitlines()[2:]]
+    assert [(row[0], row[2]) for row in rows] == [("CT", "0.500"), ("MRI", "0.500")]
+    code, _, error = call(capsys, "recovery", "ct-mri", "--method", "average", "--residual-scale", 1)
+    assert code == 2
+    assert "belong to the networks, not to average" in error

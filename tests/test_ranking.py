@@ -1,0 +1,82 @@
+"""The ranking by recovery: its record, the tables and sentences made of it, and the verbs that make it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wdualmine.data import TASKS, find_data, load_pairs
+from wdualmine.experiments import make_experiment
+from wdualmine.methods import fuse_with, load_model
+from wdualmine.ranking import SIGNALS, load_signals, run_ranking
+from wdualmine.records import Run
+from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.tables.recovery import (
+    agreement_table,
+    ranking_of,
+    ranking_table,
+    recovery_runs,
+    seeds_table,
+    unseen_table,
+    way_to_the_bound,
+)
+from wdualmine.tables.recovery_text import conclusion, recovery_sentences, robustness_sentence, second_finding
+from wdualmine.training import train
+
+
+@pytest.fixture(scope="module")
+def ranking(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run_ranking("ct-mri", tmp_path_factory.mktemp("r") / "run", "phantom", 1, progress=False)
+
+
+def test_a_ranking_measures_every_method(ranking: Run) -> None:
+    table = ranking_table(ranking).set_index("method")
+    assert table.loc["average", "mean_a"] == pytest.approx(0.5, abs=1e-4)
+    assert table.loc["average", "mean_b"] == pytest.approx(0.5, abs=1e-4)
+    assert {"w-dualmine", "w-dualmine-recovery", "w-dualmine-recovery-0.5", "blend-0.4"} <= set(table.index)
+    assert table["worse"].is_monotonic_decreasing
+    assert len(agreement_table(ranking_of("ct-mri", recovery_runs()))) == 12
+    assert "noise comes through" in robustness_sentence(ranking)
+
+
+def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
+    runs = recovery_runs()
+    for task in TASKS:
+        own = unseen_table(task, runs).set_index("method")
+        parts = [
+            load_signals(run)
+            for run in runs
+            if run.info["task"] == task and "fold" in run.info.get("experiment", {}).get("variant", "")
+        ]
+        signals = pd.concat(parts).query("method == 'w-dualmine-recovery' and source == 'a'")
+        assert signals["pair"].nunique() == 24
+        assert own.loc["w-dualmine-recovery", "mean_a"] == pytest.approx(signals["recovery"].mean())
+        assert len(way_to_the_bound(ranking_of(task, runs))) == 3
+    assert set(seeds_table(runs)["task"]) == set(TASKS)
+    sentences = recovery_sentences(runs)
+    assert [sentence.split("**")[1] for sentence in sentences] == [task.folder for task in TASKS.values()]
+    assert "not reached: " in conclusion(runs)
+    assert second_finding(runs).startswith("Put a known spot")
+    assert second_finding([]) == ""
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_the_recovery_weights_reproduce_their_record(task: str, harvard: Path) -> None:
+    record = next(run for run in recovery_runs() if run.folder.name == f"{task}-recovery-seed0")
+    pairs = load_pairs(find_data(harvard), task, "test", 2)
+    again = recovery_of_signals(fuse_with(load_model(task, "recovery")), pairs, SIGNALS)
+    signals = load_signals(record).query("method == 'w-dualmine-recovery'")
+    known = signals[signals["pair"].isin([pair.name for pair in pairs])]
+    keys = ["pair", "source", "row", "column"]
+    both = again.merge(known, on=keys, suffixes=("", "_known"))
+    assert len(both) == len(again) == len(known)
+    np.testing.assert_allclose(both["recovery"], both["recovery_known"], atol=1e-4)
+
+
+def test_training_for_recovery_leaves_its_signals(tmp_path: Path) -> None:
+    run = train(make_experiment("ct-mri", "smoke", "recovery"), tmp_path, "phantom", "cpu", 1, progress=False)
+    assert run.info["experiment"]["objective"] == "recovery"
+    assert set(load_signals(run)["method"]) == {"w-dualmine-recovery", "w-dualmine-recovery-0.5"}
+    assert {"signal", "brightness", "range"} <= set(run.log.columns)
+    assert load_model(run.folder).config.residual_scale == 1
