@@ -6,6 +6,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from wdualmine.errors import WdualmineError
+from wdualmine.methods import CLASSICAL
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run
 from wdualmine.tables.comparison import ROWS
@@ -53,7 +54,11 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
         raise WdualmineError(f"no conventions record of {task}; make one with `wdualmine conventions {task}`")
     means = found[0].metrics.drop(columns=["task", "split", "pair", "stretch", "seed"], errors="ignore")
     means = means.groupby("method", sort=False).mean()
-    means.index = [ROWS[name, True].removesuffix(", stretched") for name in means.index]
+    titles = {method.name: method.title for method in CLASSICAL.values()}
+    means.index = [
+        ROWS.get((name, True), titles.get(name, str(name))).removesuffix(", stretched")
+        for name in means.index
+    ]
     rows = []
     for metric in METRICS.values():
         names = [convention.name for convention in metric.conventions]
