@@ -103,7 +103,7 @@ def test_the_standardized_sum_has_the_highest_mean_correlation(seed: int) -> Non
 def test_identical_images_come_back_from_every_method(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (40, 48)).astype(np.uint8)
     for name, method in CLASSICAL.items():
-        if name != "standardized-sum":
+        if name not in ("standardized-sum", "detail-average"):  # the one rescales, the other sharpens
             fused = fuse_images(image, image, method.fuse, stretch=False)
             assert np.abs(fused.astype(int) - image).max() <= (1 if name == "laplacian-pyramid" else 0), name
 
