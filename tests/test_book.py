@@ -231,7 +231,7 @@ def test_first_page_shows_the_summary_of_this_build(smoke_book: Path) -> None:
     cells = [cell.get_text(strip=True) for cell in landing.select("table tbody td")]
     numbers = [cell for cell in cells if re.fullmatch(r"\d+\.\d{2,3}", cell)]  # as many as they can carry
     assert len(numbers) == 3 * len(TASKS) * len(PAPER_METRICS)
-    assert "This build (smoke, phantom)" in landing.get_text(" ", strip=True)
+    assert "This build (smoke, phantom; 2 epochs" in landing.get_text(" ", strip=True)
 
 
 @pytest.mark.slow
