@@ -129,9 +129,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{f"recovery-fold-{fold}": _RECOVERY | {"fold": fold} for fold in range(FOLDS)},
     # What each term of that objective does: a third as long, on volumes that were not seen.
     "recovery-short": _SHORT,
-    **{
-        f"recovery-no-{term}": _SHORT | {"loss": {term: 0.0}} for term in RecoveryWeights.__dataclass_fields__
-    },
+    **{f"recovery-no-{term}": _SHORT | {"loss": {term: 0.0}} for term in RECOVERY_TERMS},
 }
 
 

@@ -41,13 +41,17 @@ def correlation_loss(fused: Tensor, image1: Tensor, image2: Tensor, epsilon: flo
         image2: I_2.
         epsilon: added to both variances, so that a constant image has a loss of 1 and a finite gradient.
     """
-    x = fused.flatten(1)
-    y = ((image1 + image2) / 2).flatten(1)
+    return (1 - pearson(fused, (image1 + image2) / 2, epsilon)).mean()
+
+
+def pearson(first: Tensor, second: Tensor, epsilon: float) -> Tensor:
+    """Pearson correlation of two images (N, 1, H, W), one value a pair (N,); epsilon joins both variances."""
+    x, y = first.flatten(1), second.flatten(1)
     x = x - x.mean(dim=1, keepdim=True)
     y = y - y.mean(dim=1, keepdim=True)
     covariance = (x * y).mean(dim=1)
     variances = (x.square().mean(dim=1) + epsilon) * (y.square().mean(dim=1) + epsilon)
-    return (1 - covariance / variances.sqrt()).mean()
+    return covariance / variances.sqrt()
 
 
 def mutual_information_loss(

@@ -34,10 +34,14 @@ from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
 KIND = "ranking"
 #: The method whose rows hold the best image of each pair; its recovery is 1 by construction, and left empty.
 BOUND = "bound"
-#: What the field prints, and what no network here was trained for.
+#: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
 #: Names of a pair's mean recovery and visibility, for each source.
 RECOVERY = ("recovery_a", "recovery_b", "visibility_a", "visibility_b")
+#: Columns of a signal in ``signals.csv``.
+SIGNAL_COLUMNS = (
+    "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
+)  # fmt: skip
 #: Residual scales at which the recovery network is measured; 1 is the one that it is trained at.
 SCALES = (1.0, 0.75, 0.5, 0.25)
 #: Those at which a training run is scored.
@@ -134,12 +138,6 @@ def measure(
     means.columns = ["_".join(column) for column in means.columns.to_flat_index()]
     signals = signals.reindex(columns=["method", "pair", "source", *SIGNAL_COLUMNS]).round(5)
     return scores.merge(means.reset_index(), on=["pair", "method"], how="left"), signals
-
-
-#: Columns of a signal in ``signals.csv``.
-SIGNAL_COLUMNS = (
-    "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
-)  # fmt: skip
 
 
 def load_signals(run: Run) -> pd.DataFrame:

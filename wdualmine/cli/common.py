@@ -6,7 +6,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from wdualmine.errors import WdualmineError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wdualmine.methods import Method
     from wdualmine.records import Run
 
 app = typer.Typer(
@@ -25,6 +30,20 @@ DataOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+def check_network_options(method: "Method", weights: "Path | None", residual_scale: float | None) -> None:
+    """Refuse options of a network for a method that is none, and a lambda out of range.
+
+    Raises:
+        WdualmineError: so it is.
+    """
+    if not method.learned and not (weights is None and residual_scale is None):
+        raise WdualmineError(
+            f"--weights and --residual-scale belong to the networks, not to {method.name}; leave them out"
+        )
+    if residual_scale is not None and not -1 <= residual_scale <= 1:
+        raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
 
 
 def print_results(run: "Run") -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wdualmine.cli.common import DeviceOption, app, print_table
+from wdualmine.cli.common import DeviceOption, app, check_network_options, print_table
 from wdualmine.errors import WdualmineError
 
 
@@ -43,18 +43,13 @@ def fuse(
     from wdualmine.data.images import read_image, write_image
     from wdualmine.data.pairs import paired_files
     from wdualmine.fusion import fuse_images
-    from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, load_model
     from wdualmine.methods import blend as blend_with_average
+    from wdualmine.methods import fuse_with, get_method, load_model
     from wdualmine.progress import task_bar
     from wdualmine.runtime import pick_device
 
     chosen = get_method(method)
-    if not chosen.learned and not (weights is None and residual_scale is None):
-        raise WdualmineError(
-            f"--weights and --residual-scale belong to the networks, not to {method}; leave them out"
-        )
-    if residual_scale is not None and not -1 <= residual_scale <= 1:
-        raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
+    check_network_options(chosen, weights, residual_scale)
     if not 0 <= blend <= 1:
         raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
     if a.is_dir() != b.is_dir():
@@ -73,8 +68,7 @@ def fuse(
             else:
                 key = task or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
                 if key not in fusers:
-                    objective = "recovery" if chosen is W_DUALMINE_RECOVERY else "paper"
-                    model = load_model(weights or key, objective, pick_device(device))
+                    model = load_model(weights or key, chosen.objective, pick_device(device))
                     fusers[key] = fuse_with(model, residual_scale)
                 fuser = fusers[key]
             if blend < 1:

@@ -1,12 +1,12 @@
 """Verbs for signal recovery: ``recovery`` measures one method, ``ranking`` records all of them."""
 
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wdualmine.cli.common import DataOption, DeviceOption, app, print_table
-from wdualmine.errors import WdualmineError
+from wdualmine.cli.common import DataOption, DeviceOption, app, check_network_options, print_table
 
 
 @app.command()
@@ -29,21 +29,16 @@ def recovery(
 ) -> None:
     """Put known signals into one source at a time and say what of them is left in the fused image."""
     from wdualmine.data import find_data, get_task, load_pairs
-    from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, load_model
+    from wdualmine.methods import fuse_with, get_method, load_model
     from wdualmine.progress import task_bar
     from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
     from wdualmine.runtime import pick_device
 
     chosen, key = get_method(method), get_task(task)
-    if chosen.fuse is None:
-        objective = "recovery" if chosen is W_DUALMINE_RECOVERY else "paper"
-        fuse = fuse_with(load_model(weights or key.key, objective, pick_device(device)), residual_scale)
-    elif weights is None and residual_scale is None:
-        fuse = chosen.fuse
-    else:
-        raise WdualmineError(
-            f"--weights and --residual-scale belong to the networks, not to {method}; leave them out"
-        )
+    check_network_options(chosen, weights, residual_scale)
+    fuse = chosen.fuse or fuse_with(
+        load_model(weights or key.key, chosen.objective, pick_device(device)), residual_scale
+    )
     source = find_data(data)
     pairs = load_pairs(source, key, "test", limit)
     with task_bar("recovery", len(pairs)) as advance:
@@ -55,7 +50,10 @@ def recovery(
     rows = []
     for name, own in summary.groupby("source", sort=True):
         count = str((scores["source"] == name).sum())
-        values = [f"{row.value:.3f} ({row.low:.3f} to {row.high:.3f})" for row in own.itertuples()]
+        values = [
+            f"{value:.3f}" if isnan(low) else f"{value:.3f} ({low:.3f} to {high:.3f})"
+            for value, low, high in own[["value", "low", "high"]].to_numpy(float)
+        ]
         rows.append((key.modalities[0 if name == "a" else 1], count, *values))
     print(f"{chosen.title} on {len(pairs)} pairs of {source.describe()}; intervals at 95 % over pairs")
     print_table(("signals in", "number", *summary["statistic"].unique()), rows)

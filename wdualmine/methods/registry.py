@@ -16,12 +16,14 @@ class Method:
         title: how it is called in tables.
         source: the publication, or what it is.
         fuse: lumas to luma; None where weights have to be loaded first.
+        objective: of a network, what its weights were trained for (:func:`~wdualmine.methods.load_model`).
     """
 
     name: str
     title: str
     source: str
     fuse: Fuse | None = None
+    objective: str = "paper"
 
     @property
     def learned(self) -> bool:
@@ -62,7 +64,10 @@ CLASSICAL = {
 }
 W_DUALMINE = Method("w-dualmine", "W-DUALMINE", "the paper, arXiv:2601.08920")
 W_DUALMINE_RECOVERY = Method(
-    "w-dualmine-recovery", "W-DUALMINE, recovery", "the paper's network with this book's objective"
+    "w-dualmine-recovery",
+    "W-DUALMINE, recovery",
+    "the paper's network with this book's objective",
+    objective="recovery",
 )
 LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY)}
 

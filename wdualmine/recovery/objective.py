@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.errors import WdualmineError
+from wdualmine.losses import pearson
 from wdualmine.model import Fusion
 
 #: Spots put into a pair of 128 x 128 patches, half of them into each source on average.
@@ -44,13 +45,7 @@ def source_correlation_loss(fused: Tensor, image1: Tensor, image2: Tensor, epsil
         image2: I_2.
         epsilon: added to each variance, so that an empty patch counts for nothing.
     """
-
-    def correlation(x: Tensor, y: Tensor) -> Tensor:
-        x, y = (z.flatten(1) - z.flatten(1).mean(dim=1, keepdim=True) for z in (x, y))
-        variances = (x.square().mean(dim=1) + epsilon) * (y.square().mean(dim=1) + epsilon)
-        return (x * y).mean(dim=1) / variances.sqrt()
-
-    return 1 - (correlation(fused, image1) + correlation(fused, image2)).mean() / 2
+    return 1 - (pearson(fused, image1, epsilon) + pearson(fused, image2, epsilon)).mean() / 2
 
 
 def structure_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
