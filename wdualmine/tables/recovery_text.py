@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import pandas as pd
 
 from wdualmine.data.tasks import TASKS, get_task
-from wdualmine.methods import W_DUALMINE_RECOVERY
+from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.ranking import SHIFTS, load_robustness
 from wdualmine.records import Run
 from wdualmine.tables.printing import print_grid
@@ -123,12 +123,14 @@ def second_finding(runs: Sequence[Run]) -> str:
     lost: list[float] = []
     filtered: list[float] = []
     maximum: list[float] = []
+    plain: list[float] = []
     for task in TASKS:
         table = unseen_table(task, runs)
         if table.empty:
             continue
         table = table.set_index("method")
         for source in "ab":
+            plain += [float(table[f"mean_{source}"][name]) for name in ("average", W_DUALMINE.name)]
             kept.append(float(table[f"mean_{source}"][W_DUALMINE_RECOVERY.name]))
             lost.append(float(table[f"lost_{source}"][W_DUALMINE_RECOVERY.name]))
             filtered.append(float(table[f"mean_{source}"]["detail-average"]))
@@ -136,17 +138,18 @@ def second_finding(runs: Sequence[Run]) -> str:
     if not kept:
         return ""
     return (
-        "Put a known spot into one source and look for it in the fused image: the average, and the paper's "
-        f"network with it, keeps half. The same network trained to keep such signals keeps {min(kept):.0%} "
-        f"to {max(kept):.0%} on volumes that it never saw and loses at most {max(lost):.1%} of them; the "
-        f"pixelwise maximum loses {min(maximum):.0%} to {max(maximum):.0%}. Three lines without training, "
-        f"the average plus each source's details, keep {min(filtered):.0%} to {max(filtered):.0%}."
+        "Put a known spot into one source and look for it in the fused image: the average and the paper's "
+        f"network keep {_span(plain, '.0%')} of it. The same network trained to keep such signals keeps "
+        f"{_span(kept, '.0%')} on volumes that it never saw and loses at most {max(lost):.1%} of them; the "
+        f"pixelwise maximum loses {_span(maximum, '.0%')}. Three lines without training, the average plus each "
+        f"source's details, keep {_span(filtered, '.0%')}."
     )
 
 
 def conclusion(runs: Sequence[Run]) -> str:
     """Say in two sentences what this page found, from the unseen volumes of all tasks."""
     parts, falls = [], []
+    plain: list[float] = []
     for task in TASKS:
         table = unseen_table(task, runs)
         if table.empty:
@@ -155,6 +158,7 @@ def conclusion(runs: Sequence[Run]) -> str:
         own, average = (table.loc[name].to_dict() for name in (W_DUALMINE_RECOVERY.name, "average"))
         name = get_task(task).folder
         parts.append(f"{_both(own, 'mean', '.2f')} on {name}")
+        plain += [float(table[f"mean_{s}"][m]) for s in "ab" for m in ("average", W_DUALMINE.name)]
         if min(own["mean_a"], own["mean_b"]) < GOALS["mean"]:
             falls.append(f"mean recovery ({name})")
         if min(own["p10_a"], own["p10_b"]) < GOALS["p10"]:
@@ -169,11 +173,26 @@ def conclusion(runs: Sequence[Run]) -> str:
         return "The networks of the folds are missing; `make study STUDY=recovery PRESET=cycle` trains them."
     return (
         f"On volumes that it never saw, the paper's network keeps {_list(parts)} of a signal in either scan, "
-        "where the average and the paper's objective keep 0.50: the network was never the problem. Of the "
+        f"where the average and the paper's objective keep {_span(plain, '.2f')}: the network was never the "
+        "problem. Of the "
         f"goals set before (mean at least {GOALS['mean']:.2f}, 10th percentile at least {GOALS['p10']}, none "
         f"lost, CC at most {GOALS['CC']} or, with color, {GOALS['CC, color']:.3f} below the "
         f"average's, the highest visibility), not reached: {_list(falls) or 'none'}."
     )
+
+
+def objective_equation(runs: Sequence[Run]) -> str:
+    """Write the recovery objective with the weights that the committed trainings had, as display math."""
+    weights = next(run for run in runs if run.info["kind"] == "training").info["experiment"]["loss"]
+    terms = {
+        "signal": r"\frac{\|F_s - F - s\|^2}{\|s\|^2}",
+        "correlation": r"(1 - \text{CC})",
+        "edges": r"(1 - Q^{AB/F})",
+        "structure": r"(1 - \text{SSIM})",
+        "brightness": r"\|\overline{F} - \overline{(A + B)/2}\|^2",
+        "range": r"\text{range}",
+    }
+    return "$$\n" + " + ".join(rf"{weights[name]:g}\, {term}" for name, term in terms.items()) + "\n$$"
 
 
 def render_bound(tables: Mapping[str, pd.DataFrame], form: str = "html") -> str:
@@ -263,6 +282,11 @@ def render_terms(runs: Sequence[Run], form: str = "html") -> str:
 
 def _both(row: Mapping[Hashable, float], statistic: str, form: str) -> str:
     return " and ".join(f"{row[f'{statistic}_{source}']:{form}}" for source in "ab")
+
+
+def _span(values: Sequence[float], form: str) -> str:
+    low, high = f"{min(values):{form}}", f"{max(values):{form}}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _list(names: Sequence[str]) -> str:
