@@ -141,8 +141,8 @@ def second_finding(runs: Sequence[Run]) -> str:
         "Put a known spot into one source and look for it in the fused image: the average and the paper's "
         f"network keep {_span(plain, '.0%')} of it. The same network trained to keep such signals keeps "
         f"{_span(kept, '.0%')} on volumes that it never saw and loses at most {max(lost):.1%} of them; the "
-        f"pixelwise maximum loses {_span(maximum, '.0%')}. Three lines without training, the average plus each "
-        f"source's details, keep {_span(filtered, '.0%')}."
+        f"pixelwise maximum loses {_span(maximum, '.0%')}. Three lines without training, the average plus "
+        f"each source's details, keep {_span(filtered, '.0%')}."
     )
 
 
