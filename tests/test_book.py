@@ -318,12 +318,8 @@ INSPECT = """async () => {
 }"""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
-@pytest.mark.parametrize("page", PAGES)
-def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int) -> None:
-    tab = browser.new_page()
-    tab.set_viewport_size({"width": width, "height": 844})
+def watch(tab: Any) -> list[str]:
+    """Let a page reach no other host, and collect what it logs and what fails in it."""
     seen: list[str] = []
 
     def only_here(route: Any) -> None:
@@ -338,6 +334,16 @@ def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int)
     tab.on("pageerror", lambda error: seen.append(f"script error: {error}"))
     tab.on("requestfailed", lambda request: seen.append(f"failed: {request.url}"))
     tab.on("response", lambda r: seen.append(f"status {r.status}: {r.url}") if r.status >= 400 else None)
+    return seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize("page", PAGES)
+def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": width, "height": 844})
+    seen = watch(tab)
     try:
         tab.goto(f"{site}/{page}.html")
         tab.wait_for_load_state("networkidle")

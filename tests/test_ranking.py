@@ -14,12 +14,12 @@ from wdualmine.records import Run
 from wdualmine.recovery.measure import recovery_of_signals
 from wdualmine.tables.recovery import (
     agreement_table,
+    bound_table,
     ranking_of,
     ranking_table,
     recovery_runs,
     seeds_table,
     unseen_table,
-    way_to_the_bound,
 )
 from wdualmine.tables.recovery_text import conclusion, recovery_sentences, robustness_sentence, second_finding
 from wdualmine.training import train
@@ -52,7 +52,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
         signals = pd.concat(parts).query("method == 'w-dualmine-recovery' and source == 'a'")
         assert signals["pair"].nunique() == 24
         assert own.loc["w-dualmine-recovery", "mean_a"] == pytest.approx(signals["recovery"].mean())
-        assert len(way_to_the_bound(ranking_of(task, runs))) == 3
+        assert len(bound_table(ranking_of(task, runs))) == 3
     assert set(seeds_table(runs)["task"]) == set(TASKS)
     sentences = recovery_sentences(runs)
     assert [sentence.split("**")[1] for sentence in sentences] == [task.folder for task in TASKS.values()]

@@ -13,12 +13,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from scripts import load_script
-from test_book import WIDTHS, browser, site  # noqa: F401 (fixtures)
+from test_book import WIDTHS, browser, site, watch  # noqa: F401 (fixtures)
 from test_cli import call
 from tolerances import TOLERANCES
 
@@ -87,19 +86,7 @@ def tab(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:  # noqa:
     """A page that reaches no other host; it may log nothing, fail at nothing and not scroll sideways."""
     tab = browser.new_page()
     tab.set_viewport_size({"width": request.param, "height": 844})
-    seen: list[str] = []
-
-    def only_here(route: Any) -> None:
-        if urlsplit(route.request.url).hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            seen.append(f"request to another host: {route.request.url}")
-            route.abort()
-
-    tab.route(re.compile("^https?:"), only_here)
-    tab.on("console", lambda m: seen.append(m.text) if m.type in ("error", "warning") else None)
-    tab.on("pageerror", lambda error: seen.append(f"script error: {error}"))
-    tab.on("requestfailed", lambda request: seen.append(f"failed: {request.url}"))
+    seen = watch(tab)
     yield tab
     width = tab.evaluate("document.documentElement.scrollWidth")
     tab.close()

@@ -87,7 +87,7 @@ def hidden_detail(pair: Pair) -> Window:
 
 @styled
 def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Figure:
-    """Show a pair whole and around its hidden detail (:func:`hidden_detail`), as it is and fused.
+    """Show a pair whole, and the window around its hidden detail (:func:`hidden_detail`), as it is and fused.
 
     Args:
         pair: sources.
@@ -95,25 +95,31 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
         fusers: ways to fuse by title; neither result is stretched.
     """
     window = hidden_detail(pair)
-    images = dict(zip(get_task(task).modalities, (pair.image_a, pair.image_b), strict=True))
-    for title, fuse in fusers.items():
-        images[title] = fuse_images(pair.image_a, pair.image_b, fuse, stretch=False)
+    sources = dict(zip(get_task(task).modalities, (pair.image_a, pair.image_b), strict=True))
+    fused = {
+        title: fuse_images(pair.image_a, pair.image_b, fuse, stretch=False) for title, fuse in fusers.items()
+    }
+    near = {title: image[window.slices] for title, image in (sources | fused).items()}
+    panels = [*((f"{title}, whole", image) for title, image in sources.items()), *near.items()]
+    columns = 3
+    rows = -(-len(panels) // columns)
     figure, grid = plt.subplots(
-        2, len(images), figsize=(WIDTH, 2 * WIDTH / len(images) + 0.45), layout="constrained"
+        rows, columns, figsize=(WIDTH, (WIDTH / columns + 0.25) * rows), layout="constrained"
     )
-    for (title, image), whole, near in zip(images.items(), *grid, strict=True):
-        for axes, part in ((whole, image), (near, image[window.slices])):
-            axes.imshow(part, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_axis_off()
-        whole.set_title(title, fontsize=8)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (title, image) in zip(grid.flat, panels, strict=False):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_title(title)
+    for axes in grid.flat[: len(sources)]:
         corner = (window.left - 0.5, window.top - 0.5)
-        whole.add_patch(Rectangle(corner, window.side, window.side, fill=False, color=COLORS[1]))
+        axes.add_patch(Rectangle(corner, window.side, window.side, fill=False, color=COLORS[1]))
     return figure
 
 
 def detail_fusers(network: Fuse) -> dict[str, Fuse]:
     """Give the ways to fuse that :func:`plot_hidden_detail` sets side by side, by short titles."""
-    titles = {"average": "Average", "maximum": "Maximum", "laplacian-pyramid": "Laplacian\npyramid"}
-    titles["detail-average"] = "Average plus\ndetails"
+    titles = {"average": "Average", "maximum": "Maximum", "laplacian-pyramid": "Laplacian pyramid"}
+    titles["detail-average"] = "Average plus details"
     chosen = {title: CLASSICAL[name].fuse for name, title in titles.items()}
-    return {title: fuse for title, fuse in chosen.items() if fuse} | {"Recovery\nnetwork": network}
+    return {title: fuse for title, fuse in chosen.items() if fuse} | {"Recovery network": network}

@@ -148,8 +148,9 @@ def second_finding(runs: Sequence[Run]) -> str:
 
 def conclusion(runs: Sequence[Run]) -> str:
     """Say in two sentences what this page found, from the unseen volumes of all tasks."""
-    parts, falls = [], []
+    parts = []
     plain: list[float] = []
+    missed: dict[str, list[str]] = {}
     for task in TASKS:
         table = unseen_table(task, runs)
         if table.empty:
@@ -159,16 +160,21 @@ def conclusion(runs: Sequence[Run]) -> str:
         name = get_task(task).folder
         parts.append(f"{_both(own, 'mean', '.2f')} on {name}")
         plain += [float(table[f"mean_{s}"][m]) for s in "ab" for m in ("average", W_DUALMINE.name)]
-        if min(own["mean_a"], own["mean_b"]) < GOALS["mean"]:
-            falls.append(f"mean recovery ({name})")
-        if min(own["p10_a"], own["p10_b"]) < GOALS["p10"]:
-            falls.append(f"10th percentile ({name})")
-        if max(own["lost_a"], own["lost_b"]) > 0:
-            falls.append(f"none lost ({name})")
-        if own["CC"] < average["CC"] - (GOALS["CC"] if task == "ct-mri" else GOALS["CC, color"]):
-            falls.append(f"CC ({name})")
-        if any(table[f"visibility_{s}"].idxmax() != W_DUALMINE_RECOVERY.name for s in "ab"):
-            falls.append(f"highest visibility ({name})")
+        fallen = {
+            "mean": min(own["mean_a"], own["mean_b"]) < GOALS["mean"],
+            "10th percentile": min(own["p10_a"], own["p10_b"]) < GOALS["p10"],
+            "none lost": max(own["lost_a"], own["lost_b"]) > 0,
+            "CC": own["CC"] < average["CC"] - GOALS["CC" if task == "ct-mri" else "CC, color"],
+            "highest visibility": any(
+                table[f"visibility_{source}"].idxmax() != W_DUALMINE_RECOVERY.name for source in "ab"
+            ),
+        }
+        for goal in (goal for goal, short in fallen.items() if short):
+            missed.setdefault(goal, []).append(name)
+    falls = [
+        f"{goal} ({'every task' if len(names) == len(parts) else _list(names)})"
+        for goal, names in missed.items()
+    ]
     if not parts:
         return "The networks of the folds are missing; `make study STUDY=recovery PRESET=cycle` trains them."
     return (
@@ -192,15 +198,17 @@ def objective_equation(runs: Sequence[Run]) -> str:
         "brightness": r"\|\overline{F} - \overline{(A + B)/2}\|^2",
         "range": r"\text{range}",
     }
-    return "$$\n" + " + ".join(rf"{weights[name]:g}\, {term}" for name, term in terms.items()) + "\n$$"
+    parts = [rf"{weights[name]:g}\, {term}" for name, term in terms.items()]
+    lines = " + ".join(parts[:3]), "{} + " + " + ".join(parts[3:])  # {}: a sum goes on
+    return "$$\n\\begin{gathered}\n" + " \\\\\n".join(lines) + "\n\\end{gathered}\n$$"
 
 
 def render_bound(tables: Mapping[str, pd.DataFrame], form: str = "html") -> str:
-    """Print what :func:`wdualmine.tables.recovery.way_to_the_bound` gives for each task."""
+    """Print what :func:`wdualmine.tables.recovery.bound_table` gives for each task."""
+    columns = {"Average": "average", "Recovery network": "network", "Best image": "bound"}
     rows = [
         {"Task": get_task(task).folder, "Metric": row["metric"]}
-        | {title: f"{row[title.lower()]:.4f}" for title in ("Average", "Network", "Bound")}
-        | {"Share": f"{row['share']:.0%}"}
+        | {title: f"{row[column]:.4f}" for title, column in columns.items()}
         for task, table in tables.items()
         for row in table.to_dict("records")
     ]
