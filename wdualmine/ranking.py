@@ -36,8 +36,6 @@ KIND = "ranking"
 BOUND = "bound"
 #: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
-#: Names of a pair's mean recovery and visibility, for each source.
-RECOVERY = ("recovery_a", "recovery_b", "visibility_a", "visibility_b")
 #: Columns of a signal in ``signals.csv``.
 SIGNAL_COLUMNS = (
     "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
@@ -119,8 +117,9 @@ def measure(
         progress: show a progress bar.
 
     Returns:
-        A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with the columns of :data:`RECOVERY`; and
-        the signals of :func:`~wdualmine.recovery.measure.recovery_of_signals`, with a column method.
+        A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with each pair's mean ``recovery_a``,
+        ``recovery_b``, ``visibility_a`` and ``visibility_b``; and the signals of
+        :func:`~wdualmine.recovery.measure.recovery_of_signals`, with a column method.
     """
     steps = 2 * len(candidates) * len(pairs)
     with task_bar(f"{task} ranking", steps, progress) as advance:

@@ -20,7 +20,6 @@ from wdualmine.tables.committed import results_folder
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
 RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
-STATISTICS = ("mean", "p10", "lost", "inverted", "visibility", "detectability")
 VARIANT = "recovery"
 FOLD = "recovery-fold-"
 
@@ -78,8 +77,9 @@ def ranking_table(run: Run, methods: Sequence[str] | None = None) -> pd.DataFram
 
     Returns:
         A row a method, by the recovery of the worse kept source, best first: columns method, then for each
-        statistic S of :data:`STATISTICS` and source ``S_a``, ``S_a_low``, ``S_a_high`` and so for b, worse
-        (the smaller mean recovery of the two), then one a metric, the mean over the pairs.
+        statistic S of :func:`~wdualmine.recovery.measure.summarize_recovery` and source ``S_a``,
+        ``S_a_low``, ``S_a_high`` and so for b, worse (the smaller mean recovery of the two), then one a
+        metric, the mean over the pairs.
     """
     return _tabulate(load_signals(run), run.metrics, methods)
 
