@@ -203,7 +203,7 @@ def test_files_fuse_and_score_as_on_the_command_line(
         assert np.abs(page.astype(int) - fused).max() <= 1, (task, method)
         a, b = (read_image(path) for path in files[task])
         expected = score(a, b, page, METRICS)
-        tolerance = TOLERANCES["page, color" if page.ndim == 3 else "printed"].value
+        tolerance = TOLERANCES["printed"].value
         assert shown_scores(tab) == pytest.approx(expected, abs=tolerance), (task, method)
 
 

@@ -29,7 +29,9 @@ def to_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     if not is_color(image):
         return image
-    return np.floor(image @ np.array(LUMA_WEIGHTS) + 0.5).astype(np.uint8)
+    # In thousandths, so that a tie rounds up on every machine.
+    red, green, blue = np.moveaxis(image.astype(np.int64), -1, 0)
+    return ((299 * red + 587 * green + 114 * blue + 500) // 1000).astype(np.uint8)
 
 
 def to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -66,7 +66,7 @@ export function toGrey({ channels, data }) {
   if (channels === 1) return data;
   const grey = new Uint8Array(data.length / 3);
   for (let i = 0, k = 0; i < grey.length; i++, k += 3) {
-    grey[i] = Math.floor(data[k] * 0.299 + data[k + 1] * 0.587 + data[k + 2] * 0.114 + 0.5);
+    grey[i] = Math.floor((299 * data[k] + 587 * data[k + 1] + 114 * data[k + 2] + 500) / 1000);
   }
   return grey;
 }
