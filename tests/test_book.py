@@ -36,6 +36,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
+    "--enable-unsafe-webgpu",  # computed in software, for what the pages do with a graphics card
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from scripts import load_script
@@ -26,6 +27,8 @@ from wdualmine.data import TASKS, find_data, load_pairs
 from wdualmine.data.images import read_image, write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.export import packaged_weights
+from wdualmine.fusion import fuse_images
+from wdualmine.methods import CLASSICAL
 
 WEB = Path(__file__).resolve().parents[1] / "web"
 METRICS = ("EN", "MI", "CC", "PSNR", "Qabf")
@@ -67,7 +70,7 @@ def test_the_runtime_is_what_its_publisher_made(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_what_is_committed_stays_small() -> None:
-    assert sum(path.stat().st_size for path in (WEB / "vendor").iterdir()) < 5e6
+    assert sum(path.stat().st_size for path in (WEB / "vendor").iterdir()) < 6e6
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -141,6 +144,12 @@ def saved(tab: Any, button: str, path: Path) -> np.ndarray:
         tab.get_by_role("button", name=button).click()
     download.value.save_as(path)
     return read_image(path)
+
+
+def example(task: str) -> tuple[np.ndarray, np.ndarray]:
+    """A pair of the phantom."""
+    pair = load_pairs(find_data("phantom"), task, limit=1)[0]
+    return pair.image_a, pair.image_b
 
 
 def shown_scores(tab: Any) -> dict[str, float]:
@@ -260,6 +269,88 @@ def test_mistakes_are_named(
     drop(tab, ct, mri)
     wait(tab)
     assert tab.inner_text("#fusion-page .message") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["server"], indirect=True)
+def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path: Path) -> None:
+    paths = []
+    for path, image in zip(("pet.jpg", "mri.jpg"), example("pet-mri"), strict=True):
+        imageio.imwrite(tmp_path / path, image, quality=90)
+        paths.append(tmp_path / path)
+    open_page(tab, address)
+    tab.get_by_label("Task", exact=True).select_option("pet-mri")
+    drop(tab, *paths)
+    wait(tab)
+    choose(tab, "Method", "maximum")
+    page = saved(tab, "Save the result as PNG", tmp_path / "page.png")
+    fused = fuse_images(*(read_image(path) for path in paths), CLASSICAL["maximum"].fuse)
+    # Two decoders may differ by a level or two in luma and by more where they spread chroma.
+    difference = np.abs(page.astype(int) - fused)
+    assert difference.mean() < 1
+    assert np.quantile(difference, 0.99) <= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["disk"], indirect=True)
+def test_touch_pinches_and_picks(tab: Any, address: str) -> None:
+    open_page(tab, address)
+    frame = tab.locator("#fusion-page .panels .frame").nth(1)
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = tab.context.new_cdp_session(tab)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x + right, "y": y + down, "id": k} for k, (right, down) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (-20, 0))
+    touch("touchStart", (-20, 0), (20, 0))
+    touch("touchMove", (-20, 0), (60, 0))
+    touch("touchEnd")
+    scale = (
+        "getComputedStyle(document.querySelector('#fusion-page .panels canvas')).transform.split(/[(,]/)[1]"
+    )
+    assert float(tab.evaluate(scale)) == pytest.approx(2)
+    assert tab.inner_text("#fusion-page .kept") == ""  # a pinch puts no spot
+    touch("touchStart", (0, 0))
+    touch("touchEnd")
+    tab.wait_for_selector("#fusion-page .kept:not(:empty)")
+
+
+@pytest.mark.slow
+def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path, tmp_path: Path) -> None:  # noqa: F811
+    """WebGPU, computed in software here, beside WebAssembly; unasked, the page leaves such a card alone."""
+    pair = [
+        write_image(tmp_path / name, image[112:144, 112:144])
+        for name, image in zip(("a.png", "b.png"), example("ct-mri"), strict=True)
+    ]
+    residual = """async () => {
+      await wdualminePage.chooseMethod("w-dualmine-recovery");
+      return Array.from([...wdualminePage.residuals.values()].at(-1));
+    }"""
+    found, scripts = {}, {}
+    for asked in ("", "?runtime=wasm", "?runtime=webgpu"):
+        tab = browser.new_page()
+        loaded = scripts[asked] = []
+        tab.on("request", lambda request, loaded=loaded: loaded.append(request.url.split("/")[-1]))
+        seen = watch(tab)
+        tab.goto(f"{built_book.absolute().as_uri()}/try.html{asked}")
+        wait(tab)
+        if not tab.evaluate("navigator.gpu?.requestAdapter().then(adapter => adapter !== null)"):
+            pytest.skip("this Chromium computes no WebGPU")
+        drop(tab, *pair)
+        wait(tab)
+        found[asked] = np.array(tab.evaluate(residual))
+        tab.close()
+        assert seen == []
+    assert found[""].shape == (32 * 32,)
+    assert np.abs(found[""]).max() > 0.01
+    np.testing.assert_array_equal(found[""], found["?runtime=wasm"])
+    np.testing.assert_allclose(found["?runtime=webgpu"], found[""], atol=TOLERANCES["onnx"].value, rtol=0)
+    for asked, script in (("", "ort.wasm"), ("?runtime=wasm", "ort.wasm"), ("?runtime=webgpu", "ort.jspi")):
+        assert [name for name in scripts[asked] if name.startswith("ort.")] == [f"{script}.min.js"]
 
 
 @pytest.mark.slow

@@ -34,6 +34,11 @@ MODULES = (
     *("color", "image", "methods", "metrics", "signal"),
     *("assets", "network", "panels", "page", "opening", "start"),
 )
+#: ONNX Runtime for WebAssembly and for WebGPU: their scripts, and what these load.
+RUNTIME_SCRIPTS = ("ort.wasm.min.js", "ort.jspi.min.js")
+RUNTIME_FILES = tuple(
+    f"ort-wasm-simd-threaded.{kind}" for kind in ("mjs", "wasm", "jspi.mjs", "jspi.wasm")
+)
 PART = 400_000  # bytes in a script: a step of the progress bar
 OPENING = "ct-mri"
 PHANTOMS = 4  # pairs a task
@@ -156,13 +161,14 @@ def main(output: Path, onnx: dict[str, Path]) -> None:
             "title": network_title(opening),
         },
     }
-    for name in ("ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
+    for name in RUNTIME_FILES:
         assets.add(name, vendored(name))
     contents["assets"] = assets.listing
     fused = fuse_images(pair.image_a, pair.image_b, fuse_with(model))
     still = np.concatenate([to_rgb(image) for image in (pair.image_a, pair.image_b, fused)], axis=1)
     (output / "still.png").write_bytes(png(still[..., 0]))
-    (output / "ort.wasm.min.js").write_bytes(vendored("ort.wasm.min.js"))
+    for name in RUNTIME_SCRIPTS:
+        (output / name).write_bytes(vendored(name))
     shutil.copy(VENDOR / "LICENSE", output / "ort.LICENSE.txt")
     shutil.copy(WEB / "page.css", output / "page.css")
     script = f"globalThis.wdualmineContents = {json.dumps(contents)};\n{bundle()}"
