@@ -9,7 +9,7 @@ import pytest
 from wdualmine.data import TASKS, find_data, load_pairs
 from wdualmine.experiments import make_experiment
 from wdualmine.methods import fuse_with, load_model
-from wdualmine.ranking import SIGNALS, load_signals, run_ranking
+from wdualmine.ranking import SIGNALS, load_objectives, load_signals, run_ranking
 from wdualmine.records import Run
 from wdualmine.recovery.measure import recovery_of_signals
 from wdualmine.tables.recovery import (
@@ -19,9 +19,17 @@ from wdualmine.tables.recovery import (
     ranking_table,
     recovery_runs,
     seeds_table,
+    share_of_the_way,
     unseen_table,
 )
-from wdualmine.tables.recovery_text import conclusion, recovery_sentences, robustness_sentence, second_finding
+from wdualmine.tables.recovery_text import (
+    conclusion,
+    recovery_sentences,
+    render_terms,
+    robustness_sentence,
+    second_finding,
+    share_sentence,
+)
 from wdualmine.training import train
 
 
@@ -38,6 +46,25 @@ def test_a_ranking_measures_every_method(ranking: Run) -> None:
     assert table["worse"].is_monotonic_decreasing
     assert len(agreement_table(ranking_of("ct-mri", recovery_runs()))) == 12
     assert "noise comes through" in robustness_sentence(ranking)
+    values = load_objectives(ranking).set_index("method")["objective"]
+    assert values["bound"] < values["w-dualmine-recovery"] < values["average"]
+    share, *_ = share_of_the_way(ranking)
+    way = values["average"] - values["bound"]
+    assert share == pytest.approx((values["average"] - values["w-dualmine-recovery"]) / way)
+    assert share_of_the_way(ranking, "average")[0] == 0
+    assert f"goes {share:.0%}" in share_sentence(ranking)
+
+
+def test_the_terms_are_tabulated_with_length_and_width(tmp_path: Path) -> None:
+    assert "has not run" in render_terms([])
+    runs = [
+        train(make_experiment("ct-mri", "smoke", v), tmp_path / v, "phantom", "cpu", 1, progress=False)
+        for v in ("recovery-fold-0", "recovery-short", "recovery-no-range")
+    ]
+    printed = render_terms(runs)
+    assert [title in printed for title in ("2 epochs", "6 epochs as all below", "without range")] == [
+        True
+    ] * 3
 
 
 def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:

@@ -2,7 +2,8 @@
 
 A record of kind "ranking" holds ``metrics.csv`` (a row a method and pair: the field's metrics of the image
 as it is, not stretched, and the pair's mean recovery and visibility), ``signals.csv`` (a row a method and
-signal) and ``robustness.csv`` (noise and shifts).
+signal), ``robustness.csv`` (noise and shifts) and ``objective.csv`` (what training minimizes, a row a method
+and pair).
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from wdualmine.data import DataSource, Pair, Task
 from wdualmine.evaluation import Candidate, evaluate, recorded
-from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import (
     CLASSICAL,
     W_DUALMINE,
@@ -28,7 +30,7 @@ from wdualmine.metrics import score
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, read_csv, write_csv
-from wdualmine.recovery.bound import best_image
+from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
 from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
 
 KIND = "ranking"
@@ -86,10 +88,18 @@ def run_ranking(
         candidates += at_scales(load_model(task.key, "recovery"))
         frame, signals = measure(candidates, pairs, task.key, progress)
         write_csv(Path(output) / "signals.csv", signals)
-        with task_bar(f"{task.key} bound", len(pairs), progress) as advance:
-            best = [Candidate(BOUND, best_image, False)]
-            bound = evaluate(best, pairs, task.key, metrics=METRICS, progress=advance)
         chosen = {candidate.method: candidate.fuse for candidate in candidates if candidate.method in SHIFTED}
+        best: list[Tensor] = []
+
+        def keep_best(a: Tensor, b: Tensor) -> Tensor:
+            best.append(best_image(a, b))
+            return best[-1]
+
+        with task_bar(f"{task.key} bound", len(pairs), progress) as advance:
+            bound = evaluate(
+                [Candidate(BOUND, keep_best, False)], pairs, task.key, metrics=METRICS, progress=advance
+            )
+        write_csv(Path(output) / "objective.csv", objectives(chosen, pairs, best))
         write_csv(Path(output) / "robustness.csv", robustness(chosen, pairs))
         return pd.concat([frame, bound], ignore_index=True)
 
@@ -147,6 +157,31 @@ def load_signals(run: Run) -> pd.DataFrame:
 def load_robustness(run: Run) -> pd.DataFrame:
     """Read what noise and shifts do, one row a method, condition and source; see :func:`robustness`."""
     return read_csv(run.folder / "robustness.csv")
+
+
+def load_objectives(run: Run) -> pd.DataFrame:
+    """Read what training for recovery minimizes, one row a method and pair; see :func:`objectives`."""
+    return read_csv(run.folder / "objective.csv").astype({"pair": str})
+
+
+def objectives(methods: dict[str, Fuse], pairs: Sequence[Pair], best: Sequence[Tensor]) -> pd.DataFrame:
+    """Give the recovery objective of each method and of the best image of each pair.
+
+    Args:
+        methods: ways to fuse, by name.
+        pairs: sources.
+        best: what :func:`~wdualmine.recovery.bound.best_image` gives for each.
+
+    Returns:
+        Columns method, pair, objective; the method :data:`BOUND` is the best image, which keeps every signal.
+    """
+    rows = []
+    for number, (pair, image) in enumerate(zip(pairs, best, strict=True)):
+        lumas = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
+        values = {name: objective_of(fuse, *lumas, seed=number) for name, fuse in methods.items()}
+        values[BOUND] = objective_of_image(image, *lumas)
+        rows += [{"method": name, "pair": pair.name, "objective": value} for name, value in values.items()]
+    return pd.DataFrame(rows).round(6)
 
 
 def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:

@@ -36,9 +36,7 @@ MODULES = (
 )
 #: ONNX Runtime for WebAssembly and for WebGPU: their scripts, and what these load.
 RUNTIME_SCRIPTS = ("ort.wasm.min.js", "ort.jspi.min.js")
-RUNTIME_FILES = tuple(
-    f"ort-wasm-simd-threaded.{kind}" for kind in ("mjs", "wasm", "jspi.mjs", "jspi.wasm")
-)
+RUNTIME_FILES = tuple(f"ort-wasm-simd-threaded.{kind}" for kind in ("mjs", "wasm", "jspi.mjs", "jspi.wasm"))
 PART = 400_000  # bytes in a script: a step of the progress bar
 OPENING = "ct-mri"
 PHANTOMS = 4  # pairs a task

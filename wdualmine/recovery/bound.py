@@ -1,11 +1,12 @@
 """The best that any image can do for one pair: gradient ascent on its pixels."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import torch
 from torch import Tensor
 
-from wdualmine.recovery.objective import RecoveryWeights, image_terms
+from wdualmine.recovery.objective import RecoveryWeights, image_terms, random_spots, signal_loss
 
 STEPS = 60
 RATE = 0.02
@@ -31,12 +32,40 @@ def best_image(image1: Tensor, image2: Tensor, steps: int = STEPS) -> Tensor:
         pixels = ((image1 + image2) / 2).requires_grad_()
         optimizer = torch.optim.Adam([pixels], lr=RATE)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        weights = asdict(RecoveryWeights())
         for _ in range(steps):
-            terms = image_terms(pixels, image1, image2)
-            total = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+            total = _weighted(image_terms(pixels, image1, image2))
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
             schedule.step()
         return pixels.detach().clamp(0, 1)
+
+
+def objective_of(
+    fuse: Callable[[Tensor, Tensor], Tensor], image1: Tensor, image2: Tensor, seed: int = 0
+) -> float:
+    """Give the objective of a way to fuse for one pair, with random spots as training draws them.
+
+    Args:
+        fuse: takes two lumas; what it gives is clipped, so that the range costs nothing.
+        image1: luma (1, 1, H, W) in [0, 1].
+        image2: the same shape.
+        seed: of the spots.
+    """
+    spots1, spots2 = random_spots(image1, torch.Generator().manual_seed(seed))
+    changed1, changed2 = (image1 + spots1).clamp(0, 1), (image2 + spots2).clamp(0, 1)
+    with torch.inference_mode():
+        fused, changed = fuse(image1, image2).clamp(0, 1), fuse(changed1, changed2).clamp(0, 1)
+        signal = signal_loss(changed - fused, changed1 - image1 + changed2 - image2)
+        return float(_weighted(image_terms(fused, image1, image2) | {"signal": signal}))
+
+
+def objective_of_image(fused: Tensor, image1: Tensor, image2: Tensor) -> float:
+    """Give the objective of one image, as if every signal were kept: what :func:`best_image` descends on."""
+    with torch.inference_mode():
+        return float(_weighted(image_terms(fused, image1, image2)))
+
+
+def _weighted(terms: dict[str, Tensor]) -> Tensor:
+    weights = asdict(RecoveryWeights())
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()

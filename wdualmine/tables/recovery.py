@@ -12,7 +12,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS as REGISTRY
-from wdualmine.ranking import BOUND, KIND, METRICS, load_signals
+from wdualmine.ranking import BOUND, KIND, METRICS, load_objectives, load_signals
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
 from wdualmine.statistics import bootstrap_interval
@@ -123,12 +123,15 @@ def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
 def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Tabulate what leaving out a term of the objective does, a row a term; columns as :func:`ranking_table`.
 
-    The column term holds the term that was left out, "short" for none.
+    The column term holds the term that was left out; "fold-0" is the whole training on the same split,
+    "short" a quarter of it, which all others are, and "wide" that with our full widths.
     """
     rows = []
-    for term in ("short", *(f"no-{name}" for name in RECOVERY_TERMS)):
+    for term in ("fold-0", "short", "wide", *(f"no-{name}" for name in RECOVERY_TERMS)):
         for run in runs:
-            if run.info["kind"] == "training" and run.info["experiment"]["variant"] == f"recovery-{term}":
+            if (run.info["kind"], run.info["task"]) != ("training", "ct-mri"):
+                continue
+            if run.info["experiment"]["variant"] == f"recovery-{term}":
                 plain = run.metrics[~run.metrics["stretch"].astype(bool)]
                 table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
                 rows.append(table.assign(term=term.removeprefix("no-")))
@@ -174,6 +177,23 @@ def agreement_table(run: Run, level: float = 0.95) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).sort_values("within", ascending=False, ignore_index=True)
+
+
+def share_of_the_way(run: Run, method: str = W_DUALMINE_RECOVERY.name) -> tuple[float, float, float]:
+    """Say how much of the way from the average to the best image of each pair a method goes.
+
+    Args:
+        run: a ranking.
+        method: one of those that it gives the objective of.
+
+    Returns:
+        The mean over the pairs of (average - method) / (average - best) in the objective that training
+        minimizes, and the ends of its 95 % interval: 1 is the best that any image can do, 0 the average.
+    """
+    values = load_objectives(run).pivot_table("objective", "pair", "method")
+    share = (values["average"] - values[method]) / (values["average"] - values[BOUND])
+    low, high = bootstrap_interval(share.to_numpy()[:, None])
+    return float(share.mean()), float(low[0]), float(high[0])
 
 
 def bound_table(run: Run) -> pd.DataFrame:

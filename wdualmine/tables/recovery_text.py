@@ -14,6 +14,7 @@ from wdualmine.tables.recovery import (
     front_at,
     method_title,
     ranking_of,
+    share_of_the_way,
     terms_table,
     unseen_table,
 )
@@ -215,6 +216,19 @@ def render_bound(tables: Mapping[str, pd.DataFrame], form: str = "html") -> str:
     return print_grid(pd.DataFrame(rows), form)
 
 
+def share_sentence(run: Run) -> str:
+    """Say how much of the way to the best image of each pair the network and a filter go."""
+    shares = {}
+    for method in (W_DUALMINE_RECOVERY.name, "detail-average"):
+        share, low, high = share_of_the_way(run, method)
+        shares[method] = f"{share:.0%} ({low:.0%} to {high:.0%})"
+    return (
+        f"{get_task(run.info['task']).folder}: of the way from the average to the best image, in the "
+        f"objective that training minimizes, the recovery network goes {shares[W_DUALMINE_RECOVERY.name]}, "
+        f"*{method_title('detail-average')}* {shares['detail-average']}."
+    )
+
+
 def render_robustness(run: Run, task: str, form: str = "html") -> str:
     """Print the gain of noise, and recovery, share lost and CC against the shift of the MRI, by method."""
     table = load_robustness(run)
@@ -270,10 +284,21 @@ def render_seeds(table: pd.DataFrame, form: str = "html") -> str:
 
 
 def render_terms(runs: Sequence[Run], form: str = "html") -> str:
-    """Print what leaving out each term does, on CT-MRI's fold 0; trained a third as long, one seed."""
+    """Print what length, width and each term do on CT-MRI's fold 0, one seed."""
+    epochs = {
+        run.info["experiment"]["variant"]: run.info["experiment"]["schedule"]["epochs"]
+        for run in runs
+        if run.info["kind"] == "training"
+    }
+    whole, short = epochs.get("recovery-fold-0"), epochs.get("recovery-short")
+    titles = {
+        "fold-0": f"all terms, {whole} epochs",
+        "short": f"all terms, {short} epochs as all below",
+        "wide": "all terms, twice as wide",
+    }
     rows = [
         {
-            "Objective": "all terms" if row["term"] == "short" else f"without {row['term']}",
+            "Trained with": titles.get(row["term"], f"without {row['term']}"),
             "recovery": _both(row, "mean", ".3f"),
             "10 %": _both(row, "p10", ".2f"),
             "lost": _both(row, "lost", ".1%"),
@@ -281,7 +306,7 @@ def render_terms(runs: Sequence[Run], form: str = "html") -> str:
         | {metric: f"{row[metric]:.4f}" for metric in ("CC", "Qabf", "SSIM", "PSNR")}
         for row in terms_table(runs).to_dict("records")
     ]
-    if not rows:
+    if short is None:
         return (
             "The study of the terms has not run: <code>make study STUDY=recovery-terms PRESET=cycle</code>."
         )
