@@ -46,7 +46,7 @@ from wdualmine.tables import (
     summary_table,
     training_conclusion,
 )
-from wdualmine.tables.printing import training_words
+from wdualmine.tables.printing import folded, training_words
 from wdualmine.tables.studies import CHOICES, told_count
 
 
@@ -401,3 +401,7 @@ def test_the_summary_is_rounded(runs: list[Run]) -> None:
     assert ">64.09<" in page
     assert ">0.831<" in page
     assert not re.search(r"\d\.\d{4}", page)
+
+
+def test_what_is_folded_opens_by_its_title() -> None:
+    assert folded("A & B", "<table></table>").startswith("<details><summary>A &amp; B</summary>")

@@ -60,6 +60,11 @@ def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:
     )
 
 
+def folded(title: str, table: str) -> str:
+    """Put an HTML table behind a line that opens it, so that a phone's page stays short."""
+    return f"<details><summary>{escape(title)}</summary>\n{table}\n</details>"
+
+
 def training_words(experiment: Mapping[str, Any]) -> str:
     """Say how long and how wide a network was trained, such as "10 epochs at 1e-4, widths 16-128".
 
