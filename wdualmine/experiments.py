@@ -87,7 +87,7 @@ PRESETS = {
         purpose="For the recovery objective on two cores: half our default widths, one cycle to 4e-3.",
         model=ModelConfig(widths=(8, 16, 32, 64)),
         schedule=Schedule(
-            epochs=18, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
+            epochs=24, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
         ),
     ),
 }
@@ -127,7 +127,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # The same network with the objective of wdualmine.recovery, on the paper's split and volume-disjoint.
     "recovery": _RECOVERY,
     **{f"recovery-fold-{fold}": _RECOVERY | {"fold": fold} for fold in range(FOLDS)},
-    # What each term of that objective does, and the width: a third as long, on volumes that were not seen.
+    # What each term of that objective does, and the width: a quarter as long, on volumes that were not seen.
     "recovery-short": _SHORT,
     "recovery-wide": _SHORT | {"model": {"residual_scale": 1.0, "widths": ModelConfig().widths}},
     **{f"recovery-no-{term}": _SHORT | {"loss": {term: 0.0}} for term in RECOVERY_TERMS},

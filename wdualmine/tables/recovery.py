@@ -124,7 +124,7 @@ def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Tabulate what leaving out a term of the objective does, a row a term; columns as :func:`ranking_table`.
 
     The column term holds the term that was left out; "fold-0" is the whole training on the same split,
-    "short" a third of it, which all others are, and "wide" that with our full widths.
+    "short" a quarter of it, which all others are, and "wide" that with our full widths.
     """
     rows = []
     for term in ("fold-0", "short", "wide", *(f"no-{name}" for name in RECOVERY_TERMS)):
