@@ -59,7 +59,7 @@ def test_the_terms_are_tabulated_with_length_and_width(tmp_path: Path) -> None:
     assert "has not run" in render_terms([])
     runs = [
         train(make_experiment("ct-mri", "smoke", v), tmp_path / v, "phantom", "cpu", 1, progress=False)
-        for v in ("recovery-fold-0", "recovery-short", "recovery-no-range")
+        for v in ("recovery-fold-0", "recovery-tight", "recovery-short", "recovery-no-range")
     ]
     printed = render_terms(runs)
     assert [title in printed for title in ("2 epochs", "6 epochs as all below", "without range")] == [

@@ -87,7 +87,7 @@ PRESETS = {
         purpose="For the recovery objective on two cores: half our default widths, one cycle to 4e-3.",
         model=ModelConfig(widths=(8, 16, 32, 64)),
         schedule=Schedule(
-            epochs=24, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
+            epochs=18, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
         ),
     ),
 }
@@ -127,7 +127,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # The same network with the objective of wdualmine.recovery, on the paper's split and volume-disjoint.
     "recovery": _RECOVERY,
     **{f"recovery-fold-{fold}": _RECOVERY | {"fold": fold} for fold in range(FOLDS)},
-    # What each term of that objective does, and the width: a quarter as long, on volumes that were not seen.
+    # A network that must not leave the range: what is clipped is lost.
+    "recovery-tight": _RECOVERY | {"fold": 0, "loss": {"range": 100.0}},
+    # What each term of that objective does, and the width: a third as long, on volumes that were not seen.
     "recovery-short": _SHORT,
     "recovery-wide": _SHORT | {"model": {"residual_scale": 1.0, "widths": ModelConfig().widths}},
     **{f"recovery-no-{term}": _SHORT | {"loss": {term: 0.0}} for term in RECOVERY_TERMS},
@@ -166,6 +168,11 @@ STUDIES = {
         "Can the network keep the signals of both sources, on volumes that it never saw? (preset cycle)",
         ("recovery", *(f"recovery-fold-{fold}" for fold in range(FOLDS))),
         tuple(TASKS),
+    ),
+    "recovery-range": Study(
+        "What does a network lose that may leave the range of the image? (preset cycle)",
+        ("recovery-fold-0", "recovery-tight"),
+        ("ct-mri", "pet-mri"),
     ),
     "recovery-terms": Study(
         "What does each term of the recovery objective do? (preset cycle)",

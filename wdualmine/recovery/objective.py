@@ -164,12 +164,12 @@ def image_terms(unclipped: Tensor, image1: Tensor, image2: Tensor) -> dict[str, 
 class RecoveryWeights:
     """The weights of the objective's terms."""
 
-    signal: float = 25.0
-    correlation: float = 40.0
+    signal: float = 20.0
+    correlation: float = 32.0
     edges: float = 0.5
-    structure: float = 3.0
-    brightness: float = 60.0
-    range: float = 60.0
+    structure: float = 2.0
+    brightness: float = 50.0
+    range: float = 5.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

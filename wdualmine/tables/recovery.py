@@ -121,20 +121,22 @@ def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Tabulate what leaving out a term of the objective does, a row a term; columns as :func:`ranking_table`.
+    """Tabulate what the terms of the objective do, a row a task and term; columns as :func:`ranking_table`.
 
-    The column term holds the term that was left out; "fold-0" is the whole training on the same split,
-    "short" a quarter of it, which all others are, and "wide" that with our full widths.
+    The column term holds the term that was left out. "fold-0" is the whole training on the same split and
+    "tight" that with a heavier range term; "short" is a third of it, as all others are, and "wide" that with
+    our full widths.
     """
     rows = []
-    for term in ("fold-0", "short", "wide", *(f"no-{name}" for name in RECOVERY_TERMS)):
-        for run in runs:
-            if (run.info["kind"], run.info["task"]) != ("training", "ct-mri"):
-                continue
-            if run.info["experiment"]["variant"] == f"recovery-{term}":
-                plain = run.metrics[~run.metrics["stretch"].astype(bool)]
-                table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
-                rows.append(table.assign(term=term.removeprefix("no-")))
+    for task in TASKS:
+        for term in ("fold-0", "tight", "short", "wide", *(f"no-{name}" for name in RECOVERY_TERMS)):
+            for run in runs:
+                if (run.info["kind"], run.info["task"]) != ("training", task):
+                    continue
+                if run.info["experiment"]["variant"] == f"recovery-{term}":
+                    plain = run.metrics[~run.metrics["stretch"].astype(bool)]
+                    table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
+                    rows.append(table.assign(task=task, term=term.removeprefix("no-")))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 

@@ -284,32 +284,34 @@ def render_seeds(table: pd.DataFrame, form: str = "html") -> str:
 
 
 def render_terms(runs: Sequence[Run], form: str = "html") -> str:
-    """Print what length, width and each term do on CT-MRI's fold 0, one seed."""
-    epochs = {
-        run.info["experiment"]["variant"]: run.info["experiment"]["schedule"]["epochs"]
+    """Print what length, width and each term do on fold 0, one seed."""
+    trained = {
+        run.info["experiment"]["variant"]: run.info["experiment"]
         for run in runs
         if run.info["kind"] == "training"
     }
-    whole, short = epochs.get("recovery-fold-0"), epochs.get("recovery-short")
-    titles = {
-        "fold-0": f"all terms, {whole} epochs",
-        "short": f"all terms, {short} epochs as all below",
-        "wide": "all terms, twice as wide",
-    }
+    if "recovery-short" not in trained:
+        return (
+            "The study of the terms has not run: <code>make study STUDY=recovery-terms PRESET=cycle</code>."
+        )
+    whole, short = (trained[f"recovery-{name}"]["schedule"]["epochs"] for name in ("fold-0", "short"))
+    titles = {"fold-0": f"all terms, {whole} epochs", "short": f"all terms, {short} epochs as all below"}
+    titles["wide"] = "all terms, twice as wide"
+    if "recovery-tight" in trained:
+        titles["tight"] = f"range weight {trained['recovery-tight']['loss']['range']:g}, {whole} epochs"
+    listed = terms_table(runs)
+    with_others = listed.loc[~listed["term"].isin(["fold-0"]), "task"].unique()
     rows = [
         {
+            "Task": get_task(row["task"]).folder,
             "Trained with": titles.get(row["term"], f"without {row['term']}"),
             "recovery": _both(row, "mean", ".3f"),
             "10 %": _both(row, "p10", ".2f"),
             "lost": _both(row, "lost", ".1%"),
         }
         | {metric: f"{row[metric]:.4f}" for metric in ("CC", "Qabf", "SSIM", "PSNR")}
-        for row in terms_table(runs).to_dict("records")
+        for row in listed[listed["task"].isin(with_others)].to_dict("records")
     ]
-    if short is None:
-        return (
-            "The study of the terms has not run: <code>make study STUDY=recovery-terms PRESET=cycle</code>."
-        )
     return print_grid(pd.DataFrame(rows), form)
 
 
