@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from wdualmine.data import TASKS, find_data, load_pairs
-from wdualmine.experiments import make_experiment
+from wdualmine.experiments import RECOVERY_TERMS, make_experiment
 from wdualmine.methods import fuse_with, load_model
-from wdualmine.ranking import SIGNALS, load_objectives, load_signals, run_ranking
+from wdualmine.ranking import SIGNALS, load_signals, run_bound, run_ranking
 from wdualmine.records import Run
 from wdualmine.recovery.measure import recovery_of_signals
 from wdualmine.tables.recovery import (
@@ -46,25 +46,29 @@ def test_a_ranking_measures_every_method(ranking: Run) -> None:
     assert table["worse"].is_monotonic_decreasing
     assert len(agreement_table(ranking_of("ct-mri", recovery_runs()))) == 12
     assert "noise comes through" in robustness_sentence(ranking)
-    values = load_objectives(ranking).set_index("method")["objective"]
+
+
+def test_a_bound_is_on_the_far_side_of_every_method(tmp_path: Path) -> None:
+    run = run_bound("ct-mri", tmp_path / "run", "phantom", 1, progress=False)
+    values = run.metrics.set_index("method")["objective"]
     assert values["bound"] < values["w-dualmine-recovery"] < values["average"]
-    share, *_ = share_of_the_way(ranking)
+    share, *_ = share_of_the_way(run)
     way = values["average"] - values["bound"]
     assert share == pytest.approx((values["average"] - values["w-dualmine-recovery"]) / way)
-    assert share_of_the_way(ranking, "average")[0] == 0
-    assert f"goes {share:.0%}" in share_sentence(ranking)
+    assert share_of_the_way(run, "average")[0] == 0
+    assert f"goes {share:.0%}" in share_sentence(run)
+    assert len(bound_table(run)) == 3
 
 
-def test_the_terms_are_tabulated_with_length_and_width(tmp_path: Path) -> None:
+def test_the_terms_are_tabulated_with_length_and_width() -> None:
     assert "has not run" in render_terms([])
-    runs = [
-        train(make_experiment("ct-mri", "smoke", v), tmp_path / v, "phantom", "cpu", 1, progress=False)
-        for v in ("recovery-fold-0", "recovery-tight", "recovery-short", "recovery-no-range")
-    ]
+    runs = recovery_runs()
     printed = render_terms(runs)
-    assert [title in printed for title in ("2 epochs", "6 epochs as all below", "without range")] == [
-        True
-    ] * 3
+    for title in ("18 epochs", "6 epochs as all below", "range weight 100, 18 epochs", "twice as wide"):
+        assert f"{title}</td>" in printed
+    for term in RECOVERY_TERMS:
+        assert f"without {term}</td>" in printed
+    assert printed.count("<tr><td") == len(RECOVERY_TERMS) + 6
 
 
 def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
@@ -79,7 +83,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
         signals = pd.concat(parts).query("method == 'w-dualmine-recovery' and source == 'a'")
         assert signals["pair"].nunique() == 24
         assert own.loc["w-dualmine-recovery", "mean_a"] == pytest.approx(signals["recovery"].mean())
-        assert len(bound_table(ranking_of(task, runs))) == 3
+        assert len(bound_table(ranking_of(task, runs, "bound"))) == 3
     assert set(seeds_table(runs)["task"]) == set(TASKS)
     sentences = recovery_sentences(runs)
     assert [sentence.split("**")[1] for sentence in sentences] == [task.folder for task in TASKS.values()]

@@ -2,8 +2,8 @@
 
 A record of kind "ranking" holds ``metrics.csv`` (a row a method and pair: the field's metrics of the image
 as it is, not stretched, and the pair's mean recovery and visibility), ``signals.csv`` (a row a method and
-signal), ``robustness.csv`` (noise and shifts) and ``objective.csv`` (what training minimizes, a row a method
-and pair).
+signal) and ``robustness.csv`` (noise and shifts). One of kind "bound" holds in ``metrics.csv`` the same
+metrics and the value of the objective for the best image of each pair, and for what lies on the way to it.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from wdualmine.recovery.bound import best_image, objective_of, objective_of_imag
 from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
 
 KIND = "ranking"
-#: The method whose rows hold the best image of each pair; its recovery is 1 by construction, and left empty.
+#: The kind of the other record, and the method whose rows in it hold the best image of each pair.
 BOUND = "bound"
 #: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
@@ -48,6 +48,8 @@ SCALES = (1.0, 0.75, 0.5, 0.25)
 SCORED_SCALES = (1.0, 0.5)
 #: The t of the blends (1 - t) average + t maximum: the trivial front.
 BLENDS = (0.2, 0.4, 0.6, 0.8)
+#: Methods with nothing to learn that stand on the way to the best image of each pair.
+BOUNDED = ("average", "detail-average")
 #: Signals a pair, source and shape, at most.
 SIGNALS = 5
 #: By how many pixels the MRI is moved, down and to the right, and the methods that it is moved for.
@@ -89,21 +91,59 @@ def run_ranking(
         frame, signals = measure(candidates, pairs, task.key, progress)
         write_csv(Path(output) / "signals.csv", signals)
         chosen = {candidate.method: candidate.fuse for candidate in candidates if candidate.method in SHIFTED}
-        best: list[Tensor] = []
-
-        def keep_best(a: Tensor, b: Tensor) -> Tensor:
-            best.append(best_image(a, b))
-            return best[-1]
-
-        with task_bar(f"{task.key} bound", len(pairs), progress) as advance:
-            bound = evaluate(
-                [Candidate(BOUND, keep_best, False)], pairs, task.key, metrics=METRICS, progress=advance
-            )
-        write_csv(Path(output) / "objective.csv", objectives(chosen, pairs, best))
         write_csv(Path(output) / "robustness.csv", robustness(chosen, pairs))
-        return pd.concat([frame, bound], ignore_index=True)
+        return frame
 
     return recorded(KIND, task, output, data, limit, compute)
+
+
+def run_bound(
+    task: str,
+    output: str | Path,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Set methods beside the best image of each pair, and record it as a run of kind "bound".
+
+    Its ``metrics.csv`` has a row a method and pair, with the field's metrics and ``objective``, what training
+    for recovery minimizes. Methods: the average, the average plus details, the recovery network with the
+    package's weights, and :data:`BOUND`, which keeps every signal.
+
+    Args:
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        output: the run's folder; a finished record there is kept if it is of the same data and code.
+        data: see :func:`~wdualmine.data.find_data`.
+        limit: measure only the first so many pairs.
+        progress: show a progress bar.
+
+    Raises:
+        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
+    """
+
+    def compute(pairs: Sequence[Pair], task: Task, _: DataSource) -> pd.DataFrame:
+        ways: dict[str, Fuse] = {
+            name: method.fuse for name, method in CLASSICAL.items() if name in BOUNDED and method.fuse
+        }
+        ways[W_DUALMINE_RECOVERY.name] = fuse_with(load_model(task.key, "recovery"))
+        images: list[Tensor] = []
+
+        def best(a: Tensor, b: Tensor) -> Tensor:
+            images.append(best_image(a, b))
+            return images[-1]
+
+        candidates = [Candidate(name, fuse, False) for name, fuse in (ways | {BOUND: best}).items()]
+        with task_bar(f"{task.key} bound", len(candidates) * len(pairs), progress) as advance:
+            scores = evaluate(candidates, pairs, task.key, metrics=METRICS, progress=advance)
+        rows = []
+        for number, (pair, image) in enumerate(zip(pairs, images, strict=True)):
+            lumas = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
+            values = {name: objective_of(fuse, *lumas, seed=number) for name, fuse in ways.items()}
+            values[BOUND] = objective_of_image(image, *lumas)
+            rows += [{"method": name, "pair": pair.name, "objective": x} for name, x in values.items()]
+        return scores.merge(pd.DataFrame(rows).round(6), on=["method", "pair"])
+
+    return recorded(BOUND, task, output, data, limit, compute)
 
 
 def at_scales(model: WDualMine, scales: Sequence[float] = SCALES, seed: int | None = None) -> list[Candidate]:
@@ -157,31 +197,6 @@ def load_signals(run: Run) -> pd.DataFrame:
 def load_robustness(run: Run) -> pd.DataFrame:
     """Read what noise and shifts do, one row a method, condition and source; see :func:`robustness`."""
     return read_csv(run.folder / "robustness.csv")
-
-
-def load_objectives(run: Run) -> pd.DataFrame:
-    """Read what training for recovery minimizes, one row a method and pair; see :func:`objectives`."""
-    return read_csv(run.folder / "objective.csv").astype({"pair": str})
-
-
-def objectives(methods: dict[str, Fuse], pairs: Sequence[Pair], best: Sequence[Tensor]) -> pd.DataFrame:
-    """Give the recovery objective of each method and of the best image of each pair.
-
-    Args:
-        methods: ways to fuse, by name.
-        pairs: sources.
-        best: what :func:`~wdualmine.recovery.bound.best_image` gives for each.
-
-    Returns:
-        Columns method, pair, objective; the method :data:`BOUND` is the best image, which keeps every signal.
-    """
-    rows = []
-    for number, (pair, image) in enumerate(zip(pairs, best, strict=True)):
-        lumas = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
-        values = {name: objective_of(fuse, *lumas, seed=number) for name, fuse in methods.items()}
-        values[BOUND] = objective_of_image(image, *lumas)
-        rows += [{"method": name, "pair": pair.name, "objective": value} for name, value in values.items()]
-    return pd.DataFrame(rows).round(6)
 
 
 def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Verbs for signal recovery: ``recovery`` measures one method, ``ranking`` records all of them."""
+"""Verbs for signal recovery: ``recovery`` (one method), ``ranking`` (all), ``bound`` (the best image)."""
 
 from math import isnan
 from pathlib import Path
@@ -70,4 +70,18 @@ def ranking(
     from wdualmine.ranking import run_ranking
 
     run_ranking(task, output, data, limit)
+    print(output)
+
+
+@app.command()
+def bound(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
+) -> None:
+    """Set the recovery network beside the best that any image can do for each pair (minutes)."""
+    from wdualmine.ranking import run_bound
+
+    run_bound(task, output, data, limit)
     print(output)

@@ -12,7 +12,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS as REGISTRY
-from wdualmine.ranking import BOUND, KIND, METRICS, load_objectives, load_signals
+from wdualmine.ranking import BOUND, KIND, METRICS, load_signals
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
 from wdualmine.statistics import bootstrap_interval
@@ -44,16 +44,16 @@ def method_title(name: str) -> str:
     return name
 
 
-def ranking_of(task: str, runs: Sequence[Run]) -> Run:
-    """Pick a task's ranking.
+def ranking_of(task: str, runs: Sequence[Run], kind: str = KIND) -> Run:
+    """Pick a task's ranking, or its record of another kind.
 
     Raises:
         WdualmineError: there is none.
     """
     for run in runs:
-        if run.info["kind"] == KIND and run.info["task"] == task:
+        if run.info["kind"] == kind and run.info["task"] == task:
             return run
-    raise WdualmineError(f"no ranking of {task}: make one with `wdualmine ranking {task} -o FOLDER`")
+    raise WdualmineError(f"no {kind} of {task}: make one with `wdualmine {kind} {task} -o FOLDER`")
 
 
 def trainings(task: str, runs: Sequence[Run], folds: bool) -> list[Run]:
@@ -185,14 +185,14 @@ def share_of_the_way(run: Run, method: str = W_DUALMINE_RECOVERY.name) -> tuple[
     """Say how much of the way from the average to the best image of each pair a method goes.
 
     Args:
-        run: a ranking.
-        method: one of those that it gives the objective of.
+        run: of kind "bound".
+        method: one of those in it.
 
     Returns:
         The mean over the pairs of (average - method) / (average - best) in the objective that training
         minimizes, and the ends of its 95 % interval: 1 is the best that any image can do, 0 the average.
     """
-    values = load_objectives(run).pivot_table("objective", "pair", "method")
+    values = run.metrics.pivot_table("objective", "pair", "method")
     share = (values["average"] - values[method]) / (values["average"] - values[BOUND])
     low, high = bootstrap_interval(share.to_numpy()[:, None])
     return float(share.mean()), float(low[0]), float(high[0])
@@ -202,6 +202,9 @@ def bound_table(run: Run) -> pd.DataFrame:
     """Set the network between the average and the best image of each pair, in the terms of the objective.
 
     The best image is best in their weighted sum, so that a single metric may lie past it.
+
+    Args:
+        run: of kind "bound".
 
     Returns:
         A row a metric (CC, Qabf, SSIM): columns metric, average, network, bound; means over the pairs.
