@@ -55,7 +55,8 @@ def phase_congruency(image: Array, mixed: float = 2.0) -> tuple[Array, Array, Ar
 def _directions(shape: tuple[int, ...]) -> list[tuple[float, Array, float]]:
     """The angle of each direction, its filters (scales, H, W), and what noise makes of them.
 
-    The last is the energy that Gaussian noise alone would reach, for a median response of 1 of the finest.
+    The last is the energy that Gaussian noise alone would reach, for a median squared response of 1 of the
+    finest filter.
     """
     v, u = fft.fftfreq(shape[0])[:, None], fft.fftfreq(shape[1])[None, :]
     radius, angles = np.hypot(u, v), np.arctan2(-v, u)
@@ -89,7 +90,7 @@ def _energy(responses: NDArray[np.complex128], noise: float) -> tuple[Array, Arr
     turned = responses * (total / (np.abs(total) + _SMALL)).conj()
     energy = (turned.real - np.abs(turned.imag)).sum(axis=0)
     amplitudes = np.abs(responses)
-    energy = np.maximum(energy - noise * float(np.median(amplitudes[0])), 0)
+    energy = np.maximum(energy - noise * math.sqrt(np.median(amplitudes[0] ** 2)), 0)
     amplitude = amplitudes.sum(axis=0)
     width = amplitude / (amplitudes.max(axis=0) + _SMALL) / _SCALES
     return energy / (1 + np.exp(_STEEPNESS * (_CUT_OFF - width))), amplitude
