@@ -36,6 +36,9 @@ def fuse(
     stretch: Annotated[
         bool, typer.Option(help="Stretch to the full range, as the published images; else keep intensities.")
     ] = True,
+    allow: Annotated[
+        bool, typer.Option("--allow", help="Go on with sources that seem mirrored, turned or shifted.")
+    ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Fuse two registered images, or two folders of them matched by name; a color image keeps its color."""
@@ -46,6 +49,7 @@ def fuse(
     from wdualmine.methods import blend as blend_with_average
     from wdualmine.methods import fuse_with, get_method, load_model
     from wdualmine.progress import task_bar
+    from wdualmine.registration import require_registered
     from wdualmine.runtime import pick_device
 
     chosen = get_method(method)
@@ -63,6 +67,8 @@ def fuse(
     with task_bar("fuse", len(jobs)) as advance:
         for path_a, path_b, path_fused in jobs:
             image_a, image_b = read_image(path_a), read_image(path_b)
+            if not allow:
+                require_registered(image_a, image_b, (str(path_a), str(path_b)))
             if chosen.fuse is not None:
                 fuser = chosen.fuse
             else:

@@ -31,6 +31,9 @@ def report(
     metrics: Annotated[
         str | None, typer.Option(help="Names separated by commas; default: all. See `wdualmine metrics`.")
     ] = None,
+    allow: Annotated[
+        bool, typer.Option("--allow", help="Go on with sources that seem mirrored, turned or shifted.")
+    ] = False,
     recovery_pairs: Annotated[
         int, typer.Option(help="Put signals into at most so many pairs; each takes a command up to 11 runs.")
     ] = 6,
@@ -48,7 +51,7 @@ def report(
     ]
     keys = None if metrics is None else [key.strip() for key in metrics.split(",")]
     check_output(output)
-    findings = judge(a, b, judged, keys, recovery_pairs)
+    findings = judge(a, b, judged, keys, recovery_pairs, allow)
     page = write_report(findings, output)
     for method in judged:
         print(verdict(findings, method.name)[0])

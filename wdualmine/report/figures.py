@@ -56,11 +56,8 @@ def plot_differences(findings: Findings) -> Figure:
 
 
 @styled
-def plot_plane(findings: Findings, x: str = "CC", others: Sequence[str] = ("MI", "Qabf")) -> Figure | None:
-    """Draw the methods' means in the plane of CC and others, with the line of blends; None without CC."""
-    keys = [key for key in others if key in findings.metrics and x in findings.metrics]
-    if not keys:
-        return None
+def plot_plane(findings: Findings, keys: Sequence[str], x: str = "CC") -> Figure:
+    """Draw the methods' means in the plane of CC and each of some metrics, with the line of blends."""
     figure, grid = plt.subplots(1, len(keys), figsize=(WIDTH, 3.4), squeeze=False, layout="constrained")
     for axes, key in zip(grid.flat, keys, strict=True):
         for stretch, color in ((True, "0.55"), (False, "0.75")):

@@ -23,6 +23,7 @@ from wdualmine.metrics.registry import choose
 from wdualmine.metrics.validation import check_triple, to_8_bit
 from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
+from wdualmine.registration import misalignment, require_registered
 from wdualmine.report.command import Command
 from wdualmine.statistics import compare
 from wdualmine.tables.audit import REFERENCED
@@ -74,6 +75,7 @@ class Findings:
         limits: a row a pair: pair, CC and PSNR, as far as they are scored.
         comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against.
         undefined: sentences about scores that do not exist.
+        misaligned: sentences about pairs whose sources are evidently not registered.
         recovery: a row a signal, with the column method; empty where no way to fuse was given.
         recovery_summary: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise.
         remakes: by judged name, the mean distance in grey levels between its first image and what its
@@ -88,6 +90,7 @@ class Findings:
     limits: pd.DataFrame
     comparisons: pd.DataFrame
     undefined: list[str]
+    misaligned: list[str]
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
     recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
     remakes: dict[str, float] = field(default_factory=dict)
@@ -104,6 +107,7 @@ def judge(
     judged: Sequence[Judged],
     metrics: Sequence[str] | None = None,
     recovery_pairs: int = RECOVERY_PAIRS,
+    allow: bool = False,
     progress: bool = True,
 ) -> Findings:
     """Score methods' fused images beside trivial fusions of the same pairs.
@@ -114,6 +118,7 @@ def judge(
         judged: the methods; their names must differ.
         metrics: keys of the registry; all unless told.
         recovery_pairs: put signals into at most so many pairs.
+        allow: go on with sources that are evidently not registered, and say so.
         progress: show a progress bar.
 
     Raises:
@@ -136,9 +141,14 @@ def judge(
     rows: list[dict] = []
     bounds: list[dict] = []
     reasons: dict[tuple[str, str], list[str]] = {}
+    misaligned: list[str] = []
     with task_bar("report", len(files), progress) as advance:
         for name, paths in files.items():
             pair = read_pair(name, *paths[:2])
+            if not allow:
+                require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
+            elif found := misalignment(pair.image_a, pair.image_b):
+                misaligned.append(f"Source B of pair {name} {found}.")
             for row in _score_pair(pair, paths, judged, stretched, keys):
                 for key, reason in row.pop("reasons").items():
                     reasons.setdefault((row["method"], key), []).append(f"{name}: {reason}")
@@ -150,6 +160,7 @@ def judge(
     findings = Findings(
         judged, files, keys, stretched, scores, pd.DataFrame(bounds)[shown],
         _compare(judged, stretched, scores, keys), _undefined(reasons, len(files)),
+        misaligned,
     )  # fmt: skip
     _recover(findings, recovery_pairs, progress)
     return findings

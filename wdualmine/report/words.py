@@ -47,7 +47,7 @@ def verdict(findings: Findings, method: str) -> list[str]:
 def _against_average(findings: Findings, method: str) -> list[str]:
     own = findings.rows(method)
     if len(own) < FEWEST:
-        return [f"{len(own)} pairs are too few to tell methods apart; give at least {FEWEST}."]
+        return [f"Fewer than {FEWEST} pairs are too few to tell methods apart; {method} has {len(own)}."]
     better, worse, equal = told_apart(findings, method, "average")
     count = len(better) + len(worse) + len(equal)
     distance = f"Its images are {own['from_average'].mean():.2f} grey levels from the average's, on average."
@@ -58,7 +58,7 @@ def _against_average(findings: Findings, method: str) -> list[str]:
         for words, keys in (
             ("is better in", better),
             ("is worse in", worse),
-            ("cannot be told from it in", equal),
+            ("cannot be told apart in", equal),
         )
         if keys
     ]
@@ -147,8 +147,9 @@ def _recovery(findings: Findings, method: str) -> list[str]:
             f"{average:.2f} left)"
         )
     pairs = findings.recovery["pair"].nunique()
+    number = f"{pairs} pair{'s' * (pairs != 1)}"
     sentences = [
-        f"Of known faint signals put into one source of {pairs} pair{'s' * (pairs != 1)}, {'; '.join(parts)}. "
+        f"Of faint known signals put into one source ({number}), {'; '.join(parts)}. "
         f"1 is a signal kept whole; one counts as lost below {LOST:g}."
     ]
     if method in findings.remakes and findings.remakes[method] > 1:

@@ -33,6 +33,8 @@ from wdualmine.tables.printing import arrow
 
 SCHEMA = 1
 KIND = "report"
+#: Drawn against CC, as far as they are scored.
+PLANE = ("MI", "Qabf")
 #: The longest side of a picture on the page, in pixels.
 PICTURE = 512
 NONE = "–"
@@ -124,6 +126,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
             for row in findings.recovery_summary.to_dict("records")
         ],
         "undefined": findings.undefined,
+        "misaligned": findings.misaligned,
     }
 
 
@@ -165,6 +168,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         verdicts=[{"name": name, "first": said[0], "rest": said[1:]} for name, said in sentences.items()],
         scores=_scores_table(findings),
         undefined=findings.undefined,
+        misaligned=findings.misaligned,
         comparisons=_comparison_tables(findings),
         figures=_figures(findings),
         recovery=_recovery_table(findings),
@@ -181,7 +185,7 @@ def _table(caption: str, frame: pd.DataFrame, text: bool = False) -> dict[str, A
         "caption": caption,
         "columns": list(map(str, frame.columns)),
         "rows": frame.to_numpy().tolist(),
-        "text": text,
+        "text": text,  # whether its cells are words
     }
 
 
@@ -303,13 +307,14 @@ def _figures(findings: Findings) -> list[dict[str, str]]:
             f"Difference to the average of the sources in {', '.join(shown)}, pair by pair, sorted by name.",
         )
     ]
-    if plane := plot_plane(findings):
+    plane = [key for key in PLANE if {key, "CC"} <= set(findings.metrics)]
+    if plane:
         drawn.append(
             (
-                plane,
+                plot_plane(findings, plane),
                 "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise "
-                "maximum; a method below it could be replaced by a blend. No image can be to the right of the "
-                "dashed line.",
+                "maximum; a method below it could be replaced by a blend. No image can be to the right of "
+                "the dashed line.",
             )
         )
     sources = []
