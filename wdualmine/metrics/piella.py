@@ -53,9 +53,9 @@ def qe(a: Image, b: Image, fused: Image) -> float:
     Raises:
         WdualmineError: see :func:`qw`.
     """
-    images = _block_images("Qe", a, b, fused)
-    edges = tuple(_edges(image) for image in images)
-    return _weighted("Qe", *images, uniform(_BLOCK)) * _weighted("Qe", *edges, uniform(_BLOCK))
+    x, y, f = _block_images("Qe", a, b, fused)
+    of_edges = _weighted("Qe", _edges(x), _edges(y), _edges(f), uniform(_BLOCK))
+    return _weighted("Qe", x, y, f, uniform(_BLOCK)) * of_edges
 
 
 def qs_ssim(a: Image, b: Image, fused: Image) -> float:
@@ -74,8 +74,8 @@ def qw_ssim(a: Image, b: Image, fused: Image) -> float:
 
 def qw_edges(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qw_ssim`, but of the edges of the images, see :func:`qe`, instead of the images."""
-    edges = (_edges(image) for image in _ssim_images("Qw", a, b, fused))
-    return _weighted("Qw", *edges, gaussian(SIDE, SIGMA), _SSIM)
+    x, y, f = _ssim_images("Qw", a, b, fused)
+    return _weighted("Qw", _edges(x), _edges(y), _edges(f), gaussian(SIDE, SIGMA), _SSIM)
 
 
 def qe_ssim(a: Image, b: Image, fused: Image) -> float:

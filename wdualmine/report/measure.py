@@ -15,7 +15,7 @@ from wdualmine.data.color import to_grey
 from wdualmine.data.images import read_image
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images
-from wdualmine.methods import CLASSICAL, blend, maximum
+from wdualmine.methods import CLASSICAL, average, blend, maximum
 from wdualmine.metrics import METRICS, score
 from wdualmine.metrics.files import match_files
 from wdualmine.metrics.limits import limits
@@ -34,8 +34,9 @@ REFERENCES = ("average", "maximum", "laplacian-pyramid")
 ALONE = ("EN", "SD", "SF", "AG", "EI")
 #: Scored again with the background set to black.
 BLACKENED = ("EN", "MI", "CC", "SSIM")
-#: Grey levels from the ends of the range within which an image counts as stretched to it.
-END = 1
+#: An image counts as stretched if its darkest and its brightest grey are so near those of the stretched average.
+#: That is 0 and 255, but in color, where a bright pixel's chroma is cut off.
+NEAR = 4
 #: Share of a method's images that must be, for its comparison to be with stretched baselines.
 MOSTLY = 0.9
 #: Fewer pairs allow no paired statistics.
@@ -134,21 +135,13 @@ def judge(
         name: (*paths[:2], *(own[other][2] for own, other in zip(matched, names, strict=True)))
         for name, paths, names in _rows(matched)
     }
-    stretched = {
-        method.name: _mostly_stretched([paths[2 + number] for paths in files.values()])
-        for number, method in enumerate(judged)
-    }
+    stretched, misaligned = _look(files, judged, allow)
     rows: list[dict] = []
     bounds: list[dict] = []
     reasons: dict[tuple[str, str], list[str]] = {}
-    misaligned: list[str] = []
     with task_bar("report", len(files), progress) as advance:
         for name, paths in files.items():
             pair = read_pair(name, *paths[:2])
-            if not allow:
-                require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
-            elif found := misalignment(pair.image_a, pair.image_b):
-                misaligned.append(f"Source B of pair {name} {found}.")
             for row in _score_pair(pair, paths, judged, stretched, keys):
                 for key, reason in row.pop("reasons").items():
                     reasons.setdefault((row["method"], key), []).append(f"{name}: {reason}")
@@ -172,9 +165,9 @@ def read_pair(name: str, path_a: Path, path_b: Path) -> Pair:
     Raises:
         WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
     """
-    images = [to_8_bit(read_image(path), str(path)) for path in (path_a, path_b)]
-    check_triple(*images, images[0], (str(path_a), str(path_b), str(path_a)))
-    return Pair(name, *images)
+    a, b = (to_8_bit(read_image(path), str(path)) for path in (path_a, path_b))
+    check_triple(a, b, a, (str(path_a), str(path_b), str(path_a)))
+    return Pair(name, a, b)
 
 
 def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
@@ -206,12 +199,26 @@ def _rows(
         yield name, paths, [name if name in own else list(own)[number] for own in matched]
 
 
-def _mostly_stretched(paths: Sequence[Path]) -> bool:
-    full = 0
-    for path in paths:
-        grey = to_grey(to_8_bit(read_image(path), str(path)))
-        full += int(grey.min() <= END and grey.max() >= 255 - END)
-    return full >= MOSTLY * len(paths)
+def _look(
+    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], allow: bool
+) -> tuple[dict[str, bool], list[str]]:
+    """Read every image once before the long work: whose span the full range, which sources are misaligned."""
+    full = dict.fromkeys((method.name for method in judged), 0)
+    misaligned = []
+    for name, paths in files.items():
+        pair = read_pair(name, *paths[:2])
+        if not allow:
+            require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
+        elif found := misalignment(pair.image_a, pair.image_b):
+            misaligned.append(f"Source B of pair {name} {found}.")
+        wanted = to_grey(finished(pair, average, stretch=True))
+        for method, path in zip(judged, paths[2:], strict=True):
+            image = to_8_bit(read_image(path), str(path))
+            check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
+            grey = to_grey(image)
+            dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
+            full[method.name] += max(dark, bright) <= NEAR
+    return {name: count >= MOSTLY * len(files) for name, count in full.items()}, misaligned
 
 
 def _score_pair(
@@ -223,10 +230,9 @@ def _score_pair(
 ) -> Iterator[dict]:
     """Rows of one pair: the judged images, then the baselines in each finish that one of them has."""
     finishes = sorted(set(stretched.values()))
-    averages = {stretch: finished(pair, blend(maximum, 0), stretch) for stretch in finishes}
+    averages = {stretch: finished(pair, average, stretch) for stretch in finishes}
     for method, path in zip(judged, paths[2:], strict=True):
         image = to_8_bit(read_image(path), str(path))
-        check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
         stretch = stretched[method.name]
         yield _row(pair, image, method.name, stretch, keys, averages[stretch])
     compared = [key for key in keys if key in REFERENCED]
@@ -265,7 +271,8 @@ def _scores(
     pair: Pair, image: NDArray[np.uint8], keys: Sequence[str]
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Scores by metric, NaN where one does not exist, and why it does not."""
-    scores, reasons = {}, {}
+    scores: dict[str, float] = {}
+    reasons: dict[str, str] = {}
     for key in keys:
         try:
             scores |= score(pair.image_a, pair.image_b, image, [key], names=("A", "B", "F"))

@@ -25,7 +25,9 @@ def told_apart(findings: Findings, method: str, against: str) -> tuple[list[str]
     """
     table = findings.comparisons
     rows = table[(table["method"] == method) & (table["against"] == against)]
-    better, worse, equal = [], [], []
+    better: list[str] = []
+    worse: list[str] = []
+    equal: list[str] = []
     for row in rows.to_dict("records"):
         sign = 1 if METRICS[row["metric"]].direction == "higher" else -1
         kind = equal if row["p_holm"] >= LEVEL else better if row["difference"] * sign > 0 else worse
