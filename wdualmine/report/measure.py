@@ -34,8 +34,8 @@ REFERENCES = ("average", "maximum", "laplacian-pyramid")
 ALONE = ("EN", "SD", "SF", "AG", "EI")
 #: Scored again with the background set to black.
 BLACKENED = ("EN", "MI", "CC", "SSIM")
-#: An image counts as stretched if its darkest and its brightest grey are so near those of the stretched average.
-#: That is 0 and 255, but in color, where a bright pixel's chroma is cut off.
+#: An image counts as stretched if its darkest and its brightest grey are so near those of the stretched
+#: average. These are 0 and 255, but in color, where a bright pixel's chroma is cut off.
 NEAR = 4
 #: Share of a method's images that must be, for its comparison to be with stretched baselines.
 MOSTLY = 0.9
