@@ -43,7 +43,7 @@ def write_dicom(path: Path, pixels: NDArray, **fields: Any) -> Path:
 
 
 def scaled(values: NDArray, low: float, high: float, top: int = 65535) -> NDArray:
-    return np.rint(np.clip((values - low) / (high - low), 0, 1) * top)
+    return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * top)
 
 
 def test_slope_intercept_and_windows(tmp_path: Path) -> None:

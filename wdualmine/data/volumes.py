@@ -63,7 +63,7 @@ def read_volume(path: str | Path) -> Volume:
         else:
             import nibabel
 
-            image = nibabel.load(path)
+            image: Any = nibabel.load(path)
             array, affine, header = image.dataobj, np.asarray(image.affine, np.float64), image.header
         shape = tuple(side for number, side in enumerate(array.shape) if number < 3 or side != 1)
         if len(shape) != 3 or 0 in shape:
