@@ -64,6 +64,12 @@ def test_noise_is_not_called_misaligned() -> None:
         assert misalignment(a, b) is None
 
 
+def test_a_float_image_out_of_range_is_named() -> None:
+    image = np.random.default_rng(0).random((40, 40))
+    with pytest.raises(WdualmineError, match=r"^mri\.tif: float pixels from"):
+        require_registered(image, image * 300, ("ct.tif", "mri.tif"))
+
+
 def test_other_sizes_are_left_to_fusing() -> None:
     require_registered(np.zeros((64, 64), np.uint8), np.zeros((64, 60), np.uint8), ("a", "b"))
 

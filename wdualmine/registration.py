@@ -59,7 +59,9 @@ class Misalignment:
         )
 
 
-def misalignment(a: NDArray, b: NDArray) -> Misalignment | None:
+def misalignment(
+    a: NDArray, b: NDArray, names: tuple[str, str] = ("image A", "image B")
+) -> Misalignment | None:
     """Look for an evident misalignment of two sources: mirrored, turned, or shifted by 3 % of the side.
 
     The second image is moved, coarsely, and its normalized mutual information with the first compared. What
@@ -68,16 +70,20 @@ def misalignment(a: NDArray, b: NDArray) -> Misalignment | None:
     Args:
         a: first source, (H, W) or (H, W, 3), uint8, uint16 or float in [0, 1].
         b: second source, the same height and width.
+        names: what to call them in an error.
 
     Returns:
         What is best undone; None where nothing is evident, or the images are smaller than 32 x 32.
+
+    Raises:
+        WdualmineError: a float image leaves [0, 1].
 
     Source: C. Studholme, D. L. G. Hill, D. J. Hawkes, 1999, DOI 10.1016/S0031-3203(98)00091-0 (the measure,
     less 1).
     """
     if min(a.shape[:2]) < SMALLEST:
         return None
-    coarse_a, coarse_b = _coarse(a), _coarse(b)
+    coarse_a, coarse_b = _coarse(a, names[0]), _coarse(b, names[1])
     first, second = _levels(coarse_a), _levels(coarse_b)
     given = _information(first, second)
     tried = []
@@ -108,7 +114,7 @@ def require_registered(a: NDArray, b: NDArray, names: tuple[str, str]) -> None:
     Raises:
         WdualmineError: so it is; the message says what was found.
     """
-    if a.shape[:2] == b.shape[:2] and (found := misalignment(a, b)):
+    if a.shape[:2] == b.shape[:2] and (found := misalignment(a, b, names)):
         raise WdualmineError(f"{names[1]}: {found} against {names[0]}; register them, or go on with --allow")
 
 
@@ -116,9 +122,9 @@ def _factor(shape: tuple[int, ...]) -> int:
     return max(1, round(max(shape[:2]) / SIDE))
 
 
-def _coarse(image: NDArray) -> NDArray[np.float64]:
+def _coarse(image: NDArray, name: str) -> NDArray[np.float64]:
     """Luma in [0, 1], averaged over blocks of pixels."""
-    luma = luma_tensor(image)[0, 0].double().numpy()
+    luma = luma_tensor(image, name)[0, 0].double().numpy()
     factor = _factor(luma.shape)
     height, width = (side // factor for side in luma.shape)
     blocks = luma[: height * factor, : width * factor].reshape(height, factor, width, factor)
