@@ -65,7 +65,7 @@ def test_noise_is_not_called_misaligned() -> None:
 
 
 def test_a_float_image_out_of_range_is_named() -> None:
-    image = np.random.default_rng(0).random((40, 40))
+    image = np.random.default_rng(0).random((70, 70))
     with pytest.raises(WdualmineError, match=r"^mri\.tif: float pixels from"):
         require_registered(image, image * 300, ("ct.tif", "mri.tif"))
 

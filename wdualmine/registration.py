@@ -24,7 +24,7 @@ ANGLES = (-20, -15, -10, 10, 15, 20)
 #: the 72 test pairs passes both as it is, the nearest 1.09 and 0.018; most shifts of 4 % of the side do.
 FACTOR, GAIN = 1.12, 0.012
 #: Smaller images have too few pixels to tell.
-SMALLEST = 32
+SMALLEST = 64
 
 #: How an image may lie, and what undoes that.
 _ORIENTATIONS: dict[str, Callable[[Levels], Levels]] = {
@@ -73,7 +73,7 @@ def misalignment(
         names: what to call them in an error.
 
     Returns:
-        What is best undone; None where nothing is evident, or the images are smaller than 32 x 32.
+        What is best undone; None where nothing is evident, or the images are smaller than 64 x 64.
 
     Raises:
         WdualmineError: a float image leaves [0, 1].
