@@ -19,6 +19,7 @@ TOLERANCES = {
     "literal FMI, spiky": Tolerance(
         1e-5, "the literal variance E[i^2] - E[i]^2 cancels where p is nearly 0 or 1"
     ),
+    "literal": Tolerance(1e-9, "the definition with loops: the same sums in another order"),
     "printed": Tolerance(0.5e-4, "four printed decimals"),
     "facts": Tolerance(1.1e-4, "four printed decimals, and another rounding of grey on a few pixels"),
     "limit": Tolerance(1e-9, "a closed form against sums over the pixels of the image that reaches it"),

@@ -19,7 +19,8 @@ def test_the_registry_holds_what_papers_of_the_field_print():
     assert tuple(METRICS)[:5] == PAPER_METRICS
     fmi = {"FMI-pixel", "FMI-gradient", "FMI-edge", "FMI-wavelet"}
     more = {"SD", "SF", "AG", "Qabf", "Nabf", "SCD", "VIF", "SSIM", "MS-SSIM", "NMI", "Qcb"}
-    assert set(METRICS) == {*PAPER_METRICS, *fmi, *more}
+    benchmarks = {"CE", "EI", "RMSE", "Qncie", "TE", "Qm", "Qp", "Qc", "Qs", "Qw", "Qe", "Qy", "Qcv", "VIFF"}
+    assert set(METRICS) == {*PAPER_METRICS, *fmi, *more, *benchmarks}
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wdualmine.cli.common import DeviceOption, app, check_network_options, print_table
+from wdualmine.cli.volumes import WindowOption, fuse_volume_files, read_window
 from wdualmine.errors import WdualmineError
 
 
@@ -36,22 +37,41 @@ def fuse(
     stretch: Annotated[
         bool, typer.Option(help="Stretch to the full range, as the published images; else keep intensities.")
     ] = True,
+    allow: Annotated[
+        bool, typer.Option("--allow", help="Go on with sources that seem mirrored, turned or shifted.")
+    ] = False,
+    axis: Annotated[int, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2.")] = 2,
+    window_a: WindowOption = None,
+    window_b: WindowOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fuse two registered images, or two folders of them matched by name; a color image keeps its color."""
+    """Fuse two registered images, or two folders of them matched by name; a color image keeps its color.
+
+    Also DICOM slices and NumPy arrays, and, slice by slice, two NIfTI volumes, whose geometry is kept.
+    """
     from wdualmine.data.color import is_color
     from wdualmine.data.images import read_image, write_image
     from wdualmine.data.pairs import paired_files
+    from wdualmine.data.volumes import is_volume
     from wdualmine.fusion import fuse_images
     from wdualmine.methods import blend as blend_with_average
     from wdualmine.methods import fuse_with, get_method, load_model
     from wdualmine.progress import task_bar
+    from wdualmine.registration import require_registered
     from wdualmine.runtime import pick_device
 
     chosen = get_method(method)
     check_network_options(chosen, weights, residual_scale)
     if not 0 <= blend <= 1:
         raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
+    windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
+    if is_volume(a) or is_volume(b):
+        fuser = chosen.fuse or fuse_with(
+            load_model(weights or task or "ct-mri", chosen.objective, pick_device(device)), residual_scale
+        )
+        fuser = blend_with_average(fuser, blend) if blend < 1 else fuser
+        fuse_volume_files(a, b, output, fuser, axis, windows, allow)
+        return
     if a.is_dir() != b.is_dir():
         raise WdualmineError(f"{a} and {b}: give two images or two folders")
     if a.is_dir():
@@ -62,7 +82,12 @@ def fuse(
     fusers = {}
     with task_bar("fuse", len(jobs)) as advance:
         for path_a, path_b, path_fused in jobs:
-            image_a, image_b = read_image(path_a), read_image(path_b)
+            image_a, image_b = (
+                read_image(path, window=window)
+                for path, window in zip((path_a, path_b), windows, strict=True)
+            )
+            if not allow:
+                require_registered(image_a, image_b, (str(path_a), str(path_b)))
             if chosen.fuse is not None:
                 fuser = chosen.fuse
             else:

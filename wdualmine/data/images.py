@@ -17,13 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from wdualmine.data.scans import SUFFIXES as SCANS
+from wdualmine.data.scans import Window, read_scan, scan_format, show
 from wdualmine.errors import WdualmineError
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-#: File suffixes that are read as images when a folder is searched.
+#: File suffixes of the images that are written, and read when a folder is searched.
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+#: The same with slices that are only read.
+READ_SUFFIXES = (*SUFFIXES, *SCANS)
 #: How a file of each format begins.
 SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
@@ -37,12 +41,14 @@ MAX_PIXELS = 2**26  # 8192 x 8192
 _ORIENTATION = 274  # the tag of EXIF and TIFF
 
 
-def read_image(path: str | Path, max_pixels: int | None = None) -> NDArray:
-    """Read a grey or RGB image, turned as its orientation tag says.
+def read_image(path: str | Path, max_pixels: int | None = None, window: Window | None = None) -> NDArray:
+    """Read a grey or RGB image, turned as its orientation tag says; DICOM slices and NumPy arrays, too.
 
     Args:
         path: an image file; its content decides the format, not its name.
         max_pixels: refuse more; None takes WDUALMINE_MAX_PIXELS, else :data:`MAX_PIXELS`.
+        window: show this part of the file's values, in their units, as the full range; None takes all, of a
+            DICOM slice its own window (see :func:`~wdualmine.data.scans.read_scan`).
 
     Returns:
         uint8, uint16 or float array, (H, W) or (H, W, 3). An RGB file whose three channels are equal comes
@@ -58,6 +64,8 @@ def read_image(path: str | Path, max_pixels: int | None = None) -> NDArray:
         raise WdualmineError(f"{path}: no such image file; check the path")
     limit = _pixel_limit(max_pixels)
     try:
+        if scan := scan_format(path):
+            return np.ascontiguousarray(check_image(read_scan(path, scan, limit, window), str(path)))
         form = _format(path)
         image, orientation = _read_tiff(path, limit) if form == "TIFF" else _read_raster(path, form, limit)
     except WdualmineError:
@@ -68,7 +76,19 @@ def read_image(path: str | Path, max_pixels: int | None = None) -> NDArray:
         raise WdualmineError(
             f"{path}: not a readable image ({_one_line(error)}); fetch or export it again"
         ) from error
-    return np.ascontiguousarray(_turn(check_image(image, str(path)), orientation))
+    image = np.ascontiguousarray(_turn(check_image(image, str(path)), orientation))
+    return image if window is None else _show(image, window, str(path))
+
+
+def _show(image: NDArray, window: Window, name: str) -> NDArray:
+    """Scale a window of an image to its full range; of floats to [0, 1]."""
+    if not window[0] < window[1]:
+        raise WdualmineError(f"window {window[0]:g} to {window[1]:g}: the first must be below the second")
+    if image.ndim == 3:
+        raise WdualmineError(f"{name}: is in color, which has no window; leave it out")
+    if image.dtype.kind == "f":
+        return np.clip((image - window[0]) / (window[1] - window[0]), 0, 1).astype(image.dtype)
+    return show(image, window, image.dtype.type)
 
 
 def _pixel_limit(asked: int | None) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.data.color import is_color, split_color, to_grey, to_rgb
-from wdualmine.data.images import SUFFIXES, read_image
+from wdualmine.data.images import READ_SUFFIXES, read_image
 from wdualmine.data.source import DataSource, find_data
 from wdualmine.data.tasks import SPLITS, Task, get_task
 from wdualmine.errors import WdualmineError
@@ -77,7 +77,7 @@ def image_files(folder: Path) -> dict[str, Path]:
         raise WdualmineError(f"{folder}: no such folder; give a folder of images")
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        if path.suffix.lower() not in READ_SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in files:
             raise WdualmineError(
@@ -85,7 +85,7 @@ def image_files(folder: Path) -> dict[str, Path]:
             )
         files[path.stem] = path
     if not files:
-        raise WdualmineError(f"{folder}: holds no images ({', '.join(SUFFIXES)})")
+        raise WdualmineError(f"{folder}: holds no images ({', '.join(READ_SUFFIXES)})")
     return dict(sorted(files.items(), key=lambda item: natural_key(item[0])))
 
 

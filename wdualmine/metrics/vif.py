@@ -1,5 +1,7 @@
 """VIF: visual information fidelity of the fused image, in the pixel domain."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -49,15 +51,29 @@ def fidelity(source: Image, fused: Image) -> float:
     Raises:
         WdualmineError: the reference is constant, or the images are smaller than 41 x 41.
     """
-    if min(source.shape) < _SMALLEST_SIDE:
-        raise WdualmineError(
-            f"VIF: an image of {source.shape[0]} x {source.shape[1]} is too small for its four scales; "
-            f"use at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} pixels"
-        )
+    require_scales("VIF", source)
     if (source == source.flat[0]).all():
         raise WdualmineError("VIF: a source is constant, so it has no information to keep; leave it out")
-    x, y = source.astype(np.float64), fused.astype(np.float64)
     kept = total = 0.0
+    for kept_map, total_map, _ in information_maps(source, fused, _NOISE):
+        kept += float(kept_map.sum())
+        total += float(total_map.sum())
+    return kept / total
+
+
+def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tuple[Array, Array, Array]]:
+    """What an observer learns at each place, scale by scale, the finest first.
+
+    Args:
+        source: the reference, uint8 (H, W), at least 41 x 41.
+        fused: the image, likewise.
+        noise: variance of the visual noise.
+
+    Yields:
+        Information about the source through the fused image, that through the source itself, in nats, and
+        the gain with which the fused image carries the source; all at least 0, one value a whole window.
+    """
+    x, y = source.astype(np.float64), fused.astype(np.float64)
     for scale, window in enumerate(_WINDOWS):
         if scale:
             x, y = _blur(x, window)[::2, ::2], _blur(y, window)[::2, ::2]
@@ -69,10 +85,22 @@ def fidelity(source: Image, fused: Image) -> float:
         # The fused image as gain times the source plus noise; only a positive gain carries information.
         informative = (variance_x >= _SMALL) & (variance_y >= _SMALL) & (covariance > 0)
         gain = np.where(informative, covariance / (variance_x + _SMALL), 0)
-        noise = np.maximum(variance_y - gain * covariance, _SMALL)
-        kept += float(np.log1p(gain**2 * variance_x / (noise + _NOISE)).sum())
-        total += float(np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / _NOISE).sum())
-    return kept / total
+        distortion = np.maximum(variance_y - gain * covariance, _SMALL)
+        kept = np.log1p(gain**2 * variance_x / (distortion + noise))
+        yield kept, np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / noise), gain
+
+
+def require_scales(metric: str, image: Image) -> None:
+    """Refuse an image (H, W) that the coarsest scale has no whole window of.
+
+    Raises:
+        WdualmineError: it is too small for this metric.
+    """
+    if min(image.shape) < _SMALLEST_SIDE:
+        raise WdualmineError(
+            f"{metric}: an image of {image.shape[0]} x {image.shape[1]} is too small for its four scales; "
+            f"use at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} pixels"
+        )
 
 
 def _blur(x: Array, window: int) -> Array:

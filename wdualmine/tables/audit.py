@@ -136,17 +136,24 @@ def dominance_table(runs: Mapping[str, Run]) -> pd.DataFrame:
         plain = pd.DataFrame({f"blend-{t:.1f}": mean_scores(run, f"blend-{t:.1f}", False) for t in BLENDS}).T
         plain.index = [f"{name}, not stretched" for name in plain.index]
         every = pd.concat([stretched, plain])
-        rows.append((task, "paper", *_dominating(paper_row(task), every.round(4), ("MI", "CC", "PSNR"))))
+        rows.append((task, "paper", *dominating(paper_row(task), every.round(4), ("MI", "CC", "PSNR"))))
         for method in ("w-dualmine", "untrained", *RIVALS):
             scores = mean_scores(run, method)
             if pd.notna(scores.get("CC")):
-                rows.append((task, method, *_dominating(scores, stretched, REFERENCED)))
+                rows.append((task, method, *dominating(scores, stretched, REFERENCED)))
     return pd.DataFrame(rows, columns=["task", "method", "metrics", "blends", "beaten"])
 
 
-def _dominating(
+def dominating(
     scores: pd.Series, blends: pd.DataFrame, metrics: Sequence[str]
 ) -> tuple[str, list[str], bool]:
+    """The metrics compared, the blends that are as good in all of them, and whether one is better in any.
+
+    Args:
+        scores: means of a method.
+        blends: means of blends, a row each.
+        metrics: keys, of metrics whose higher values are better.
+    """
     gains = blends[list(metrics)] - scores[list(metrics)].astype(float)
     as_good = gains[(gains >= 0).all(axis=1)]
     return ", ".join(metrics), list(as_good.index), bool((as_good > 0).any(axis=None))

@@ -42,9 +42,9 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
         task: whose run to show.
 
     Returns:
-        One row a metric and convention, for the metrics with more than one: columns metric, convention, tau
-        (Kendall's rank correlation of the methods' means with those under the default convention), order
-        ("default", "same" or "changes") and one a method (means over the pairs).
+        One row a metric and convention that is recorded, for the metrics with more than one: columns metric,
+        convention, tau (Kendall's rank correlation of the methods' means with those under the default
+        convention), order ("default", "same" or "changes") and one a method (means over the pairs).
 
     Raises:
         WdualmineError: no such run is among them.
@@ -63,6 +63,8 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
     for metric in METRICS.values():
         names = [convention.name for convention in metric.conventions]
         for number, name in enumerate(names if len(names) > 1 else ()):
+            if (metric.key if number == 0 else f"{metric.key}[{name}]") not in means:
+                continue  # added after the record was made
             values = means[metric.key if number == 0 else f"{metric.key}[{name}]"]
             tau = kendalltau(means[metric.key].round(8), values.round(8)).statistic
             order = "default" if number == 0 else "same" if tau > 1 - 1e-9 else "changes"

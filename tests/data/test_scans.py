@@ -1,0 +1,121 @@
+"""DICOM slices and NumPy arrays are read as images; nothing but pixels comes out of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from wdualmine.data.images import read_image, write_image
+from wdualmine.data.pairs import image_files
+from wdualmine.errors import WdualmineError
+
+pydicom = pytest.importorskip("pydicom", reason="pydicom reads DICOM")
+
+RAMP = np.arange(600, dtype=np.int16).reshape(20, 30) - 100  # as stored
+
+
+def write_dicom(path: Path, pixels: NDArray, **fields: Any) -> Path:
+    """A slice as a scanner writes it, uncompressed."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    data.PatientName, data.PatientID = "Doe^Jane", "4711"
+    data.Rows, data.Columns = pixels.shape[:2]
+    data.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
+    data.PhotometricInterpretation = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
+    if pixels.ndim == 3:
+        data.PlanarConfiguration = 0
+    bits = 8 * pixels.dtype.itemsize
+    data.BitsAllocated, data.BitsStored, data.HighBit = bits, bits, bits - 1
+    data.PixelRepresentation = int(pixels.dtype.kind == "i")
+    data.PixelData = pixels.tobytes()
+    for name, value in fields.items():
+        setattr(data, name, value)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def scaled(values: NDArray, low: float, high: float, top: int = 65535) -> NDArray:
+    return np.rint(np.clip((values.astype(float) - low) / (high - low), 0, 1) * top)
+
+
+def test_slope_intercept_and_windows(tmp_path: Path) -> None:
+    units = RAMP * 2.0 - 1000
+    path = write_dicom(tmp_path / "a.dcm", RAMP, RescaleSlope=2, RescaleIntercept=-1000)
+    image = read_image(path)
+    assert image.dtype == np.uint16
+    np.testing.assert_array_equal(image, scaled(units, units.min(), units.max()))
+    np.testing.assert_array_equal(read_image(path, window=(-900, -100)), scaled(units, -900, -100))
+    own = write_dicom(
+        tmp_path / "b.dcm", RAMP, RescaleSlope=2, RescaleIntercept=-1000,
+        WindowCenter=["-600", "40"], WindowWidth=["400", "80"],
+    )  # fmt: skip
+    np.testing.assert_array_equal(read_image(own), scaled(units, -800, -400))
+    np.testing.assert_array_equal(read_image(own, window=(-900, -100)), scaled(units, -900, -100))
+
+
+def test_photometric_interpretations(tmp_path: Path) -> None:
+    eight = (RAMP % 256).astype(np.uint8)
+    np.testing.assert_array_equal(read_image(write_dicom(tmp_path / "8.dcm", eight)), eight)
+    inverted = write_dicom(tmp_path / "1.dcm", eight, PhotometricInterpretation="MONOCHROME1")
+    np.testing.assert_array_equal(read_image(inverted), 255 - eight)
+    color = np.stack([eight, eight[::-1], eight[:, ::-1]], axis=-1)
+    np.testing.assert_array_equal(read_image(write_dicom(tmp_path / "c.dcm", color)), color)
+    with pytest.raises(WdualmineError, match="has the photometric interpretation HSV"):
+        read_image(write_dicom(tmp_path / "h.dcm", eight, PhotometricInterpretation="HSV"))
+
+
+def test_arrays(tmp_path: Path) -> None:
+    for image in (RAMP.astype(np.uint16), (RAMP % 256).astype(np.uint8), RAMP.clip(0) / 600):
+        np.save(tmp_path / "x.npy", image)
+        read = read_image(tmp_path / "x.npy")
+        assert read.dtype == image.dtype
+        np.testing.assert_array_equal(read, image)
+    np.save(tmp_path / "x.npy", RAMP.astype(float))
+    np.testing.assert_array_equal(read_image(tmp_path / "x.npy", window=(0, 400)), scaled(RAMP, 0, 400))
+    with pytest.raises(WdualmineError, match=r"x.npy: holds values from -100 to 499; say what to show"):
+        read_image(tmp_path / "x.npy")
+
+
+def test_a_window_of_other_images(tmp_path: Path) -> None:
+    eight = (RAMP % 256).astype(np.uint8)
+    path = write_image(tmp_path / "x.png", eight)
+    np.testing.assert_array_equal(read_image(path, window=(50, 150)), scaled(eight, 50, 150, 255))
+    with pytest.raises(WdualmineError, match="the first must be below the second"):
+        read_image(path, window=(5, 5))
+
+
+def test_folders_hold_them_too(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "1.dcm", RAMP)
+    np.save(tmp_path / "2.npy", RAMP.astype(np.uint16))
+    assert list(image_files(tmp_path)) == ["1", "2"]
+
+
+@pytest.mark.parametrize("kind", ["cut", "no image", "frames", "huge", "pickled", "flat", "empty array"])
+def test_damage_is_one_clear_line(kind: str, tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "x.dcm", RAMP)
+    limit = None
+    if kind == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif kind == "no image":
+        data = pydicom.dcmread(path)
+        del data.PixelData
+        data.save_as(path)
+    elif kind == "frames":
+        write_dicom(path, RAMP, NumberOfFrames=3)
+    elif kind == "huge":
+        limit = 100
+    else:
+        path = tmp_path / "x.npy"
+        array = {"pickled": np.array([{}]), "flat": np.zeros(7), "empty array": np.zeros((0, 4))}[kind]
+        np.save(path, array, allow_pickle=True)
+    with pytest.raises(WdualmineError, match=r"x\.(dcm|npy): ") as raised:
+        read_image(path, limit)
+    assert "\n" not in str(raised.value)

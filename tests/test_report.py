@@ -1,0 +1,417 @@
+"""The report on anyone's fused images: what it finds, says and writes, and one clear line for bad input."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_book import INSPECT, WIDTHS, browser, watch  # noqa: F401 (a fixture)
+from test_cli import call
+from tolerances import TOLERANCES
+
+from wdualmine.data import find_data, get_task
+from wdualmine.data.images import read_image, write_image
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import fuse_images
+from wdualmine.methods import average, maximum
+from wdualmine.metrics import METRICS, score
+from wdualmine.metrics.limits import limits
+from wdualmine.report import Command, Findings, Judged, judge, write_report
+from wdualmine.report.words import told_apart, verdict
+from wdualmine.report.write import gains_by_pair
+from wdualmine.statistics import compare
+
+KEYS = ("EN", "MI", "CC", "PSNR", "Qabf", "SSIM")
+#: A tool as anyone may have it: the average, written by a program of its own.
+TOOL = """
+import sys
+import numpy as np
+from PIL import Image
+a, b = (np.asarray(Image.open(path).convert("L"), float) for path in sys.argv[1:3])
+Image.fromarray(np.rint((a + b) / 2).astype(np.uint8)).save(sys.argv[3])
+"""
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four pairs in a/ and b/, fused by the average, the maximum and an average with noise all over."""
+    folder = tmp_path_factory.mktemp("case")
+    source = find_data("phantom").root / "CT-MRI" / "test"
+    rng = np.random.default_rng(3)
+    for path in sorted((source / "CT").glob("*.png"))[:4]:
+        a, b = read_image(path), read_image(source / "MRI" / path.name)
+        write_image(folder / "a" / path.name, a)
+        write_image(folder / "b" / path.name, b)
+        mean = fuse_images(a, b, average)
+        write_image(folder / "average" / path.name, mean)
+        write_image(folder / "maximum" / path.name, fuse_images(a, b, maximum))
+        noisy = np.clip(mean + rng.integers(-6, 7, mean.shape), 0, 255).astype(np.uint8)
+        write_image(folder / "noisy" / path.name, noisy)
+    (folder / "tool.py").write_text(TOOL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def findings(case: Path) -> Findings:
+    judged = [Judged("same", case / "average"), Judged("noisy", case / "noisy")]
+    return judge(case / "a", case / "b", judged, KEYS, progress=False)
+
+
+@pytest.fixture(scope="module")
+def written(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(findings, tmp_path_factory.mktemp("report") / "report").parent
+
+
+def tool(case: Path) -> str:
+    return f"{shlex.quote(sys.executable)} {shlex.quote(str(case / 'tool.py'))} {{a}} {{b}} {{out}}"
+
+
+# ----------------------------------------------------------------------------------------------------
+# What is found
+
+
+def test_scores_are_those_of_the_package(case: Path, findings: Findings) -> None:
+    for name in findings.files:
+        a, b, fused = (read_image(case / folder / f"{name}.png") for folder in ("a", "b", "noisy"))
+        row = findings.rows("noisy").set_index("pair").loc[name]
+        assert row[list(KEYS)].to_dict() == pytest.approx(score(a, b, fused, KEYS))
+        bounds = findings.limits.set_index("pair").loc[name]
+        assert bounds.to_dict() == pytest.approx(limits(a, b))
+    # The same images under the name of a method and as the baseline.
+    own, baseline = findings.rows("same"), findings.rows("average", True)
+    np.testing.assert_array_equal(own[list(KEYS)], baseline[list(KEYS)])
+    assert (own["from_average"] == 0).all()
+
+
+def test_comparisons_are_those_of_the_statistics(findings: Findings) -> None:
+    table = findings.comparisons.query("method == 'noisy' and against == 'maximum'")
+    expected = compare(findings.rows("noisy"), findings.rows("maximum", True), KEYS)
+    for column in expected.columns:
+        assert list(table[column]) == list(expected[column])
+    pairs = set(map(tuple, findings.comparisons[["method", "against"]].to_numpy()))
+    assert ("same", "noisy") in pairs
+    assert len(pairs) == 2 * 3 + 1
+
+
+def test_the_average_cannot_be_told_from_itself(findings: Findings) -> None:
+    first, *rest = verdict(findings, "same")
+    assert first.startswith(f"same cannot be told from the average in any of {len(KEYS)} metrics.")
+    assert "0.00 grey levels from the average" in first
+    assert any("do at least as well" in line or "No blend" in line for line in rest)
+
+
+def test_noise_is_told_apart_and_seen_in_the_background(case: Path) -> None:
+    """With four pairs no p value is below 0.05: the copies of the pairs stand for a larger set."""
+    findings = judge(case / "a", case / "b", [Judged("noisy", case / "noisy")], KEYS, progress=False)
+    findings.comparisons["p_holm"] = 0.01
+    better, worse, equal = told_apart(findings, "noisy", "average")
+    assert "EN" in better
+    assert {"CC", "PSNR", "SSIM"} <= set(worse)
+    assert not equal
+    said = " ".join(verdict(findings, "noisy"))
+    assert "In no metric that compares with the sources is noisy better than the average." in said
+    assert "look at the fused image alone" in said
+    assert re.search(r"of its pixels are not black .* Setting them to black changes EN from", said)
+
+
+def test_finish_decides_the_baselines(case: Path, tmp_path: Path, findings: Findings) -> None:
+    assert findings.stretched == {"same": True, "noisy": True}
+    for name in findings.files:
+        image = read_image(case / "average" / f"{name}.png")
+        write_image(tmp_path / "flat" / f"{name}.png", image // 2 + 20)
+    flat = judge(case / "a", case / "b", [Judged("flat", tmp_path / "flat")], ("EN", "CC"), progress=False)
+    assert flat.stretched == {"flat": False}
+    assert set(flat.scores["stretch"]) == {False}
+    assert any("baselines beside it are not stretched" in line for line in verdict(flat, "flat"))
+
+
+def test_best_and_worst_pair(findings: Findings) -> None:
+    findings_of = gains_by_pair(findings, "noisy")
+    assert list(findings_of.index) == list(findings.files)
+    assert gains_by_pair(findings, "same").empty  # nothing differs
+
+
+def test_a_score_that_does_not_exist_is_said_and_left_out(case: Path, tmp_path: Path) -> None:
+    """SCD of a result that is one of its sources."""
+    judged = [Judged("copy", case / "a")]
+    findings = judge(case / "a", case / "b", judged, ("SCD", "CC"), progress=False)
+    assert findings.rows("copy")["SCD"].isna().all()
+    assert any(line.startswith("SCD of copy is undefined on 4 of 4 pairs") for line in findings.undefined)
+    assert list(findings.comparisons.query("against == 'average'")["metric"]) == ["CC"]
+    page = write_report(findings, tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "report.json").read_text(), parse_constant=pytest.fail)
+    assert record["means"][0]["mean"]["SCD"] is None
+    assert "SCD of copy is undefined" in page.read_text()
+
+
+def test_one_pair_of_files_has_no_statistics(case: Path, tmp_path: Path) -> None:
+    name = sorted(path.name for path in (case / "a").iterdir())[0]
+    judged = [Judged("noisy", case / "noisy" / name)]
+    findings = judge(case / "a" / name, case / "b" / name, judged, ("CC", "SSIM"), progress=False)
+    assert findings.comparisons.empty
+    assert verdict(findings, "noisy")[0].startswith("Fewer than 3 pairs are too few")
+    assert "too few pairs" in write_report(findings, tmp_path / "out").read_text()
+
+
+def test_every_metric_of_the_registry_unless_told(case: Path, tmp_path: Path) -> None:
+    name = sorted(path.name for path in (case / "a").iterdir())[0]
+    crop = np.s_[60:124, 60:124]  # small, since some metrics take seconds
+    for folder in ("a", "b", "noisy"):
+        write_image(tmp_path / folder / "x.png", read_image(case / folder / name)[crop])
+    judged = [Judged("noisy", tmp_path / "noisy")]
+    findings = judge(tmp_path / "a", tmp_path / "b", judged, progress=False)
+    assert list(findings.metrics) == list(METRICS)
+    assert set(METRICS) <= set(findings.scores.columns)
+    text = write_report(findings, tmp_path / "out").read_text()
+    for metric in METRICS.values():
+        assert metric.conventions[0].name in text
+
+
+# ----------------------------------------------------------------------------------------------------
+# Signal recovery
+
+
+def test_a_command_is_measured_as_the_method_that_it_is(case: Path, tmp_path: Path) -> None:
+    judged = [
+        Judged("tool", case / "maximum", Command(tool(case))),
+        Judged("function", case / "average", average),
+        Judged("images", case / "noisy"),
+    ]
+    findings = judge(case / "a", case / "b", judged, ("CC",), recovery_pairs=1, progress=False)
+    assert set(findings.recovery["method"]) == {
+        "tool", "function", "average", "maximum", "laplacian-pyramid",
+    }  # fmt: skip
+    means = findings.recovery_summary.query("statistic == 'mean'").set_index(["method", "source"])["value"]
+    for source in ("a", "b"):
+        assert means["tool", source] == pytest.approx(0.5, abs=0.02)  # 8-bit files in between
+        assert means["function", source] == means["average", source]
+    said = " ".join(verdict(findings, "tool"))
+    assert "0.50 of those in source A is left and 0% are lost" in said
+    assert "The command does not make the images in the folder" in said
+    assert findings.remakes["tool"] > 1
+    text = write_report(findings, tmp_path / "out").read_text()
+    assert "Signal recovery" in text
+    assert (tmp_path / "out" / "recovery.csv").is_file()
+
+
+BROKEN = {
+    "no place": ("tool {a} {b}", r"lacks \{out\}; write it as 'mytool \{a\} \{b\} \{out\}'"),
+    "quotes": ("tool '{a} {b} {out}", "cannot be split into words"),
+    "no program": ("no-such-program {a} {b} {out}", "no-such-program: cannot be started"),
+    "fails": (
+        "PYTHON -c 'import sys; print(\"out of memory\", file=sys.stderr); sys.exit(3)' {a} {b} {out}",
+        r"ended with exit code 3 \(out of memory\)",
+    ),
+    "writes nothing": ("PYTHON -c pass {a} {b} {out}", "ended well but wrote no image"),
+    "garbage": (
+        'PYTHON -c \'import sys; open(sys.argv[3], "w").write("no image")\' {a} {b} {out}',
+        "its image: not a readable image",
+    ),
+    "another size": (
+        "PYTHON -c 'import sys; from PIL import Image; "
+        "Image.effect_noise((9, 8), 50).save(sys.argv[3])' {a} {b} {out}",
+        "wrote an image of 8 x 9 from sources of 24 x 20",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_command_is_one_clear_line(kind: str) -> None:
+    text, message = BROKEN[kind]
+    image = np.arange(480, dtype=np.uint8).reshape(24, 20)
+    with pytest.raises(WdualmineError, match=message) as raised:
+        Command(text.replace("PYTHON", shlex.quote(sys.executable))).fuse(image, image)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    script = tmp_path / "hangs.sh"
+    script.write_text(f"sleep 600 & echo $! > {tmp_path}/child\nwait\n")
+    image = np.arange(480, dtype=np.uint8).reshape(24, 20)
+    before = time.monotonic()
+    with pytest.raises(WdualmineError, match="sh: did not end within 1 s; mend it or allow more"):
+        Command(f"sh {script} {{a}} {{b}} {{out}}", timeout=1).fuse(image, image)
+    assert time.monotonic() - before < 30
+    child = Path("/proc") / (tmp_path / "child").read_text().strip()
+    if child.parent.is_dir():
+        deadline = time.monotonic() + 10
+        while alive(child) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not alive(child)
+
+
+def alive(process: Path) -> bool:
+    """Whether a process runs; one that has ended may wait to be collected."""
+    try:
+        return (process / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# ----------------------------------------------------------------------------------------------------
+# The command line
+
+
+def test_from_the_command_line(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    output = tmp_path / "report"
+    arguments = ("report", case / "a", case / "b", case / "average", case / "noisy", "-o", output)
+    options = ("--name", "mean", "--name", "noise", "--metrics", "CC, EN")
+    for _ in range(2):  # an earlier report is replaced
+        code, out, error = call(capsys, *arguments, *options)
+        assert (code, error) == (0, "")
+        assert "mean cannot be told from the average in any of 2 metrics" in out
+        assert str(output / "report.html") in out
+    record = json.loads((output / "report.json").read_text(), parse_constant=pytest.fail)
+    assert [method["name"] for method in record["methods"]] == ["mean", "noise"]
+    assert record["metrics"] == {"CC": "paper", "EN": "bits"}
+    scores = pd.read_csv(output / "scores.csv")
+    assert scores.groupby("method").size().loc[["mean", "noise", "average"]].tolist() == [4, 4, 4]
+    assert str(case) not in (output / "report.html").read_text()
+    assert str(case) not in (output / "report.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["missing pair", "other size", "16 bits", "name", "names", "metric", "output", "no folder", "command"],
+)
+def test_hostile_input_is_one_clear_line(
+    kind: str, case: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "case"
+    shutil.copytree(case, folder)
+    first = sorted((folder / "noisy").iterdir())[0]
+    output, options, message = tmp_path / "out", ["--metrics", "CC"], ""
+    fused = folder / "noisy"
+    if kind == "missing pair":
+        first.unlink()
+        message = f"{fused} lacks 1 ({first.stem})"
+    elif kind == "other size":
+        write_image(first, read_image(first)[:-3])
+        message = f"{first}: is "
+    elif kind == "16 bits":
+        write_image(first, read_image(first).astype(np.uint16) * 257)
+        message = f"{first}: holds values from"
+    elif kind == "name":
+        options += ["--name", "average"]
+        message = "average: is the name of a baseline"
+    elif kind == "names":
+        options += ["--name", "x", "--name", "y"]
+        message = "--name: given 2 times for 1 FUSED"
+    elif kind == "metric":
+        options = ["--metrics", "LPIPS"]
+        message = "LPIPS: unknown metric"
+    elif kind == "output":
+        output = folder / "a"
+        message = f"{output}: holds other files; name an empty or new folder"
+    elif kind == "no folder":
+        fused = folder / "nowhere"
+        message = f"{fused}"
+    elif kind == "command":
+        options += ["--command", "false {a} {b} {out}"]
+        message = "false: ended with exit code 1 (no message)"
+    code, out, error = call(capsys, "report", folder / "a", folder / "b", fused, "-o", output, *options)
+    assert (code, out) == (2, "")
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert len(list((folder / "a").iterdir())) == 4
+
+
+# ----------------------------------------------------------------------------------------------------
+# The page
+
+
+def test_the_page_needs_nothing_else(written: Path) -> None:
+    text = (written / "report.html").read_text()
+    assert "<script" not in text
+    links = re.findall(r"(?:src|href)=\"([^\"]*)\"", text) + re.findall(r"url\(([^)]*)\)", text)
+    assert links
+    assert all(link.startswith("data:") for link in links)
+
+
+def test_names_are_text_and_nothing_else(case: Path, tmp_path: Path) -> None:
+    name = '<script>alert(1)</script> $\\frac{ & "x"'
+    findings = judge(case / "a", case / "b", [Judged(name, case / "noisy")], ("CC", "MI"), progress=False)
+    text = write_report(findings, tmp_path / "out").read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: str) -> None:  # noqa: F811
+    tab = browser.new_page()
+    requests: list[str] = []
+    try:
+        tab.emulate_media(color_scheme=scheme)
+        tab.set_viewport_size({"width": width, "height": 844})
+        seen = watch(tab)
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.goto((written / "report.html").as_uri())
+        tab.wait_for_load_state("networkidle")
+        found = tab.evaluate(INSPECT)
+        page, text = tab.evaluate(
+            "() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+        )
+    finally:
+        tab.close()
+    assert seen == []
+    assert [url for url in requests if not url.startswith("data:")] == [(written / "report.html").as_uri()]
+    assert found.pop("width") <= width, "the page scrolls sideways"
+    assert "same, noisy: report on 4 pairs" in found.pop("title")
+    assert {name: value for name, value in found.items() if value} == {}
+    light, dark = (sum(map(int, re.findall(r"\d+", color)[:3])) for color in (page, text))
+    assert (light > dark) == (scheme == "light")
+
+
+# ----------------------------------------------------------------------------------------------------
+# The published images: the paper's rows, and what the book's audit says
+
+
+@pytest.mark.parametrize("task", ["ct-mri", "pet-mri", "spect-mri"])
+def test_the_published_images_give_the_papers_rows(
+    task: str, harvard: Path, published: Path, root: Path
+) -> None:
+    chosen = get_task(task)
+    sources = [harvard / chosen.folder / "test" / modality for modality in chosen.modalities]
+    judged = [Judged("AdaFuse", published / "adafuse" / chosen.folder)]
+    findings = judge(*sources, judged, ("EN", "MI", "CC", "PSNR"), progress=False)
+    assert findings.stretched == {"AdaFuse": True}
+    printed = pd.read_csv(root / "data_manifest" / "paper_tables.csv", dtype=str)
+    printed = printed.query("task == @task and row == 'AdaFuse'").set_index("metric")
+    own = findings.rows("AdaFuse")
+    for key in findings.metrics:
+        ours = f"{own[key].mean():.4f}", f"{own[key].std(ddof=0):.4f}"
+        assert ours == tuple(printed.loc[key, ["mean", "std"]]), key
+
+    audit = pd.read_csv(root / "results" / "reference" / f"{task}-audit" / "metrics.csv", dtype={"pair": str})
+    near = TOLERANCES["record, color"].value
+    for method, theirs, columns in (
+        (
+            "AdaFuse",
+            "adafuse",
+            {key: key for key in ("EN", "MI", "CC", "background_mean", "background_nonzero")},
+        ),
+        ("AdaFuse", "adafuse+black-background", {f"{key}, black": key for key in ("EN", "MI", "CC")}),
+        ("average", "blend-0.0", {key: key for key in findings.metrics}),
+        ("blend-0.5", "blend-0.5", {key: key for key in ("MI", "CC", "PSNR")}),
+    ):
+        record = audit[(audit["method"] == theirs) & audit["stretch"].astype(bool)].set_index("pair")
+        rows = findings.rows(method, True).set_index("pair")
+        for ours, name in columns.items():
+            assert set(rows.index) == set(record.index)
+            assert rows[ours].mean() == pytest.approx(record[name].mean(), abs=near), (method, ours)
+    said = " ".join(verdict(findings, "AdaFuse"))
+    assert "In no metric that compares with the sources is AdaFuse better than the average." in said
+    assert re.search(
+        r"These blends .* do at least as well as AdaFuse in all of MI, CC, PSNR: .*average", said
+    )

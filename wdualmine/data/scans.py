@@ -1,0 +1,142 @@
+"""Slices as scanners and programs leave them, beside image files: DICOM, and NumPy arrays.
+
+Nothing but pixels leaves this module: no name, date or number of a patient.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wdualmine.errors import WdualmineError
+
+#: Least and greatest value of the part of a range that is shown, in the units of the file.
+Window = tuple[float, float]
+
+SUFFIXES = (".dcm", ".npy")
+
+
+def scan_format(path: Path) -> str | None:
+    """Say by its content whether a file is "DICOM" or "NPY", or neither.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(132)
+    if beginning[128:] == b"DICM":
+        return "DICOM"
+    return "NPY" if beginning.startswith(b"\x93NUMPY") else None
+
+
+def read_scan(path: Path, form: str, limit: int, window: Window | None = None) -> NDArray:
+    """Read a slice.
+
+    DICOM: rescaled by slope and intercept, shown in the window asked for, else in the file's own, else in the
+    range of its values; photometric interpretations MONOCHROME1 (white is least, inverted), MONOCHROME2, RGB,
+    YBR and PALETTE COLOR. An array: 8 or 16 bits unsigned or float in [0, 1] as it is; of another type or
+    range with a window only.
+
+    Args:
+        path: the file.
+        form: what :func:`scan_format` says.
+        limit: refuse more pixels.
+        window: what to show, in the units of the file (Hounsfield units of a CT); what is outside is cut off.
+
+    Returns:
+        (H, W) or (H, W, 3): uint8 for up to 8 bits stored and in color, uint16 for more; an array's own type,
+        or uint16 where a window was asked for.
+
+    Raises:
+        WdualmineError: pydicom is not there; the file is damaged, no image, holds several frames, is
+            compressed in a way that cannot be read, or has too many pixels; or the array has no two
+            dimensions.
+    """
+    if window is not None and not window[0] < window[1]:
+        raise WdualmineError(f"window {window[0]:g} to {window[1]:g}: the first must be below the second")
+    return _read_dicom(path, limit, window) if form == "DICOM" else _read_array(path, limit, window)
+
+
+def show(values: NDArray, window: Window, dtype: type[np.unsignedinteger]) -> NDArray:
+    """Scale the window to the full range of a type, cut off what is outside, and round."""
+    low, high = window
+    top = np.iinfo(dtype).max
+    scaled = (values.astype(np.float64) - low) / (high - low)
+    return np.rint(np.clip(scaled, 0, 1) * top).astype(dtype)
+
+
+def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
+    try:
+        import pydicom
+        from pydicom.pixels import apply_color_lut, apply_rescale, convert_color_space
+    except ImportError:
+        raise WdualmineError(f"{path}: is DICOM, which needs pydicom; run `pip install pydicom`") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # values that break the standard in ways that do not matter here
+        data = pydicom.dcmread(path)
+        if "PixelData" not in data:
+            raise WdualmineError(f"{path}: holds no image; give a slice")
+        frames = int(data.get("NumberOfFrames") or 1)
+        if frames != 1:
+            raise WdualmineError(f"{path}: holds {frames} frames; save the one to use as a file of its own")
+        rows, columns = int(data.Rows), int(data.Columns)
+        if rows * columns > limit:
+            raise WdualmineError(
+                f"{path}: declares {columns} x {rows} pixels, more than the limit of {limit}"
+            )
+        stored = data.pixel_array
+        photometric = str(data.PhotometricInterpretation)
+        if photometric == "PALETTE COLOR":
+            color = apply_color_lut(stored, data)
+            return color if color.dtype == np.uint8 else (color >> 8).astype(np.uint8)
+        if stored.ndim == 3:
+            if photometric.startswith("YBR"):
+                stored = convert_color_space(stored, photometric, "RGB")
+            return stored.astype(np.uint8) if stored.dtype != np.uint8 else stored
+        if photometric not in ("MONOCHROME1", "MONOCHROME2"):
+            raise WdualmineError(f"{path}: has the photometric interpretation {photometric}; save it as grey")
+        values = apply_rescale(stored, data).astype(np.float64)
+        dtype = np.uint8 if int(data.BitsStored) <= 8 else np.uint16
+        shown = show(values, window or _own_window(data) or _range(values), dtype)
+    return ~shown if photometric == "MONOCHROME1" else shown
+
+
+def _own_window(data: Any) -> Window | None:
+    """The first window that the file names, if it is one."""
+
+    def first(value: Any) -> float:
+        return float(value if isinstance(value, str | int | float) else value[0])
+
+    try:
+        center, width = first(data.WindowCenter), first(data.WindowWidth)
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return None
+    return (
+        (center - width / 2, center + width / 2) if width > 0 and np.isfinite([center, width]).all() else None
+    )
+
+
+def _range(values: NDArray) -> Window:
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if low < high else (low, low + 1)
+
+
+def _read_array(path: Path, limit: int, window: Window | None) -> NDArray:
+    array = np.load(path, allow_pickle=False, mmap_mode="r")
+    if array.ndim not in (2, 3):
+        raise WdualmineError(f"{path}: has shape {array.shape}; a grey (H, W) or RGB (H, W, 3) is needed")
+    if array.shape[0] * array.shape[1] > limit:
+        raise WdualmineError(
+            f"{path}: has {array.shape[1]} x {array.shape[0]} pixels, more than the limit of {limit}"
+        )
+    values = np.array(array)
+    if window is not None:
+        return show(values, window, np.uint16)
+    if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):
+        raise WdualmineError(
+            f"{path}: holds values from {values.min():g} to {values.max():g}; say what to show with "
+            "--window-a or --window-b LOW,HIGH, or scale it to [0, 1]"
+        )
+    return values

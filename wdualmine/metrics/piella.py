@@ -1,0 +1,196 @@
+"""Qs, Qw, Qe: Piella and Heijmans' indices, which compare each window with the sources by their contrast."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from wdualmine.errors import WdualmineError
+from wdualmine.metrics.metric import Convention, Image, Metric, Score
+from wdualmine.metrics.ssim import SIDE, SIGMA, require_size
+from wdualmine.metrics.universal_quality import Window, gaussian, quality_map, share, uniform, variance
+
+Array = NDArray[np.float64]
+
+_BLOCK = 8  # side of the publication's uniform window
+_SSIM = (2.55**2, 7.65**2)  # the constants of SSIM for images 0-255
+
+
+def qs(a: Image, b: Image, fused: Image) -> float:
+    """Fusion quality index: universal quality against each source, weighted by its share of the variance.
+
+    8 x 8 uniform windows at every whole position; a window that is flat in both sources counts them equally.
+
+    Args:
+        a: first source, uint8 (H, W).
+        b: second source, uint8 (H, W).
+        fused: fused image, uint8 (H, W).
+
+    Returns:
+        -1 to 1, 1 if all three are equal; higher is better.
+
+    Raises:
+        WdualmineError: the images are smaller than 8 x 8.
+
+    Source: G. Piella, H. Heijmans, 2003, DOI 10.1109/ICIP.2003.1247209.
+    """
+    return float(_quality(*_block_images("Qs", a, b, fused), uniform(_BLOCK))[0].mean())
+
+
+def qw(a: Image, b: Image, fused: Image) -> float:
+    """Weighted fusion quality index: as :func:`qs`, windows weighted by the larger of their two variances.
+
+    Raises:
+        WdualmineError: the images are smaller than 8 x 8, or both sources are constant.
+    """
+    return _weighted("Qw", *_block_images("Qw", a, b, fused), uniform(_BLOCK))
+
+
+def qe(a: Image, b: Image, fused: Image) -> float:
+    """Edge-dependent fusion quality index: :func:`qw` times that of the three images' edges.
+
+    Edges are the norm of Prewitt's two gradients, zeros beyond the border.
+
+    Raises:
+        WdualmineError: see :func:`qw`.
+    """
+    x, y, f = _block_images("Qe", a, b, fused)
+    of_edges = _weighted("Qe", _edges(x), _edges(y), _edges(f), uniform(_BLOCK))
+    return _weighted("Qe", x, y, f, uniform(_BLOCK)) * of_edges
+
+
+def qs_ssim(a: Image, b: Image, fused: Image) -> float:
+    """As :func:`qs` with SSIM (11 x 11 Gaussian window, its constants for 0-255) for the quality index.
+
+    Raises:
+        WdualmineError: the images are smaller than 11 x 11.
+    """
+    return float(_quality(*_ssim_images("Qs", a, b, fused), gaussian(SIDE, SIGMA), _SSIM)[0].mean())
+
+
+def qw_ssim(a: Image, b: Image, fused: Image) -> float:
+    """As :func:`qw` with SSIM, see :func:`qs_ssim`."""
+    return _weighted("Qw", *_ssim_images("Qw", a, b, fused), gaussian(SIDE, SIGMA), _SSIM)
+
+
+def qw_edges(a: Image, b: Image, fused: Image) -> float:
+    """As :func:`qw_ssim`, but of the edges of the images, see :func:`qe`, instead of the images."""
+    x, y, f = _ssim_images("Qw", a, b, fused)
+    return _weighted("Qw", _edges(x), _edges(y), _edges(f), gaussian(SIDE, SIGMA), _SSIM)
+
+
+def qe_ssim(a: Image, b: Image, fused: Image) -> float:
+    """As :func:`qe` with SSIM: :func:`qw_ssim` times :func:`qw_edges`."""
+    return qw_ssim(a, b, fused) * qw_edges(a, b, fused)
+
+
+def _quality(
+    a: Array, b: Array, fused: Array, mean: Window, constants: tuple[float, float] = (0, 0)
+) -> tuple[Array, Array]:
+    """Quality of each window, and the larger variance of its two source windows."""
+    variance_a, variance_b = variance(a, mean), variance(b, mean)
+    weight = share(variance_a, variance_a + variance_b, 0.5)
+    quality = weight * quality_map(a, fused, mean, *constants)
+    quality += (1 - weight) * quality_map(b, fused, mean, *constants)
+    return quality, np.maximum(variance_a, variance_b)
+
+
+def _weighted(
+    key: str, a: Array, b: Array, fused: Array, mean: Window, constants: tuple[float, float] = (0, 0)
+) -> float:
+    quality, saliency = _quality(a, b, fused, mean, constants)
+    total = saliency.sum()
+    if total == 0:
+        raise WdualmineError(f"{key}: no window of a source has contrast, so none has weight; leave it out")
+    return float((quality * saliency).sum() / total)
+
+
+def _edges(image: Array) -> Array:
+    return np.hypot(*(ndimage.prewitt(image, axis=axis, mode="constant") for axis in (0, 1)))
+
+
+def _block_images(key: str, a: Image, b: Image, fused: Image) -> tuple[Array, Array, Array]:
+    require_size(key, fused, _BLOCK)
+    return a.astype(np.float64), b.astype(np.float64), fused.astype(np.float64)
+
+
+def _ssim_images(key: str, a: Image, b: Image, fused: Image) -> tuple[Array, Array, Array]:
+    require_size(key, fused, SIDE)
+    return a.astype(np.float64), b.astype(np.float64), fused.astype(np.float64)
+
+
+_QUALITY = r"\lambda Q(A, F) + (1 - \lambda) Q(B, F)"
+_WEIGHTS = r"\lambda = \frac{\sigma_A^2}{\sigma_A^2 + \sigma_B^2}"
+_INDEX = (
+    r"Q(S, F) = \frac{2 \sigma_{SF}}{\sigma_S^2 + \sigma_F^2} \cdot \frac{2 \mu_S \mu_F}{\mu_S^2 + \mu_F^2}"
+)
+_SALIENCY = r"c = \max(\sigma_A^2, \sigma_B^2)"
+_MEAN = rf"\overline{{{_QUALITY}}}"
+_WEIGHTED = rf"Q_W(A, B, F) = \frac{{\sum c \, ({_QUALITY})}}{{\sum c}}"
+_UNIFORM = r"\text{8 x 8 window}"
+_WITH_SSIM = r"Q = \mathrm{SSIM}, \; \text{11 x 11 Gaussian window}"
+
+
+def _metric(key: str, name: str, *conventions: tuple[str, Score, str, str]) -> Metric:
+    return Metric(
+        key=key,
+        name=name,
+        direction="higher",
+        unit="",
+        range=(-1.0, 1.0),
+        source="Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209",
+        color=False,
+        conventions=tuple(Convention(*convention) for convention in conventions),
+    )
+
+
+METRICS = (
+    _metric(
+        "Qs",
+        "Fusion quality index (Piella)",
+        ("publication", qs, rf"{_MEAN}, \quad {_WEIGHTS}, \; {_INDEX}, \; {_UNIFORM}", "the publication"),
+        (
+            "ssim-gaussian-11",
+            qs_ssim,
+            rf"{_MEAN}, \quad {_WEIGHTS}, \; {_WITH_SSIM}",
+            "Liu's MATLAB toolbox",
+        ),
+    ),
+    _metric(
+        "Qw",
+        "Weighted fusion quality index (Piella)",
+        (
+            "publication",
+            qw,
+            rf"{_WEIGHTED}, \quad {_SALIENCY}, \; {_WEIGHTS}, \; {_INDEX}, \; {_UNIFORM}",
+            "the publication",
+        ),
+        (
+            "ssim-gaussian-11",
+            qw_ssim,
+            rf"{_WEIGHTED}, \quad {_SALIENCY}, \; {_WEIGHTS}, \; {_WITH_SSIM}",
+            "Liu's MATLAB toolbox",
+        ),
+        (
+            "ssim-edges",
+            qw_edges,
+            rf"Q_W(A', B', F'), \quad S' = \lVert \nabla S \rVert, \; {_WITH_SSIM}",
+            "the MEFB benchmark (the edge factor of Qe under the name Qw)",
+        ),
+    ),
+    _metric(
+        "Qe",
+        "Edge-dependent fusion quality index (Piella)",
+        (
+            "publication",
+            qe,
+            r"Q_W(A, B, F) \, Q_W(A', B', F'), \quad S' = \lVert \nabla S \rVert, \; " + _UNIFORM,
+            "the publication, with its power of the edges at 1",
+        ),
+        (
+            "ssim-gaussian-11",
+            qe_ssim,
+            r"Q_W(A, B, F) \, Q_W(A', B', F'), \quad S' = \lVert \nabla S \rVert, \; " + _WITH_SSIM,
+            "Liu's MATLAB toolbox, as its formula reads (the released code stops at this product)",
+        ),
+    ),
+)

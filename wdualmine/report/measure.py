@@ -1,0 +1,332 @@
+"""What a report is made of: scores of the judged images and of trivial fusions, and their comparison."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wdualmine.audit import BLENDS, background_scores, blacken
+from wdualmine.data import Pair
+from wdualmine.data.color import to_grey
+from wdualmine.data.images import read_image
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.methods import CLASSICAL, average, blend, maximum
+from wdualmine.metrics import METRICS, score
+from wdualmine.metrics.files import match_files
+from wdualmine.metrics.limits import limits
+from wdualmine.metrics.registry import choose
+from wdualmine.metrics.validation import check_triple, to_8_bit
+from wdualmine.progress import task_bar
+from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
+from wdualmine.registration import misalignment, require_registered
+from wdualmine.report.command import Command
+from wdualmine.statistics import compare
+from wdualmine.tables.audit import REFERENCED
+
+#: What every method is compared with, pair by pair.
+REFERENCES = ("average", "maximum", "laplacian-pyramid")
+#: Metrics that look at the fused image alone: noise raises them as detail does.
+ALONE = ("EN", "SD", "SF", "AG", "EI")
+#: Scored again with the background set to black.
+BLACKENED = ("EN", "MI", "CC", "SSIM")
+#: An image counts as stretched if its darkest and its brightest grey are so near those of the stretched
+#: average. These are 0 and 255, but in color, where a bright pixel's chroma is cut off.
+NEAR = 4
+#: Share of a method's images that must be, for its comparison to be with stretched baselines.
+MOSTLY = 0.9
+#: Fewer pairs allow no paired statistics.
+FEWEST = 3
+RECOVERY_PAIRS = 6
+LIMIT = "limit"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A method on trial.
+
+    Attributes:
+        name: what the report calls it.
+        fused: its fused images, a folder or a file.
+        fuse: how it fuses, for signal recovery: a :class:`Command`, or a function of two lumas (N, 1, H, W)
+            in [0, 1]; None leaves that out.
+    """
+
+    name: str
+    fused: Path
+    fuse: Fuse | Command | None = None
+
+
+@dataclass
+class Findings:
+    """What was found, as frames.
+
+    Attributes:
+        judged: the methods on trial.
+        files: paths of A, B and each judged image by pair.
+        metrics: keys of what was scored.
+        stretched: by judged name, whether its images span the full range.
+        scores: a row a pair, method and finish: pair, method, stretch, a column a metric, the columns of
+            :func:`~wdualmine.audit.background_scores`, ``METRIC, black`` with a black background, and
+            from_average, the mean distance to the average in grey levels.
+        limits: a row a pair: pair, CC and PSNR, as far as they are scored.
+        comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against.
+        undefined: sentences about scores that do not exist.
+        misaligned: sentences about pairs whose sources are evidently not registered.
+        recovery: a row a signal, with the column method; empty where no way to fuse was given.
+        recovery_summary: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise.
+        remakes: by judged name, the mean distance in grey levels between its first image and what its
+            command makes of that pair.
+    """
+
+    judged: Sequence[Judged]
+    files: Mapping[str, Sequence[Path]]
+    metrics: Sequence[str]
+    stretched: Mapping[str, bool]
+    scores: pd.DataFrame
+    limits: pd.DataFrame
+    comparisons: pd.DataFrame
+    undefined: list[str]
+    misaligned: list[str]
+    recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
+    recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    remakes: dict[str, float] = field(default_factory=dict)
+
+    def rows(self, method: str, stretch: bool | None = None) -> pd.DataFrame:
+        """Scores of one method, a row a pair; of a judged one there is only one finish."""
+        own = self.scores[self.scores["method"] == method]
+        return own if stretch is None else own[own["stretch"] == stretch]
+
+
+def judge(
+    a: str | Path,
+    b: str | Path,
+    judged: Sequence[Judged],
+    metrics: Sequence[str] | None = None,
+    recovery_pairs: int = RECOVERY_PAIRS,
+    allow: bool = False,
+    progress: bool = True,
+) -> Findings:
+    """Score methods' fused images beside trivial fusions of the same pairs.
+
+    Args:
+        a: first sources, a folder or a file; 8 bits a channel.
+        b: second sources, matched by name; at most one source of a pair may be in color.
+        judged: the methods; their names must differ.
+        metrics: keys of the registry; all unless told.
+        recovery_pairs: put signals into at most so many pairs.
+        allow: go on with sources that are evidently not registered, and say so.
+        progress: show a progress bar.
+
+    Raises:
+        WdualmineError: names the file that is missing, unreadable, of another size or not of 8 bits, the name
+            that is taken, or what is wrong with a command.
+    """
+    _check_names(judged)
+    keys = [metric.key for metric in choose(METRICS if metrics is None else metrics)]
+    if recovery_pairs < 1:
+        raise WdualmineError(f"{recovery_pairs} pairs for signal recovery: give at least 1")
+    matched = [match_files(a, b, method.fused) for method in judged]
+    files = {
+        name: (*paths[:2], *(own[other][2] for own, other in zip(matched, names, strict=True)))
+        for name, paths, names in _rows(matched)
+    }
+    stretched, misaligned = _look(files, judged, allow)
+    rows: list[dict] = []
+    bounds: list[dict] = []
+    reasons: dict[tuple[str, str], list[str]] = {}
+    with task_bar("report", len(files), progress) as advance:
+        for name, paths in files.items():
+            pair = read_pair(name, *paths[:2])
+            for row in _score_pair(pair, paths, judged, stretched, keys):
+                for key, reason in row.pop("reasons").items():
+                    reasons.setdefault((row["method"], key), []).append(f"{name}: {reason}")
+                rows.append(row)
+            bounds.append({"pair": name, **limits(pair.image_a, pair.image_b, tuple(map(str, paths[:2])))})
+            advance()
+    scores = pd.DataFrame(rows)
+    shown = ["pair", *(key for key in ("CC", "PSNR") if key in keys)]
+    findings = Findings(
+        judged, files, keys, stretched, scores, pd.DataFrame(bounds)[shown],
+        _compare(judged, stretched, scores, keys), _undefined(reasons, len(files)),
+        misaligned,
+    )  # fmt: skip
+    _recover(findings, recovery_pairs, progress)
+    return findings
+
+
+def read_pair(name: str, path_a: Path, path_b: Path) -> Pair:
+    """Read two sources of 8 bits a channel.
+
+    Raises:
+        WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
+    """
+    a, b = (to_8_bit(read_image(path), str(path)) for path in (path_a, path_b))
+    check_triple(a, b, a, (str(path_a), str(path_b), str(path_a)))
+    return Pair(name, a, b)
+
+
+def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
+    """Fuse a pair as the methods of the field are saved, stretched to the full range or rounded."""
+    names = (f"{pair.name}, image A", f"{pair.name}, image B")
+    return fuse_images(pair.image_a, pair.image_b, fuse, stretch, names)
+
+
+def _check_names(judged: Sequence[Judged]) -> None:
+    if not judged:
+        raise WdualmineError("no fused images to judge; name their folder")
+    taken = {*REFERENCES, LIMIT, *(f"blend-{t:.1f}" for t in BLENDS)}
+    for method in judged:
+        if not method.name.strip():
+            raise WdualmineError(f"{method.fused}: has an empty name; give one with --name")
+        if method.name in taken:
+            raise WdualmineError(
+                f"{method.name}: is the name of a baseline or of another method; give others with --name"
+            )
+        taken.add(method.name)
+
+
+def _rows(
+    matched: Sequence[Mapping[str, tuple[Path, Path, Path]]],
+) -> Iterator[tuple[str, tuple[Path, Path, Path], Sequence[str]]]:
+    """Pairs by the name that they have in the first folder, and what the other folders call them."""
+    for number, (name, paths) in enumerate(matched[0].items()):
+        # A single file goes with single files whatever their names; folders have the same names.
+        yield name, paths, [name if name in own else list(own)[number] for own in matched]
+
+
+def _look(
+    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], allow: bool
+) -> tuple[dict[str, bool], list[str]]:
+    """Read every image once before the long work: whose span the full range, which sources are misaligned."""
+    full = dict.fromkeys((method.name for method in judged), 0)
+    misaligned = []
+    for name, paths in files.items():
+        pair = read_pair(name, *paths[:2])
+        if not allow:
+            require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
+        elif found := misalignment(pair.image_a, pair.image_b):
+            misaligned.append(f"Source B of pair {name} {found}.")
+        wanted = to_grey(finished(pair, average, stretch=True))
+        for method, path in zip(judged, paths[2:], strict=True):
+            image = to_8_bit(read_image(path), str(path))
+            check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
+            grey = to_grey(image)
+            dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
+            full[method.name] += max(dark, bright) <= NEAR
+    return {name: count >= MOSTLY * len(files) for name, count in full.items()}, misaligned
+
+
+def _score_pair(
+    pair: Pair,
+    paths: Sequence[Path],
+    judged: Sequence[Judged],
+    stretched: Mapping[str, bool],
+    keys: Sequence[str],
+) -> Iterator[dict]:
+    """Rows of one pair: the judged images, then the baselines in each finish that one of them has."""
+    finishes = sorted(set(stretched.values()))
+    averages = {stretch: finished(pair, average, stretch) for stretch in finishes}
+    for method, path in zip(judged, paths[2:], strict=True):
+        image = to_8_bit(read_image(path), str(path))
+        stretch = stretched[method.name]
+        yield _row(pair, image, method.name, stretch, keys, averages[stretch])
+    compared = [key for key in keys if key in REFERENCED]
+    for stretch in finishes:
+        for name in REFERENCES:
+            fuse = CLASSICAL[name].fuse
+            assert fuse is not None  # classical methods need no weights
+            yield _row(pair, finished(pair, fuse, stretch), name, stretch, keys, averages[stretch])
+        for t in BLENDS[1:-1] if compared else ():
+            image = finished(pair, blend(maximum, t), stretch)
+            yield _row(pair, image, f"blend-{t:.1f}", stretch, compared, averages[stretch])
+
+
+def _row(
+    pair: Pair,
+    image: NDArray[np.uint8],
+    method: str,
+    stretch: bool,
+    keys: Sequence[str],
+    average: NDArray[np.uint8],
+) -> dict:
+    scores, reasons = _scores(pair, image, keys)
+    grey = to_grey(image)
+    row = {"pair": pair.name, "method": method, "stretch": stretch, **scores}
+    if not method.startswith("blend-"):
+        black, _ = _scores(pair, blacken(pair, image), [key for key in BLACKENED if key in keys])
+        row |= {f"{key}, black": value for key, value in black.items()}
+    return row | {
+        **background_scores(pair.grey_a, pair.grey_b, grey),
+        "from_average": float(np.abs(grey.astype(np.int16) - to_grey(average)).mean()),
+        "reasons": reasons,
+    }
+
+
+def _scores(
+    pair: Pair, image: NDArray[np.uint8], keys: Sequence[str]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Scores by metric, NaN where one does not exist, and why it does not."""
+    scores: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for key in keys:
+        try:
+            scores |= score(pair.image_a, pair.image_b, image, [key], names=("A", "B", "F"))
+        except WdualmineError as error:  # such as SCD where the result is one of the sources
+            scores[key], reasons[key] = float("nan"), str(error).removeprefix("F: ")
+    return scores, reasons
+
+
+def _compare(
+    judged: Sequence[Judged], stretched: Mapping[str, bool], scores: pd.DataFrame, keys: Sequence[str]
+) -> pd.DataFrame:
+    """Each method against each reference in the method's own finish, and against each other method."""
+    rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES] + [
+        (first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)
+    ]
+    frames = []
+    for method, against, stretch in rows:
+        first = scores[scores["method"] == method]
+        second = scores[(scores["method"] == against) & (scores["stretch"] == stretch)]
+        told = [key for key in keys if np.isfinite([*first[key], *second[key]]).all()]
+        if len(first) >= FEWEST and told:
+            table = compare(first, second, told)
+            frames.append(table.assign(method=method, against=against))
+    if not frames:
+        return pd.DataFrame(columns=["method", "against", "metric"])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _undefined(reasons: Mapping[tuple[str, str], Sequence[str]], pairs: int) -> list[str]:
+    return [
+        f"{key} of {method} is undefined on {len(found)} of {pairs} pairs, such as {found[0]}"
+        for (method, key), found in reasons.items()
+    ]
+
+
+def _recover(findings: Findings, limit: int, progress: bool) -> None:
+    """Put signals into evenly spaced pairs, for the methods that can be run and for the references."""
+    runnable = {method.name: method.fuse for method in findings.judged if method.fuse is not None}
+    if not runnable:
+        return
+    names = list(findings.files)
+    chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
+    pairs = [read_pair(name, *findings.files[name][:2]) for name in chosen]
+    for number, method in enumerate(findings.judged):
+        if isinstance(method.fuse, Command):
+            made = to_grey(method.fuse.fuse(pairs[0].image_a, pairs[0].image_b)).astype(np.int16)
+            given = to_8_bit(read_image(findings.files[chosen[0]][2 + number]), method.name)
+            findings.remakes[method.name] = float(np.abs(made - to_grey(given)).mean())
+    references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}
+    frames, summaries = [], []
+    with task_bar("signal recovery", len(pairs) * (len(runnable) + len(references)), progress) as advance:
+        for name, fuse in (runnable | references).items():
+            signals = recovery_of_signals(fuse, pairs, progress=advance)
+            frames.append(signals.assign(method=name))
+            summaries.append(summarize_recovery(signals).assign(method=name))
+    findings.recovery = pd.concat(frames, ignore_index=True)
+    findings.recovery_summary = pd.concat(summaries, ignore_index=True)

@@ -1,0 +1,382 @@
+"""A report as files: one page that needs nothing else, CSV and JSON."""
+
+import base64
+import io
+import math
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from numpy.typing import NDArray
+from PIL import Image
+
+from wdualmine import __version__
+from wdualmine.audit import BACKGROUND, BLACK
+from wdualmine.data.images import read_image
+from wdualmine.errors import WdualmineError
+from wdualmine.figures.style import render_figure
+from wdualmine.methods import average
+from wdualmine.metrics import METRICS
+from wdualmine.metrics.validation import to_8_bit
+from wdualmine.records import now, read_json, write_bytes, write_csv, write_json
+from wdualmine.report.command import Command
+from wdualmine.report.figures import CURVES, plot_differences, plot_plane
+from wdualmine.report.measure import ALONE, REFERENCES, Findings, finished, read_pair
+from wdualmine.report.words import title, verdict
+from wdualmine.runtime import code_state
+from wdualmine.tables.printing import arrow
+
+SCHEMA = 1
+KIND = "report"
+#: Drawn against CC, as far as they are scored.
+PLANE = ("MI", "Qabf")
+#: The longest side of a picture on the page, in pixels.
+PICTURE = 512
+NONE = "–"
+
+
+def write_report(findings: Findings, output: str | Path) -> Path:
+    """Write ``report.html``, ``scores.csv``, ``comparisons.csv``, ``recovery.csv`` and ``report.json``.
+
+    Args:
+        findings: what :func:`~wdualmine.report.judge` found.
+        output: the folder; an earlier report there is replaced.
+
+    Returns:
+        The page.
+
+    Raises:
+        WdualmineError: the folder holds something else.
+    """
+    output = Path(output)
+    check_output(output)
+    sentences = {method.name: verdict(findings, method.name) for method in findings.judged}
+    page = _page(findings, sentences)
+    write_csv(output / "scores.csv", findings.scores.merge(_limits_by_pair(findings), on="pair"))
+    write_csv(output / "comparisons.csv", findings.comparisons)
+    recovery = output / "recovery.csv"
+    if findings.recovery.empty:
+        recovery.unlink(missing_ok=True)  # of an earlier report
+    else:
+        write_csv(recovery, findings.recovery)
+    write_json(output / "report.json", _json(findings, sentences))
+    write_bytes(output / "report.html", page.encode())
+    return output / "report.html"
+
+
+def check_output(output: Path) -> None:
+    """Refuse a folder for the report that holds anything but an earlier one.
+
+    Raises:
+        WdualmineError: so it is, or it is a file.
+    """
+    if output.exists() and not output.is_dir():
+        raise WdualmineError(f"{output}: is a file; name a folder for the report with -o")
+    if output.is_dir() and any(output.iterdir()):
+        record = output / "report.json"
+        if not record.is_file() or read_json(record).get("kind") != KIND:
+            raise WdualmineError(f"{output}: holds other files; name an empty or new folder with -o")
+
+
+# ----------------------------------------------------------------------------------------------------
+# JSON and CSV
+
+
+def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "kind": KIND,
+        "version": __version__,
+        "code": code_state(),
+        "made": now(),
+        "pairs": list(findings.files),
+        "methods": [
+            {
+                "name": method.name,
+                "stretched": findings.stretched[method.name],
+                "command": method.fuse.text if isinstance(method.fuse, Command) else None,
+                "says": sentences[method.name],
+            }
+            for method in findings.judged
+        ],
+        "metrics": {key: METRICS[key].conventions[0].name for key in findings.metrics},
+        "limits": {
+            key: _finite(findings.limits[key].mean()) for key in findings.limits.columns if key != "pair"
+        },
+        "means": [
+            {
+                "method": name,
+                "stretch": stretch,
+                "mean": {key: _finite(rows[key].mean()) for key in findings.metrics},
+                "std": {key: _finite(rows[key].std(ddof=0)) for key in findings.metrics},
+            }
+            for name, stretch, rows in _shown(findings, blends=True)
+        ],
+        "comparisons": [
+            {name: _finite(value) for name, value in row.items()}
+            for row in findings.comparisons.to_dict("records")
+        ],
+        "recovery": [
+            {name: _finite(value) for name, value in row.items()}
+            for row in findings.recovery_summary.to_dict("records")
+        ],
+        "undefined": findings.undefined,
+        "misaligned": findings.misaligned,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """A value as JSON has it: no NaN and no infinity."""
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _limits_by_pair(findings: Findings) -> pd.DataFrame:
+    return findings.limits.rename(columns={key: f"{key}, limit" for key in ("CC", "PSNR")})
+
+
+def _shown(findings: Findings, blends: bool = False) -> Iterable[tuple[str, bool, pd.DataFrame]]:
+    """Name, finish and rows of the judged methods, then of the baselines in each finish."""
+    for method in findings.judged:
+        yield method.name, findings.stretched[method.name], findings.rows(method.name)
+    for stretch in sorted(set(findings.stretched.values())):
+        own = findings.scores[findings.scores["stretch"] == stretch]
+        judged = {method.name for method in findings.judged}
+        for name in own["method"].unique():
+            if name not in judged and (blends or name in REFERENCES):
+                yield str(name), stretch, findings.rows(str(name), stretch)
+
+
+# ----------------------------------------------------------------------------------------------------
+# The page
+
+
+def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
+    names = [method.name for method in findings.judged]
+    count = len(findings.files)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string((files("wdualmine.report") / "page.html").read_text(encoding="utf-8"))
+    return template.render(
+        heading=f"{', '.join(names)}: report on {count} pair{'s' * (count != 1)}",
+        made=f"Made by wdualmine {__version__}, {now()}.",
+        verdicts=[{"name": name, "first": said[0], "rest": said[1:]} for name, said in sentences.items()],
+        scores=_scores_table(findings),
+        undefined=findings.undefined,
+        misaligned=findings.misaligned,
+        comparisons=_comparison_tables(findings),
+        figures=_figures(findings),
+        recovery=_recovery_table(findings),
+        commanded=any(isinstance(method.fuse, Command) for method in findings.judged),
+        background=_background_table(findings),
+        black=BLACK,
+        pictures=_pictures(findings),
+        definitions=_definitions(findings),
+    )
+
+
+def _table(caption: str, frame: pd.DataFrame, text: bool = False) -> dict[str, Any]:
+    return {
+        "caption": caption,
+        "columns": list(map(str, frame.columns)),
+        "rows": frame.to_numpy().tolist(),
+        "text": text,  # whether its cells are words
+    }
+
+
+def _name(findings: Findings, name: str, stretch: bool) -> str:
+    """A method in print; of a baseline with its finish."""
+    judged = {method.name for method in findings.judged}
+    return name if name in judged else f"{title(name)}{', stretched' if stretch else ''}"
+
+
+def _scores_table(findings: Findings) -> dict[str, Any]:
+    """A row a metric, a column a method, the limit last."""
+    columns: dict[str, list[str]] = {
+        "Metric": [f"{key} {arrow(key, 'html')}" for key in findings.metrics],
+    }
+    for name, stretch, rows in _shown(findings):
+        means = [(rows[key].mean(skipna=False), rows[key].std(ddof=0)) for key in findings.metrics]
+        columns[_name(findings, name, stretch)] = [_spread(*pair) for pair in means]
+    limits = [findings.limits[key].mean() if key in findings.limits else math.nan for key in findings.metrics]
+    columns["Limit"] = [_number(limit) for limit in limits]
+    return _table("Scores", pd.DataFrame(columns))
+
+
+def _comparison_tables(findings: Findings) -> list[dict[str, Any]]:
+    tables = []
+    for (method, against), rows in findings.comparisons.groupby(["method", "against"], sort=False):
+        frame = pd.DataFrame(
+            {
+                "Metric": [f"{key} {arrow(key, 'html')}" for key in rows["metric"]],
+                "Mean difference": [f"{value:+.4f}" for value in rows["difference"]],
+                "95 % interval": [f"{row.low:+.4f} to {row.high:+.4f}" for row in rows.itertuples()],
+                "Better on": [
+                    f"{wins} of {pairs}" for wins, pairs in zip(rows["wins"], rows["pairs"], strict=True)
+                ],
+                "p (Holm)": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in rows["p_holm"]],
+            }
+        )
+        tables.append(_table(f"{method} against {title(str(against))}", frame))
+    return tables
+
+
+def _recovery_table(findings: Findings) -> dict[str, Any] | None:
+    if findings.recovery_summary.empty:
+        return None
+    table = findings.recovery_summary.pivot(
+        index=["method", "source"], columns="statistic", values="value"
+    ).reindex(columns=["mean", "p10", "lost", "inverted", "visibility"])
+    order = list(dict.fromkeys(findings.recovery_summary["method"]))
+    table = table.loc[sorted(table.index, key=lambda key: (order.index(key[0]), key[1]))]
+    counts = findings.recovery.groupby(["method", "source"]).size()
+    frame = pd.DataFrame(
+        {
+            "Method": [title(method) for method, _ in table.index],
+            "Signals in": [f"source {source.upper()}" for _, source in table.index],
+            "Number": [str(counts[key]) for key in table.index],
+            "Mean": [f"{value:.2f}" for value in table["mean"]],
+            "10th percentile": [f"{value:.2f}" for value in table["p10"]],
+            "Lost": [f"{value:.0%}" for value in table["lost"]],
+            "Inverted": [f"{value:.0%}" for value in table["inverted"]],
+            "Visibility": [f"{value:.2f}" for value in table["visibility"]],
+        }
+    )
+    return _table("Signal recovery", frame)
+
+
+def _background_table(findings: Findings) -> dict[str, Any]:
+    rows = []
+    for name, stretch, own in _shown(findings):
+        share, mean, nonzero = (own[column].mean() for column in BACKGROUND)
+        row = {
+            "Method": _name(findings, name, stretch),
+            "Background": f"{share:.0%}",
+            "Not black": NONE if math.isnan(nonzero) else f"{nonzero:.0%}",
+            "Mean level": _number(mean, 2),
+        }
+        for key in ("EN", "SSIM"):
+            if key in findings.metrics:
+                row[key] = _number(own[key].mean())
+                row[f"{key}, black background"] = _number(own[f"{key}, black"].mean())
+        rows.append(row | {"Distance to average": _number(own["from_average"].mean(), 2)})
+    return _table("Background and finish", pd.DataFrame(rows))
+
+
+def _definitions(findings: Findings) -> dict[str, Any]:
+    rows = []
+    for key in findings.metrics:
+        metric = METRICS[key]
+        convention = metric.conventions[0]
+        rows.append(
+            {
+                "Metric": key,
+                "Name": metric.name,
+                "Convention": convention.name,
+                "Scored on": "RGB" if metric.color else "grey",
+                "Unit": metric.unit or NONE,
+                "Range": " to ".join(f"{bound:.4g}".replace("inf", "∞") for bound in metric.range),
+                "Used by; source": f"{convention.used_by}. {metric.source}",
+            }
+        )
+    return _table("Definitions", pd.DataFrame(rows), text=True)
+
+
+def _spread(mean: float, deviation: float) -> str:
+    return f"{mean:.4f} ± {deviation:.4f}" if math.isfinite(mean) else _number(mean)
+
+
+def _number(value: float, decimals: int = 4) -> str:
+    return f"{value:.{decimals}f}" if math.isfinite(value) else "∞" if value > 0 else NONE
+
+
+# ----------------------------------------------------------------------------------------------------
+# Figures and pictures
+
+
+def _figures(findings: Findings) -> list[dict[str, str]]:
+    shown = [key for key in CURVES if key in findings.metrics] or findings.metrics[: len(CURVES)]
+    drawn = [
+        (
+            plot_differences(findings),
+            f"Difference to the average of the sources in {', '.join(shown)}, pair by pair, sorted by name.",
+        )
+    ]
+    plane = [key for key in PLANE if {key, "CC"} <= set(findings.metrics)]
+    if plane:
+        drawn.append(
+            (
+                plot_plane(findings, plane),
+                "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise "
+                "maximum; a method below it could be replaced by a blend. No image can be to the right of "
+                "the dashed line.",
+            )
+        )
+    sources = []
+    for figure, caption in drawn:
+        content = render_figure(figure, "svg")
+        plt.close(figure)
+        sources.append({"source": _inlined(content, "image/svg+xml"), "caption": caption})
+    return sources
+
+
+def _pictures(findings: Findings) -> list[dict[str, Any]]:
+    """Of each method the best and the worst pair: sources, average, and every method's image."""
+    shown = []
+    for method in findings.judged:
+        gains = gains_by_pair(findings, method.name)
+        if gains.empty:
+            chosen = [(next(iter(findings.files)), "")]
+        else:
+            chosen = [(str(gains.idxmax()), "gains most"), (str(gains.idxmin()), "gains least")]
+        for name, what in dict(chosen).items():
+            headline = f"{name}: {method.name} {what} on the average" if what else name
+            shown.append({"title": headline, "images": _pictures_of(findings, name)})
+    return shown
+
+
+def gains_by_pair(findings: Findings, method: str) -> pd.Series:
+    """How far a method is above the average on each pair, over the metrics that compare with the sources.
+
+    The differences of each metric are divided by their standard deviation over the pairs, and averaged.
+    """
+    own = findings.rows(method).set_index("pair")
+    other = findings.rows("average", findings.stretched[method]).set_index("pair")
+    columns = []
+    for key in findings.metrics:
+        sign = 1 if METRICS[key].direction == "higher" else -1
+        difference = sign * (own[key] - other[key])
+        if key not in ALONE and np.isfinite(difference).all() and difference.std(ddof=0) > 0:
+            columns.append(difference / difference.std(ddof=0))
+    return pd.concat(columns, axis=1).mean(axis=1) if columns else pd.Series(dtype=float)
+
+
+def _pictures_of(findings: Findings, name: str) -> list[dict[str, str]]:
+    paths = findings.files[name]
+    pair = read_pair(name, *paths[:2])
+    images: list[tuple[str, NDArray]] = [("source A", pair.image_a), ("source B", pair.image_b)]
+    for stretch in sorted(set(findings.stretched.values())):
+        images.append((_name(findings, "average", stretch), finished(pair, average, stretch)))
+    for method, path in zip(findings.judged, paths[2:], strict=True):
+        images.append((method.name, to_8_bit(read_image(path), str(path))))
+    return [
+        {"source": _picture(image), "caption": caption, "alt": f"Pair {name}, {caption}"}
+        for caption, image in images
+    ]
+
+
+def _picture(image: NDArray[np.uint8]) -> str:
+    picture = Image.fromarray(image)
+    picture.thumbnail((PICTURE, PICTURE))
+    content = io.BytesIO()
+    picture.save(content, "PNG", optimize=True)
+    return _inlined(content.getvalue(), "image/png")
+
+
+def _inlined(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
