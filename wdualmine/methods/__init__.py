@@ -9,7 +9,10 @@ from wdualmine.methods.classical import (
     standardized_sum,
     wavelet_maximum,
 )
+from wdualmine.methods.dwt import dwt_maximum
+from wdualmine.methods.guided_filter import guided_filter_fusion
 from wdualmine.methods.learned import fuse_with, load_model
+from wdualmine.methods.pca import pca_average
 from wdualmine.methods.registry import CLASSICAL, LEARNED, W_DUALMINE, W_DUALMINE_RECOVERY, Method, get_method
 
 __all__ = [
@@ -21,11 +24,14 @@ __all__ = [
     "average",
     "blend",
     "detail_average",
+    "dwt_maximum",
     "fuse_with",
     "get_method",
+    "guided_filter_fusion",
     "laplacian_pyramid",
     "load_model",
     "maximum",
+    "pca_average",
     "standardized_sum",
     "wavelet_maximum",
 ]

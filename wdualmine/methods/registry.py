@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.methods import classical
+from wdualmine.methods.dwt import dwt_maximum
+from wdualmine.methods.guided_filter import guided_filter_fusion
+from wdualmine.methods.pca import pca_average
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ CLASSICAL = {
             "Haar wavelet, maximum",
             "Li et al. 1995, doi:10.1006/gmip.1995.1022",
             classical.wavelet_maximum,
+        ),
+        Method("pca", "PCA weights", "Naidu and Raol 2008, doi:10.14429/dsj.58.1653", pca_average),
+        Method("dwt", "DWT, maximum", "Li et al. 1995, doi:10.1006/gmip.1995.1022", dwt_maximum),
+        Method(
+            "guided-filter",
+            "Guided filter",
+            "Li et al. 2013, doi:10.1109/TIP.2013.2244222",
+            guided_filter_fusion,
         ),
     )
 }
