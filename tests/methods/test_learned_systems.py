@@ -1,20 +1,31 @@
 """What holds for every learned system: it trains, it fuses anything, its weights are its own."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from wdualmine import fuse_images, fuse_with
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, Experiment, make_experiment
 from wdualmine.methods import SYSTEMS, Method, get_method, get_system, load_fuse, load_model, load_network
 from wdualmine.methods.learned import network_of, packaged_file, parameters
+from wdualmine.methods.system import (
+    Fused,
+    Network,
+    NetworkConfig,
+    System,
+    SystemObjective,
+    TermWeights,
+)
 from wdualmine.records import read_tensors, write_tensors
 from wdualmine.training import initial_state, train
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted({method.system.name for method in SYSTEMS if method.system})
 
 
@@ -144,3 +155,38 @@ def test_weights_of_the_package_are_small_and_load(method: Method) -> None:
             assert path.stat().st_size < 3e6
             assert read_tensors(path)[1]["experiment"]["task"] == task
             assert parameters(load_network(method, task)) == parameters(network_of(method))
+
+
+def test_the_books_example_of_a_system_of_ones_own_is_one() -> None:
+    """The page shows a network and its System; with a configuration and an objective they are trained."""
+    notebook = nbformat.read(ROOT / "notebooks" / "comparison.ipynb", as_version=4)
+    text = next(cell.source for cell in notebook.cells if "class Mine(Network)" in cell.source)
+    shown = text.split("```python\n")[1].split("```")[0]
+    assert len([line for line in shown.splitlines() if line]) <= 10
+
+    @dataclass(frozen=True)
+    class MineConfig(NetworkConfig):
+        size: int = 3
+
+    @dataclass(frozen=True)
+    class MineWeights(TermWeights):
+        content: float = 1.0
+
+    class MineObjective(SystemObjective):
+        def terms(self, output: Fused, image1: Tensor, image2: Tensor, *_: Tensor) -> dict[str, Tensor]:
+            return {"content": (output.fused - image1).square().mean()}
+
+    names = {"torch": torch, "nn": torch.nn, "Tensor": Tensor, "Network": Network, "Fused": Fused}
+    names |= {"System": System, "MineConfig": MineConfig, "MineWeights": MineWeights}
+    names |= {"MineObjective": MineObjective}
+    exec(shown, names)
+    system = names["SYSTEM"]
+    network, objective = system.network(MineConfig()), system.objective(MineConfig(), MineWeights())
+    a, b = torch.rand(2, 2, 1, 16, 16)
+    before, _ = objective([network(a, b)], a, b)
+    optimizer = torch.optim.Adam(network.parameters(), 0.1)
+    for _ in range(20):
+        optimizer.zero_grad()
+        objective([network(a, b)], a, b)[0].backward()
+        optimizer.step()
+    assert objective([network(a, b)], a, b)[0] < before / 2
