@@ -68,17 +68,30 @@ def run_cost(
     jobs += [(name, True) for name in WIDENED if methods is None]
     for name, _ in jobs:
         get_method(name)
-    rows = []
+    rows, started = [], time.perf_counter()
     with task_bar("cost", len(jobs), progress) as advance:
         for name, widened in jobs:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
                 rows.append(alone.submit(measure_cost, name, widened, side, repeats, str(chosen)).result())
             advance()
     write_csv(output / "cost.csv", pd.DataFrame(rows))
-    described = {"code": code_state(), "environment": environment(), "hardware": hardware(chosen)}
-    described["hardware"] |= {"threads": 1}
-    settings = {"side": side, "repeats": repeats, "device": str(chosen), "finished": now()}
-    write_json(output / "run.json", {"schema": SCHEMA, "kind": KIND, **described, **settings})
+    write_json(
+        output / "run.json",
+        {
+            "schema": SCHEMA,
+            "kind": KIND,
+            "task": "all",
+            "data": {"name": "random images", "fingerprint": f"{side} x {side}, seed 0"},
+            "code": code_state(),
+            "environment": environment(),
+            "hardware": hardware(chosen) | {"threads": 1},
+            "side": side,
+            "repeats": repeats,
+            "device": str(chosen),
+            "finished": now(),
+            "evaluation_seconds": round(time.perf_counter() - started, 2),
+        },
+    )
     return load_run(output)
 
 
