@@ -44,7 +44,7 @@ def plot_systems(runs: Mapping[str, Run]) -> Figure:
                     *points.loc[name],
                     linestyle="none",
                     marker=_MARKS[number % len(_MARKS)],
-                    markersize=6,
+                    markersize=9 if name == "average" else 6,  # W-DUALMINE lies upon it
                     color=color,
                     label=system_title(name),
                 )
