@@ -25,7 +25,7 @@ STUDY = STUDIES[config.get("study", "ablations")]
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
 RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
 PAGES = ["results", "figures", "ablations", "studies", "recovery", "audit", "metrics", "explore", "provenance"]
-PAGES.append("training")
+PAGES += ["training", "comparison"]
 
 try:
     SOURCE = find_data(config.get("data"))
@@ -140,7 +140,7 @@ rule page_of_records:
     params:
         command=NOTEBOOK,
         options=lambda wildcards: "live=no" if wildcards.page == "explore" else "",
-    wildcard_constraints: page="ablations|studies|recovery|audit|explore"
+    wildcard_constraints: page="ablations|studies|recovery|audit|explore|comparison"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} {params.options}"
 

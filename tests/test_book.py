@@ -114,7 +114,7 @@ def test_what_the_paper_does_not_give_is_not_called_its_own() -> None:
 
 
 def test_every_page_of_results_ends_with_a_conclusion() -> None:
-    for name in ("results", "figures", "ablations", "audit", "studies", "metrics", "train"):
+    for name in ("results", "figures", "ablations", "audit", "studies", "metrics", "train", "comparison"):
         cells = nbformat.read(BOOK.parent / "notebooks" / f"{name}.ipynb", as_version=4).cells
         assert any(cell.source.startswith("## In short") for cell in cells[-3:-1]), name
         assert "_conclusion(" in cells[-1].source, name

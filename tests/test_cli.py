@@ -277,3 +277,39 @@ def test_recovery_of_the_average_is_a_half(capsys: pytest.CaptureFixture) -> Non
     code, _, error = call(capsys, "recovery", "ct-mri", "--method", "average", "--residual-scale", 1)
     assert code == 2
     assert "belong to the networks, not to average" in error
+
+
+def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    code, _, error = call(
+        capsys, "train", "pet-mri", "--method", "sdnet", "--preset", "smoke", "--data", "phantom", "-o", run
+    )
+    assert code == 0, error
+    a, b, output = first(pairs, "PET-MRI", "PET"), first(pairs, "PET-MRI", "MRI"), tmp_path / "fused.png"
+    fuse = ("fuse", a, b, "-o", output, "--weights", run)
+    code, _, error = call(capsys, *fuse, "--method", "sdnet")
+    assert code == 0, error
+    assert read_image(output).shape == read_image(a).shape
+    for options, message in (
+        (("--method", "w-dualmine"), "holds a network of sdnet; give --method sdnet"),
+        (("--method", "ifcnn"), "holds a network of sdnet; give --method sdnet"),
+        (
+            ("--method", "sdnet", "--residual-scale", 0.5),
+            "--residual-scale belongs to W-DUALMINE, not to sdnet",
+        ),
+    ):
+        code, _, error = call(capsys, *fuse, *options)
+        assert (code, error.count("\n")) == (2, 1)
+        assert message in error
+
+
+def test_methods_are_listed_with_size_and_source(capsys: pytest.CaptureFixture) -> None:
+    code, out, _ = call(capsys, "methods")
+    assert code == 0
+    for name in ("average", "maximum", "laplacian-pyramid", "dwt", "w-dualmine", "adafuse", "asfe-fusion"):
+        assert any(line.split()[0] == name for line in out.splitlines()), name
+    assert "74,193" in next(line for line in out.splitlines() if line.startswith("densefuse "))
+    assert "539,000,000" in next(line for line in out.splitlines() if line.startswith("adafuse"))
+    assert out.count("doi:") >= 10

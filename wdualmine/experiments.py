@@ -3,12 +3,15 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights
+from wdualmine.methods.registry import SYSTEMS, W_DUALMINE, get_system
+from wdualmine.methods.system import NetworkConfig, TermWeights
 from wdualmine.model import ModelConfig
 from wdualmine.recovery.objective import RecoveryWeights
 
@@ -59,9 +62,11 @@ class Preset:
 
 
 #: What a network can be trained for, by name: the class of the weights of its terms.
-OBJECTIVES: dict[str, type[LossWeights] | type[RecoveryWeights]] = {
+OBJECTIVES: dict[str, type] = {
     "paper": LossWeights,  # Section 4
     "recovery": RecoveryWeights,  # wdualmine.recovery.objective
+    # Every other system has one objective, called as the system is.
+    **{method.system.name: method.system.weights for method in SYSTEMS if method.system},
 }
 
 PRESETS = {
@@ -88,6 +93,13 @@ PRESETS = {
         model=ModelConfig(widths=(8, 16, 32, 64)),
         schedule=Schedule(
             epochs=18, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
+        ),
+    ),
+    # As many steps on as many pixels for every system, so that what differs is the system.
+    "comparison": Preset(
+        purpose="The same small budget for every system: 240 steps of 8 small patches, one cycle to 1e-3.",
+        schedule=Schedule(
+            epochs=12, batch_size=8, learning_rate=1e-3, patch_size=64, epoch_pairs=160, one_cycle=True
         ),
     ),
 }
@@ -189,17 +201,19 @@ class Experiment:
         fold: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that
             number: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes.
         objective: a key of :data:`OBJECTIVES`; `loss` are its weights.
+        method: the system whose network is trained; `model` is its configuration.
     """
 
     task: str
     preset: str
     variant: str
     seed: int
-    model: ModelConfig
-    loss: LossWeights | RecoveryWeights
+    model: ModelConfig | NetworkConfig
+    loss: LossWeights | RecoveryWeights | TermWeights
     schedule: Schedule
     fold: int | None = None
     objective: str = "paper"
+    method: str = W_DUALMINE.name
 
     def as_dict(self) -> dict[str, Any]:
         """Give the experiment as plain values, the form in which it is recorded."""
@@ -211,7 +225,7 @@ class Experiment:
         return cls(
             **values
             | {
-                "model": ModelConfig(**values["model"]),
+                "model": get_system(values.get("method", W_DUALMINE.name)).config(**values["model"]),
                 "loss": OBJECTIVES[values.get("objective", "paper")](**values["loss"]),
                 "schedule": Schedule(**values["schedule"]),
             }
@@ -225,11 +239,19 @@ class Experiment:
     @property
     def name(self) -> str:
         """A readable name, such as ``ct-mri-quick-proposed-seed0``."""
-        return f"{self.task}-{self.preset}-{self.variant}-seed{self.seed}"
+        what = self.variant
+        if self.method != W_DUALMINE.name:
+            what = self.method if self.variant == "proposed" else f"{self.method}-{self.variant}"
+        return f"{self.task}-{self.preset}-{what}-seed{self.seed}"
 
 
 def make_experiment(
-    task: str, preset: str = "quick", variant: str = "proposed", seed: int = 0, **schedule: Any
+    task: str,
+    preset: str = "quick",
+    variant: str = "proposed",
+    seed: int = 0,
+    method: str = W_DUALMINE.name,
+    **schedule: Any,
 ) -> Experiment:
     """Build an experiment from names.
 
@@ -238,6 +260,9 @@ def make_experiment(
         preset: a key of :data:`PRESETS`.
         variant: a key of :data:`VARIANTS`.
         seed: of the initial weights, the order of the pairs and the augmentation; at least 0.
+        method: the learned system to train. Others than W-DUALMINE have their own network and objective, so
+            that of the variants only "proposed" and the folds are for them; the preset gives the schedule,
+            but "paper" stands for their own.
         **schedule: fields of :class:`Schedule` to change; None leaves the preset's or the variant's value.
 
     Raises:
@@ -248,8 +273,20 @@ def make_experiment(
             raise WdualmineError(f"unknown {kind} {key!r}; choose one of {', '.join(known)}")
     if seed < 0:
         raise WdualmineError(f"seed {seed}: give an integer of at least 0")
-    base, changes = PRESETS[preset], VARIANTS[variant]
+    base, changes, system = PRESETS[preset], VARIANTS[variant], get_system(method)
     objective = changes.get("objective", "paper")
+    model: Any = base.model
+    loss: Any = base.loss if objective == "paper" else RecoveryWeights()
+    own_schedule: Mapping[str, Any] = {}
+    if method != W_DUALMINE.name:
+        if set(changes) - {"fold"}:
+            raise WdualmineError(
+                f"variant {variant!r} changes W-DUALMINE, not {method}: choose proposed or fold-0 to "
+                f"fold-{FOLDS - 1}"
+            )
+        model = system.config(**system.smoke if preset == "smoke" else {})
+        loss, objective = system.weights(), system.name
+        own_schedule = system.schedule if preset == "paper" else {}
     known_settings = Schedule.__dataclass_fields__
     for name in schedule:
         if name not in known_settings:
@@ -259,12 +296,15 @@ def make_experiment(
         preset=preset,
         variant=variant,
         seed=seed,
-        model=replace(base.model, **changes.get("model", {})),
-        loss=replace(base.loss if objective == "paper" else RecoveryWeights(), **changes.get("loss", {})),
+        model=replace(model, **changes.get("model", {})),
+        loss=replace(loss, **changes.get("loss", {})),
         schedule=replace(
             base.schedule,
-            **changes.get("schedule", {}) | {k: v for k, v in schedule.items() if v is not None},
+            **own_schedule
+            | changes.get("schedule", {})
+            | {name: value for name, value in schedule.items() if value is not None},
         ),
         fold=changes.get("fold"),
         objective=objective,
+        method=method,
     )

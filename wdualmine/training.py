@@ -24,9 +24,8 @@ from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, Schedule
 from wdualmine.fusion import luma_tensor
-from wdualmine.losses import LossWeights, Objective
-from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY, fuse_with
-from wdualmine.model import Fusion, WDualMine
+from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, get_system
+from wdualmine.model import ModelConfig
 from wdualmine.progress import task_bar
 from wdualmine.ranking import SCORED_SCALES, at_scales, measure
 from wdualmine.records import (
@@ -41,7 +40,7 @@ from wdualmine.records import (
     write_json,
     write_tensors,
 )
-from wdualmine.recovery.objective import RecoveryObjective
+from wdualmine.recovery.objective import RecoveryObjective, RecoveryWeights
 from wdualmine.runtime import code_state, hardware, pick_device
 
 UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one
@@ -53,8 +52,8 @@ PIXELS_AT_ONCE = 256 * 256  # of a piece on a CPU: larger ones are slower (bench
 class State:
     """What training changes: the network, the objective's heads, Adam, and the log so far."""
 
-    model: WDualMine
-    objective: Objective | RecoveryObjective
+    model: Any  # a network of wdualmine.methods
+    objective: Any  # what it is trained for
     optimizer: torch.optim.Adam
     log: list[dict[str, float]]
     sessions: list[dict[str, Any]]
@@ -200,7 +199,7 @@ def augment(
     return torch.stack(patches).split(1, dim=1)
 
 
-def fuse_in_pieces(model: WDualMine, first: Tensor, second: Tensor) -> list[Fusion]:
+def fuse_in_pieces(model: nn.Module, first: Tensor, second: Tensor) -> list[Any]:
     """Fuse a batch: on a GPU at once, on a CPU in pieces whose feature maps stay in the cache.
 
     Autograd goes back piece by piece, too, from the last to the first.
@@ -220,7 +219,7 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
     """Make what a run starts from: the weights that the experiment's seed draws, and a fresh Adam."""
     with torch.random.fork_rng():
         torch.manual_seed(experiment.seed)
-        model = WDualMine(experiment.model)
+        model = get_system(experiment.method).network(experiment.model)
         objective = make_objective(experiment)
     # Channels last is the layout in which both kinds of processor convolve fastest.
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -230,11 +229,11 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
     return State(model, objective, optimizer, [], [])
 
 
-def make_objective(experiment: Experiment) -> Objective | RecoveryObjective:
+def make_objective(experiment: Experiment) -> nn.Module:
     """Make what an experiment trains for, from its weights of the terms."""
-    if isinstance(experiment.loss, LossWeights):
-        return Objective(experiment.model.widths[-1], experiment.loss)
-    return RecoveryObjective(experiment.loss, experiment.model.residual_scale)
+    if isinstance(experiment.loss, RecoveryWeights) and isinstance(experiment.model, ModelConfig):
+        return RecoveryObjective(experiment.loss, experiment.model.residual_scale)
+    return get_system(experiment.method).objective(experiment.model, experiment.loss)
 
 
 def learning_rate(schedule: Schedule, progress: float) -> float:
@@ -264,7 +263,8 @@ def train_epoch(
         progress: show a bar on a terminal.
 
     Returns:
-        A row of the log: means over the pairs of the total loss, its terms and the residual, and the seconds.
+        A row of the log: means over the pairs of the total loss, its terms and, of W-DUALMINE, the residual;
+        the learning rate and the seconds.
 
     Raises:
         WdualmineError: the pairs do not fit the schedule or the network, or the loss is no longer finite.
@@ -282,15 +282,18 @@ def train_epoch(
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
             a, b = augment(first[batch], second[batch], schedule.patch_size, generator)
-            a, b = state.objective.inputs(a, b, generator)
-            a, b = (image.contiguous(memory_format=torch.channels_last) for image in (a, b))
+            a, b, *targets = (
+                image.contiguous(memory_format=torch.channels_last)
+                for image in state.objective.inputs(a, b, generator)
+            )
             state.optimizer.zero_grad(set_to_none=True)
             pieces = fuse_in_pieces(state.model, a, b)
-            total, terms = state.objective(pieces, a, b)
+            total, terms = state.objective(pieces, a, b, *targets)
             total.backward()
             state.optimizer.step()
-            residual = torch.cat([piece.residual for piece in pieces]).abs().mean()
-            logged = {"total": total, **terms, "residual": residual}
+            logged = {"total": total, **terms}
+            if hasattr(pieces[0], "residual"):
+                logged["residual"] = torch.cat([piece.residual for piece in pieces]).abs().mean()
             for name, value in logged.items():
                 sums[name] = sums.get(name, 0) + value.detach() * len(batch)
             advance()
@@ -308,7 +311,7 @@ def train_epoch(
     }
 
 
-def _check_size(images: Tensor, schedule: Schedule, model: WDualMine) -> None:
+def _check_size(images: Tensor, schedule: Schedule, model: Any) -> None:
     height, width = images.shape[-2:]
     if schedule.patch_size and min(height, width) < schedule.patch_size:
         raise WdualmineError(f"patch size {schedule.patch_size}: larger than the {height} x {width} images")
@@ -400,14 +403,15 @@ def _finish(
     device = next(state.model.parameters()).device
     untrained = initial_state(experiment, device).model.eval().requires_grad_(False)
     trained = state.model.eval().requires_grad_(False)
-    method = W_DUALMINE_RECOVERY if experiment.objective == "recovery" else W_DUALMINE
+    recovery = experiment.objective == "recovery"
+    method = W_DUALMINE_RECOVERY if recovery else get_method(experiment.method)
     candidates = [
         Candidate(method.name, fuse_with(trained), seed=experiment.seed),
         Candidate(UNTRAINED, fuse_with(untrained), seed=experiment.seed),
     ]
     started = time.perf_counter()
     frame = evaluate(candidates, pairs, experiment.task)
-    if experiment.objective == "recovery":
+    if recovery:
         measured, signals = measure(
             at_scales(trained, SCORED_SCALES, experiment.seed), pairs, experiment.task
         )

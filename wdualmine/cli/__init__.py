@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from wdualmine import __version__
-from wdualmine.cli import data, export, images, listings, recovery, report, runs  # noqa: F401 (verbs register)
+from wdualmine.cli import (  # noqa: F401 (verbs register)
+    data,
+    export,
+    images,
+    listings,
+    recovery,
+    report,
+    runs,
+    systems,
+)
 from wdualmine.cli.common import app
 from wdualmine.errors import WdualmineError
 

@@ -55,7 +55,7 @@ def fuse(
     from wdualmine.data.volumes import is_volume
     from wdualmine.fusion import fuse_images
     from wdualmine.methods import blend as blend_with_average
-    from wdualmine.methods import fuse_with, get_method, load_model
+    from wdualmine.methods import get_method, load_fuse
     from wdualmine.progress import task_bar
     from wdualmine.registration import require_registered
     from wdualmine.runtime import pick_device
@@ -93,8 +93,7 @@ def fuse(
             else:
                 key = task or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
                 if key not in fusers:
-                    model = load_model(weights or key, chosen.objective, pick_device(device))
-                    fusers[key] = fuse_with(model, residual_scale)
+                    fusers[key] = load_fuse(chosen, weights or key, pick_device(device), residual_scale)
                 fuser = fusers[key]
             if blend < 1:
                 fuser = blend_with_average(fuser, blend)

@@ -34,13 +34,23 @@ def metrics() -> None:
 
 @app.command()
 def methods() -> None:
-    """List the ways to fuse."""
+    """List the ways to fuse: whether they learn, their size here, the published one's, and the source."""
     from wdualmine.methods import CLASSICAL, LEARNED
+    from wdualmine.methods.learned import network_of, parameters
 
-    print_table(
-        ("method", "learns", "source"),
-        [(m.name, "yes" if m.learned else "no", m.source) for m in (*LEARNED.values(), *CLASSICAL.values())],
-    )
+    rows: list[tuple[str, ...]] = []
+    for method in (*LEARNED.values(), *CLASSICAL.values()):
+        published = method.system.published if method.system else None
+        rows.append(
+            (
+                method.name,
+                "yes" if method.learned else "no",
+                f"{parameters(network_of(method)):,}" if method.learned else "",
+                f"{published.parameters:,.0f}" if published else "",
+                method.source,
+            )
+        )
+    print_table(("method", "learns", "parameters", "published", "source"), rows)
 
 
 @app.command()

@@ -29,16 +29,14 @@ def recovery(
 ) -> None:
     """Put known signals into one source at a time and say what of them is left in the fused image."""
     from wdualmine.data import find_data, get_task, load_pairs
-    from wdualmine.methods import fuse_with, get_method, load_model
+    from wdualmine.methods import get_method, load_fuse
     from wdualmine.progress import task_bar
     from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
     from wdualmine.runtime import pick_device
 
     chosen, key = get_method(method), get_task(task)
     check_network_options(chosen, weights, residual_scale)
-    fuse = chosen.fuse or fuse_with(
-        load_model(weights or key.key, chosen.objective, pick_device(device)), residual_scale
-    )
+    fuse = load_fuse(chosen, weights or key.key, pick_device(device), residual_scale)
     source = find_data(data)
     pairs = load_pairs(source, key, "test", limit)
     with task_bar("recovery", len(pairs)) as advance:

@@ -16,11 +16,12 @@ def train(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The run's folder; the same folder resumes.")
     ],
-    preset: Annotated[str, typer.Option(help="smoke, quick, cpu or paper.")] = "quick",
+    preset: Annotated[str, typer.Option(help="smoke, quick, cpu, paper, cycle or comparison.")] = "quick",
     variant: Annotated[
         str, typer.Option(help="proposed, a row of Table 4 or 5, or of another study.")
     ] = "proposed",
     seed: Annotated[int, typer.Option(help="Of weights, order and augmentation.")] = 0,
+    method: Annotated[str, typer.Option(help="The system to train: see `wdualmine methods`.")] = "w-dualmine",
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the preset's.")] = None,
@@ -35,7 +36,7 @@ def train(
     from wdualmine.training import train as train_network
 
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    experiment = make_experiment(task, preset, variant, seed, **settings)
+    experiment = make_experiment(task, preset, variant, seed, method, **settings)
     run = train_network(experiment, output, data, device, threads)
     print_results(run)
     print(output)

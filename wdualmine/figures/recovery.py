@@ -21,7 +21,7 @@ from wdualmine.tables.recovery import RANKED, method_title
 
 #: Side of a small detail, in pixels, and of the window that shows it.
 DETAIL, SIDE = 9, 57
-_MARKS = dict(zip(RANKED, "osD^vPX*", strict=False))
+_MARKS = dict(zip(RANKED, "osD^vP<>dX*hpH8|", strict=False))
 
 
 @styled

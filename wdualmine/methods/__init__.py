@@ -9,23 +9,44 @@ from wdualmine.methods.classical import (
     standardized_sum,
     wavelet_maximum,
 )
-from wdualmine.methods.learned import fuse_with, load_model
-from wdualmine.methods.registry import CLASSICAL, LEARNED, W_DUALMINE, W_DUALMINE_RECOVERY, Method, get_method
+from wdualmine.methods.dwt import dwt_maximum
+from wdualmine.methods.guided_filter import guided_filter_fusion
+from wdualmine.methods.learned import fuse_with, load_fuse, load_model, load_network
+from wdualmine.methods.pca import pca_average
+from wdualmine.methods.registry import (
+    CLASSICAL,
+    LEARNED,
+    SYSTEMS,
+    W_DUALMINE,
+    W_DUALMINE_RECOVERY,
+    Method,
+    get_method,
+    get_system,
+)
+from wdualmine.methods.system import System
 
 __all__ = [
     "CLASSICAL",
     "LEARNED",
+    "SYSTEMS",
     "W_DUALMINE",
     "W_DUALMINE_RECOVERY",
     "Method",
+    "System",
     "average",
     "blend",
     "detail_average",
+    "dwt_maximum",
     "fuse_with",
     "get_method",
+    "get_system",
+    "guided_filter_fusion",
     "laplacian_pyramid",
+    "load_fuse",
     "load_model",
+    "load_network",
     "maximum",
+    "pca_average",
     "standardized_sum",
     "wavelet_maximum",
 ]

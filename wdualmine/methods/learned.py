@@ -1,15 +1,18 @@
-"""The learned method: a trained network, loaded and applied to images of any size."""
+"""The learned methods: a trained network, loaded and applied to images of any size."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
-from wdualmine.model import ModelConfig, WDualMine
+from wdualmine.methods.registry import LEARNED, W_DUALMINE, W_DUALMINE_RECOVERY, Method, get_system
+from wdualmine.methods.system import Network
+from wdualmine.model import WDualMine
 from wdualmine.records import read_tensors
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -19,7 +22,7 @@ LARGEST_WEIGHT = 1e6  # of a file that is accepted: such a network leaves float3
 
 
 def load_model(source: str | Path, objective: str = "paper", device: torch.device | str = "cpu") -> WDualMine:
-    """Load a trained network, ready for inference.
+    """Load a trained network of the paper, ready for inference.
 
     Args:
         source: a task ("ct-mri", "pet-mri", "spect-mri") for the weights that come with the package, a
@@ -33,10 +36,34 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
     """
     if objective not in SUFFIXES:
         raise WdualmineError(f"unknown objective {objective!r}; choose one of {', '.join(SUFFIXES)}")
-    path = WEIGHTS / f"{source}{SUFFIXES[objective]}.safetensors" if str(source) in TASKS else Path(source)
+    model = load_network(W_DUALMINE_RECOVERY if objective == "recovery" else W_DUALMINE, source, device)
+    assert isinstance(model, WDualMine)
+    return model
+
+
+def load_network(
+    method: Method, source: str | Path, device: torch.device | str = "cpu"
+) -> WDualMine | Network:
+    """Load the trained network of any learned method, ready for inference.
+
+    Args:
+        method: a learned one of the registry.
+        source: as for :func:`load_model`.
+        device: where to put it.
+
+    Raises:
+        WdualmineError: there are no such weights, the file is not a network of this package, or it is that of
+            another method.
+    """
+    path = packaged_file(method, str(source)) if str(source) in TASKS else Path(source)
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
+        if str(source) in TASKS:
+            raise WdualmineError(
+                f"{method.name} has no weights for {source} in the package: train them with `wdualmine train "
+                f"{source} --method {method.objective} -o RUN` and give --weights RUN"
+            )
         raise WdualmineError(
             f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
         )
@@ -47,7 +74,12 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
                 raise WdualmineError(
                     f"{path}: {name} holds a value that is no number or above {LARGEST_WEIGHT:g}; train again"
                 )
-        model = WDualMine(ModelConfig(**metadata["experiment"]["model"]))
+        experiment = metadata["experiment"]
+        system = get_system(experiment.get("method", W_DUALMINE.name))
+        if system is not method.system:
+            raise WdualmineError(f"{path}: holds a network of {system.name}; give --method {system.name}")
+        config = replace(system.config(**experiment["model"]), **method.settings)
+        model = system.network(config)
         model.load_state_dict(tensors)
     except (KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -57,26 +89,94 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
     return model.eval().requires_grad_(False)
 
 
-def fuse_with(model: WDualMine, residual_scale: float | None = None) -> Fuse:
+def packaged_file(method: Method, task: str) -> Path:
+    """Say where the package keeps a task's weights for a method; there may be none."""
+    if method.objective in SUFFIXES:
+        return WEIGHTS / f"{task}{SUFFIXES[method.objective]}.safetensors"
+    return WEIGHTS / method.objective / f"{task}.safetensors"
+
+
+def packaged_methods(task: str) -> list[Method]:
+    """Give the learned methods that need no training: those whose weights for a task are in the package."""
+    return [method for method in LEARNED.values() if packaged_file(method, task).is_file()]
+
+
+def network_of(method: Method) -> nn.Module:
+    """Make a learned method's network, untrained, of the size of the package's weights or of the default one.
+
+    Raises:
+        WdualmineError: the method learns nothing.
+    """
+    if method.system is None:
+        raise WdualmineError(f"{method.name}: has no network")
+    config = method.system.config()
+    for path in (packaged_file(method, task) for task in TASKS):
+        if path.is_file():
+            config = method.system.config(**read_tensors(path)[1]["experiment"]["model"])
+    return method.system.network(replace(config, **method.settings))
+
+
+def parameters(network: nn.Module) -> int:
+    """Count the numbers that a network has to learn."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def load_fuse(
+    method: Method,
+    source: str | Path,
+    device: torch.device | str = "cpu",
+    residual_scale: float | None = None,
+) -> Fuse:
+    """Make the fusing function of any method, whether it learns or not.
+
+    Args:
+        method: one of the registry.
+        source: of a learned method, as for :func:`load_model`; any other ignores it.
+        device: of a learned method.
+        residual_scale: as for :func:`fuse_with`.
+
+    Raises:
+        WdualmineError: see :func:`load_network`.
+    """
+    if method.fuse is not None:
+        return method.fuse
+    return fuse_with(load_network(method, source, device), residual_scale)
+
+
+def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None) -> Fuse:
     """Make the fusing function of a network: any image size, on the network's device.
 
     Sides are padded by replication to what the network needs and cropped back.
 
     Args:
         model: the network.
-        residual_scale: the lambda of Eq. 11 at inference; None takes the network's own.
+        residual_scale: the lambda of Eq. 11 at inference; None takes the network's own. Only W-DUALMINE's
+            networks have one.
     """
+    if isinstance(model, WDualMine):
+        return lambda a, b: fuse_padded(model, a, b, residual_scale)[0]
 
-    return lambda a, b: fuse_padded(model, a, b, residual_scale)[0]
+    def fuse(a: Tensor, b: Tensor) -> Tensor:
+        height, width = a.shape[-2:]
+        return model(*_padded(model, a, b)).fused[..., :height, :width]
+
+    return fuse
 
 
 def fuse_padded(
     model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None = None
 ) -> tuple[Tensor, Tensor]:
     """Fuse images of any size, as :func:`fuse_with` does; give I_f and tanh(R), both of the images' size."""
-    device = next(model.parameters()).device
     height, width = a.shape[-2:]
-    pad = (0, -width % model.multiple, 0, -height % model.multiple)
-    a, b = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
-    fusion = model(a, b, residual_scale)
+    fusion = model(*_padded(model, a, b), residual_scale)
     return fusion.fused[..., :height, :width], fusion.residual[..., :height, :width]
+
+
+def _padded(model: nn.Module, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring two images to the network's device and to sides that it takes."""
+    device = next(model.parameters()).device
+    multiple = int(model.multiple)  # type: ignore[arg-type]
+    height, width = a.shape[-2:]
+    pad = (0, -width % multiple, 0, -height % multiple)
+    first, second = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
+    return first, second

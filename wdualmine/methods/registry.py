@@ -1,10 +1,18 @@
 """The table of methods."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
-from wdualmine.methods import classical
+from wdualmine.losses import LossWeights, Objective
+from wdualmine.methods import adafuse, asfe_fusion, classical, densefuse, ifcnn, sdnet, u2fusion
+from wdualmine.methods.dwt import dwt_maximum
+from wdualmine.methods.guided_filter import guided_filter_fusion
+from wdualmine.methods.pca import pca_average
+from wdualmine.methods.system import System
+from wdualmine.model import ModelConfig, WDualMine
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,8 @@ class Method:
         source: the publication, or what it is.
         fuse: lumas to luma; None where weights have to be loaded first.
         objective: of a network, what its weights were trained for (:func:`~wdualmine.methods.load_model`).
+        system: of a network, what it is made of and trained for.
+        settings: of a network, fields of its configuration that this method changes.
     """
 
     name: str
@@ -24,6 +34,8 @@ class Method:
     source: str
     fuse: Fuse | None = None
     objective: str = "paper"
+    system: System | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def learned(self) -> bool:
@@ -60,16 +72,67 @@ CLASSICAL = {
             "Li et al. 1995, doi:10.1006/gmip.1995.1022",
             classical.wavelet_maximum,
         ),
+        Method("pca", "PCA weights", "Naidu and Raol 2008, doi:10.14429/dsj.58.1653", pca_average),
+        Method("dwt", "DWT, maximum", "Li et al. 1995, doi:10.1006/gmip.1995.1022", dwt_maximum),
+        Method(
+            "guided-filter",
+            "Guided filter",
+            "Li et al. 2013, doi:10.1109/TIP.2013.2244222",
+            guided_filter_fusion,
+        ),
     )
 }
-W_DUALMINE = Method("w-dualmine", "W-DUALMINE", "the paper, arXiv:2601.08920")
+#: The paper's own network; what it is trained for besides Section 4 is an objective of its own.
+W_DUALMINE_SYSTEM = System(
+    "w-dualmine",
+    WDualMine,
+    ModelConfig,
+    lambda config, weights: Objective(config.widths[-1], weights),
+    LossWeights,
+)
+W_DUALMINE = Method("w-dualmine", "W-DUALMINE", "the paper, arXiv:2601.08920", system=W_DUALMINE_SYSTEM)
 W_DUALMINE_RECOVERY = Method(
     "w-dualmine-recovery",
     "W-DUALMINE, recovery",
     "the paper's network with this book's objective",
     objective="recovery",
+    system=W_DUALMINE_SYSTEM,
 )
-LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY)}
+
+
+def _learned(system: System, title: str, source: str, name: str = "", **settings: Any) -> Method:
+    return Method(name or system.name, title, source, None, system.name, system, settings)
+
+
+#: The systems that the paper names, and what each of them reads in tables.
+SYSTEMS = (
+    _learned(densefuse.SYSTEM, "DenseFuse", "Li and Wu 2019, doi:10.1109/TIP.2018.2887342"),
+    _learned(
+        densefuse.SYSTEM,
+        "DenseFuse, l1-norm",
+        "Li and Wu 2019, doi:10.1109/TIP.2018.2887342",
+        "densefuse-l1",
+        rule="l1-norm",
+    ),
+    _learned(ifcnn.SYSTEM, "IFCNN", "Zhang et al. 2020, doi:10.1016/j.inffus.2019.07.011"),
+    _learned(u2fusion.SYSTEM, "U2Fusion", "Xu et al. 2022, doi:10.1109/TPAMI.2020.3012548"),
+    _learned(sdnet.SYSTEM, "SDNet", "Zhang and Ma 2021, doi:10.1007/s11263-021-01501-8"),
+    _learned(adafuse.SYSTEM, "AdaFuse", "Gu et al. 2023, arXiv:2310.05462"),
+    _learned(asfe_fusion.SYSTEM, "ASFE-Fusion", "Gu et al. 2024, doi:10.1016/j.bspc.2024.106478"),
+)
+LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY, *SYSTEMS)}
+
+
+def get_system(name: str) -> System:
+    """Look up what a network is made of, by the name of its system.
+
+    Raises:
+        WdualmineError: no learned system has that name.
+    """
+    systems = {method.system.name: method.system for method in LEARNED.values() if method.system}
+    if name not in systems:
+        raise WdualmineError(f"unknown learned method {name!r}; choose one of {', '.join(systems)}")
+    return systems[name]
 
 
 def get_method(name: str) -> Method:

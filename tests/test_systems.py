@@ -1,0 +1,221 @@
+"""All systems side by side: the records, the tables and sentences made of them, and the verbs."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import rankdata
+
+from wdualmine.comparison import LIMIT, run_comparison
+from wdualmine.cost import run_cost
+from wdualmine.data import TASKS, DataSource
+from wdualmine.data.images import write_image
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import make_experiment
+from wdualmine.figures.systems import plot_systems
+from wdualmine.methods import CLASSICAL
+from wdualmine.methods.learned import packaged_methods
+from wdualmine.ranking import METRICS
+from wdualmine.records import Run, load_run, read_csv, write_csv, write_json
+from wdualmine.tables.systems import (
+    comparison_of,
+    comparison_runs,
+    comparisons,
+    cost_of,
+    cost_sentence,
+    cost_table,
+    differences_table,
+    limit_of,
+    render_differences,
+    render_systems,
+    render_training,
+    system_title,
+    systems_conclusion,
+    systems_sentence,
+    systems_table,
+    training_table,
+)
+from wdualmine.training import train
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three pairs of the phantom, and as published images a mixture of both sources."""
+    published = tmp_path_factory.mktemp("published")
+
+    def folder(_: DataSource) -> Path:
+        from wdualmine.data import load_pairs
+
+        for name in ("adafuse", "asfe"):
+            for pair in load_pairs("phantom", "ct-mri", limit=3):
+                write_image(
+                    published / name / "CT-MRI" / f"{pair.name}.png", pair.image_a // 3 + pair.image_b // 2
+                )
+        return published
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wdualmine.comparison.published_folder", folder)
+        return run_comparison("ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 3, progress=False)
+
+
+def test_every_method_with_weights_stands_in_the_table_once(comparison: Run) -> None:
+    table = systems_table(comparison)
+    expected = {*CLASSICAL, *(method.name for method in packaged_methods("ct-mri"))}
+    expected |= {"adafuse-published", "asfe-fusion-published"}
+    assert set(table["method"]) == expected
+    assert table["method"].is_unique
+    own = table.set_index("method")
+    assert own.loc["average", "worse"] == pytest.approx(0.5, abs=1e-3)
+    assert np.isnan(own.loc["adafuse-published", "worse"])
+    assert own["CC"].max() <= limit_of(comparison, "CC") + 1e-3
+    assert own["rank"].is_monotonic_increasing
+
+
+def test_ranks_count_a_metrics_direction(comparison: Run) -> None:
+    scores = comparison.metrics[comparison.metrics["method"] != LIMIT]
+    total = 0.0
+    for _, own in scores.groupby("pair"):
+        for name in METRICS:
+            sign = 1 if name == "Nabf" else -1
+            ranks = pd.Series(rankdata(sign * own[name]), own["method"].to_numpy())
+            total += ranks["average"] / (3 * len(METRICS))
+    assert systems_table(comparison).set_index("method").loc["average", "rank"] == pytest.approx(total)
+
+
+def test_differences_are_corrected_for_all_of_them(comparison: Run) -> None:
+    table = differences_table(comparison, "average")
+    assert "average" not in set(table["method"])
+    assert (table["p_holm"] >= table["p"]).all()
+    assert table["p_holm"].min() > 0.05  # with three pairs nothing can be told
+    assert set(table["verdict"]) == {""}
+    own = table[table["method"] == "adafuse-published"]
+    assert not own["metric"].str.startswith("recovery").any()
+    assert "recovery CT" not in render_differences(comparison)
+
+
+def test_what_can_be_told_has_the_sign_of_the_metric(comparison: Run, tmp_path: Path) -> None:
+    """Twelve copies of the pairs make it certain; Nabf is better the lower it is."""
+    frame = comparison.metrics
+    many = pd.concat([frame.assign(pair=frame["pair"] + f"-{k}") for k in range(12)], ignore_index=True)
+    write_csv(tmp_path / "metrics.csv", many)
+    write_json(tmp_path / "run.json", comparison.info)
+    table = differences_table(load_run(tmp_path), "average").set_index(["method", "metric"])
+    for metric, better in (("Qabf", "better"), ("Nabf", "worse"), ("CC", "worse")):
+        row = table.loc["maximum", metric]
+        assert row["verdict"] == better, metric
+        assert (row["difference"] > 0) == (metric != "CC")
+
+
+def packaged_others() -> list[str]:
+    """Names of the systems of others whose weights come with the package."""
+    return [m.name for m in packaged_methods("ct-mri") if not m.name.startswith("w-dualmine")]
+
+
+def test_pages_print_what_the_tables_hold(comparison: Run) -> None:
+    html = render_systems(systems_table(comparison), "ct-mri")
+    assert 'class="dataframe comparison sortable"' in html
+    assert html.count("<tr>") == len(systems_table(comparison)) + 1
+    assert "AdaFuse, published images" in html
+    text = systems_sentence(comparison)
+    assert text.startswith("**CT-MRI**: over the 12 metrics")
+    assert ("no weights of another" in systems_conclusion({"ct-mri": comparison})) == (not packaged_others())
+    assert systems_conclusion({}).startswith("Nothing was compared yet")
+    assert list(comparisons([comparison])) == ["ct-mri"]
+    assert plot_systems({"ct-mri": comparison}).axes
+    with pytest.raises(WdualmineError, match="no comparison of pet-mri: make one with"):
+        comparison_of("pet-mri", [comparison])
+
+
+def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
+    runs = [
+        train(make_experiment("ct-mri", "smoke", v, method="sdnet", epochs=1), tmp_path / v, "phantom",
+              "cpu", 1, progress=False)
+        for v in ("proposed", "fold-0", "fold-1", "fold-2")
+    ]  # fmt: skip
+    table = training_table(runs)
+    assert list(table["fold"].fillna(-1)) == [-1, 0, 1, 2]
+    assert set(table["patch"]) == {64}
+    html = render_training(table)
+    assert "SDNet" in html
+    assert f"{table['CC'][0]:.4f}" in html
+    assert f"{np.average(table['CC'][1:], weights=table['pairs'][1:]):.4f}" in html
+
+
+def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
+    run = run_cost(tmp_path, ["average", "sdnet", "w-dualmine"], side=32, repeats=1, progress=False)
+    table = read_csv(run.folder / "cost.csv").set_index("method")
+    assert list(table.index) == ["average", "sdnet", "w-dualmine"]
+    assert np.isnan(table.loc["average", "parameters"])
+    assert table.loc["w-dualmine", "parameters"] == 1_082_759
+    assert 0 < table.loc["average", "seconds"] < table.loc["w-dualmine", "seconds"]
+    assert (table["peak_mib"] > 100).all()
+    printed = cost_table(run)
+    assert printed.set_index("Method").loc["W-DUALMINE", "× W-DUALMINE"] == "1.00"
+    assert cost_sentence(run) == run.info["hardware"]["processor"]
+    assert cost_of([run]) is run
+    assert cost_of([run], "cuda") is None
+    with pytest.raises(WdualmineError, match="unknown method 'median'"):
+        run_cost(tmp_path, ["median"], progress=False)
+    with pytest.raises(WdualmineError, match="side 0"):
+        run_cost(tmp_path, ["average"], side=0)
+
+
+def test_titles() -> None:
+    assert system_title("densefuse-l1") == "DenseFuse, l1-norm"
+    assert system_title("adafuse-published") == "AdaFuse, published images"
+    assert system_title("adafuse-widened") == "AdaFuse, widened to the published GFLOP"
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_the_committed_comparison_says_what_its_signals_say(task: str) -> None:
+    runs = [
+        run for run in comparison_runs() if run.info.get("task") == task and run.info["kind"] == "comparison"
+    ]
+    if not runs:
+        pytest.skip("no comparison of this task is committed yet")
+    table = systems_table(runs[0]).set_index("method")
+    signals = read_csv(runs[0].folder / "signals.csv")
+    assert {"average", "w-dualmine", "dwt"} <= set(table.index)
+    assert signals["pair"].nunique() == runs[0].metrics["pair"].nunique() == 24
+    own = signals[(signals["method"] == "dwt") & (signals["source"] == "a")]
+    assert table.loc["dwt", "recovery_a"] == pytest.approx(
+        own.groupby("pair")["recovery"].mean().mean(), abs=1e-4
+    )
+
+
+def test_a_click_on_a_head_sorts_the_table(tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser test")
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium here to open the page in; `apt-get install chromium` gets one")
+    grid = "".join(f"<tr><td>{n}</td><td>{v}</td></tr>" for n, v in (("b", "10.5"), ("c", "–"), ("a", "9")))
+    page_file = tmp_path / "page.html"
+    script = (ROOT / "book" / "_static" / "sort.js").read_text()
+    page_file.write_text(
+        "<table class=sortable><thead><tr><th>Name</th><th>Value</th></tr></thead>"
+        f"<tbody>{grid}</tbody></table>"
+        f"<script>{script}</script>"
+    )
+    with tempfile.TemporaryDirectory() as profile, sync_api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=browser, args=["--no-sandbox"]
+        )
+        page = context.new_page()
+        page.goto(page_file.as_uri())
+
+        def names() -> str:
+            return "".join(page.locator("tbody tr td:first-child").all_inner_texts())
+
+        assert names() == "bca"
+        clicks = [("Name", "abc", "ascending"), ("Name", "cba", "descending")]
+        clicks += [("Value", "abc", "ascending"), ("Value", "bac", "descending")]
+        for head, order, state in clicks:
+            page.get_by_role("button", name=head).click()
+            assert names() == order
+            assert page.get_by_role("columnheader", name=head).get_attribute("aria-sort") == state
+        context.close()

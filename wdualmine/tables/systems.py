@@ -1,0 +1,316 @@
+"""All systems in tables: scores and ranks, paired statistics, budgets of training, and cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wdualmine.comparison import KIND, LIMIT, SUFFIX
+from wdualmine.cost import KIND as COST_KIND
+from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import FOLDS
+from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, W_DUALMINE
+from wdualmine.metrics import METRICS as REGISTRY
+from wdualmine.ranking import METRICS
+from wdualmine.records import Run, find_runs, read_csv
+from wdualmine.statistics import compare, holm
+from wdualmine.tables.committed import results_folder
+from wdualmine.tables.printing import arrow, html_grid
+
+RECOVERY = ("recovery_a", "recovery_b")
+#: What each system is compared with, pair by pair.
+REFERENCES = ("average", W_DUALMINE.name)
+SIGNIFICANT = 0.05
+
+
+def comparison_runs() -> list[Run]:
+    """Give the committed comparisons, trainings and costs: those in ``results/comparison``."""
+    return find_runs([results_folder() / "comparison"])
+
+
+def comparison_of(task: str, runs: Sequence[Run]) -> Run:
+    """Pick a task's comparison.
+
+    Raises:
+        WdualmineError: there is none.
+    """
+    for run in runs:
+        if run.info["kind"] == KIND and run.info["task"] == task:
+            return run
+    raise WdualmineError(f"no comparison of {task}: make one with `wdualmine comparison {task} -o FOLDER`")
+
+
+def comparisons(runs: Sequence[Run]) -> dict[str, Run]:
+    """Give the comparisons among runs by task, in the book's order; a task without one is left out."""
+    tasks = {run.info["task"] for run in runs if run.info["kind"] == KIND}
+    return {task: comparison_of(task, runs) for task in TASKS if task in tasks}
+
+
+def system_title(name: str) -> str:
+    """Say how a method of a comparison or of a cost is called in tables."""
+    known = CLASSICAL | LEARNED
+    for suffix, words in ((SUFFIX, "published images"), ("-widened", "widened to the published GFLOP")):
+        if name.endswith(suffix):
+            return f"{known[name.removesuffix(suffix)].title}, {words}"
+    return known[name].title if name in known else name
+
+
+def systems_table(run: Run) -> pd.DataFrame:
+    """Tabulate a comparison.
+
+    Args:
+        run: a comparison.
+
+    Returns:
+        A row a method, by its mean rank: columns method, rank (mean over metrics and pairs of the rank
+        among the methods, 1 the best by the metric's direction, ties shared), one a metric (mean over the
+        pairs), recovery_a, recovery_b, worse (the smaller of these two; empty for published images).
+    """
+    scores = run.metrics[run.metrics["method"] != LIMIT]
+    signs = {name: -1 if REGISTRY[name].direction == "lower" else 1 for name in METRICS}
+    ranks = pd.DataFrame(
+        {
+            name: (sign * scores[name]).groupby(scores["pair"]).rank(ascending=False)
+            for name, sign in signs.items()
+        }
+    )
+    means = scores.groupby("method", sort=False)[[*METRICS, *RECOVERY]].mean()
+    table = means.assign(
+        rank=ranks.mean(axis=1).groupby(scores["method"]).mean(),
+        worse=means[list(RECOVERY)].min(axis=1, skipna=False),
+    )
+    columns = ["rank", *METRICS, *RECOVERY, "worse"]
+    return table.sort_values("rank")[columns].rename_axis("method").reset_index()
+
+
+def limit_of(run: Run, metric: str) -> float:
+    """Give the mean over the pairs of a metric's closed-form limit (CC or PSNR)."""
+    return float(run.metrics.loc[run.metrics["method"] == LIMIT, metric].mean())
+
+
+def differences_table(run: Run, reference: str) -> pd.DataFrame:
+    """Compare every method with one of them, pair by pair.
+
+    Args:
+        run: a comparison.
+        reference: a method's name.
+
+    Returns:
+        A row a method and metric (and recovery_a, recovery_b where there is one): method, and the columns of
+        :func:`~wdualmine.statistics.compare`, with p_holm corrected for all rows, that is for all methods and
+        metrics of the task; verdict is "better", "worse" or, where p_holm is not below 0.05, empty.
+    """
+    scores = {name: own for name, own in run.metrics.groupby("method", sort=False) if name != LIMIT}
+    parts = []
+    for name, own in scores.items():
+        if name == reference:
+            continue
+        both = (own, scores[reference])
+        names = [n for n in (*METRICS, *RECOVERY) if all(np.isfinite(frame[n]).all() for frame in both)]
+        parts.append(compare(*both, names, resamples=1000).assign(method=name))
+    table = pd.concat(parts, ignore_index=True)
+    table["p_holm"] = holm(table["p"].to_numpy())
+    lower = table["metric"].map(lambda key: key in REGISTRY and REGISTRY[key].direction == "lower")
+    better, told = (table["difference"] > 0) != lower, table["p_holm"] < SIGNIFICANT
+    return table.assign(verdict=np.select([told & better, told & ~better], ["better", "worse"], ""))
+
+
+def training_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Tabulate how the systems were trained: a row a training on the paper's split or on a fold.
+
+    Returns:
+        Columns method, task, fold (None for the paper's split), seed, parameters, epochs, steps (where an
+        epoch is a number of pairs), patch, rate, seconds (of training), epoch_seconds, CC and FMI (means over
+        the pairs scored, stretched, in the paper's conventions), pairs.
+    """
+    rows = []
+    for run in runs:
+        if run.info["kind"] != "training":
+            continue
+        experiment, log = run.info["experiment"], run.log
+        schedule = experiment["schedule"]
+        own = run.metrics[run.metrics["method"] == experiment["method"]]
+        drawn = schedule["epoch_pairs"]
+        batches = -(-drawn // schedule["batch_size"]) if drawn else float("nan")
+        rows.append(
+            {
+                "method": experiment["method"],
+                "task": experiment["task"],
+                "fold": experiment["fold"],
+                "seed": experiment["seed"],
+                "parameters": run.info["parameters"],
+                "epochs": schedule["epochs"],
+                "steps": schedule["epochs"] * batches,
+                "patch": schedule["patch_size"],
+                "rate": schedule["learning_rate"],
+                "seconds": run.info["train_seconds"],
+                "epoch_seconds": float(log["seconds"].median()),
+                "CC": float(own["CC"].mean()),
+                "FMI": float(own["FMI"].mean()),
+                "pairs": len(own),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def cost_table(run: Run) -> pd.DataFrame:
+    """Tabulate a cost: a row a method, the cheapest first, as printed strings."""
+    table = read_csv(run.folder / "cost.csv").sort_values("processor_seconds")
+    own = table.set_index("method")["processor_seconds"]
+    rows = []
+    for row in table.to_dict("records"):
+        has_network = row["parameters"] == row["parameters"]
+        published = LEARNED[row["method"]].system if row["method"] in LEARNED else None
+        far = published.published if published else None
+        cells: dict[str, Any] = {
+            "Method": system_title(row["method"]),
+            "Parameters": f"{row['parameters']:,.0f}" if has_network else "–",
+            "published": f"{far.parameters:,.0f}" if far else "–",
+            "GFLOP": f"{row['gflop']:.1f}" if has_network else "–",
+            "published GFLOP": f"{far.flop / 1e9:.0f}" if far else "–",
+            "Seconds a pair": f"{row['processor_seconds']:.3f}",
+            "by the clock": f"{row['seconds']:.3f}",
+        }
+        if W_DUALMINE.name in own:
+            cells["× W-DUALMINE"] = f"{row['processor_seconds'] / own[W_DUALMINE.name]:.2f}"
+        rows.append(cells | {"Peak MiB": f"{row['peak_mib']:.0f}"})
+    return pd.DataFrame(rows)
+
+
+def cost_of(runs: Sequence[Run], device: str = "cpu") -> Run | None:
+    """Pick the record of cost on a kind of device; None if there is none."""
+    found = [r for r in runs if r.info["kind"] == COST_KIND and r.info["device"].startswith(device)]
+    return found[0] if found else None
+
+
+def render_cost(table: pd.DataFrame) -> str:
+    """Print :func:`cost_table` as an HTML table that a click on a head sorts."""
+    return html_grid(table, "comparison sortable")
+
+
+def cost_sentence(run: Run) -> str:
+    """Say how much longer than W-DUALMINE the systems take whose published networks are far larger."""
+    table = read_csv(run.folder / "cost.csv").set_index("method")
+    own, clauses = table.loc[W_DUALMINE.name], []
+    for name in (name for name in table.index if str(name).endswith("-widened")):
+        ratio = table.loc[name, "processor_seconds"] / own["processor_seconds"]
+        clauses.append(
+            f"{system_title(str(name))} ({table.loc[name, 'gflop']:.0f}) takes {ratio:.0f} times as long"
+        )
+    there = run.info["hardware"]["processor"]
+    return (
+        f"{there}. Beside W-DUALMINE, {own['gflop']:.1f} GFLOP, {' and '.join(clauses)}."
+        if clauses
+        else there
+    )
+
+
+def render_systems(table: pd.DataFrame, task: str) -> str:
+    """Print :func:`systems_table` as an HTML table that a click on a head sorts."""
+    rows = []
+    for row in table.to_dict("records"):
+        cells = {"Method": system_title(row["method"]), "Mean rank ↓": f"{row['rank']:.1f}"}
+        for source, modality in zip("ab", get_task(task).modalities, strict=True):
+            value = row[f"recovery_{source}"]
+            cells[f"Recovery {modality} ↑"] = f"{value:.3f}" if value == value else "–"
+        for name in METRICS:
+            cells[f"{name} {arrow(name, 'html')}"] = f"{row[name]:.4f}"
+        rows.append(cells)
+    return html_grid(pd.DataFrame(rows), "comparison sortable")
+
+
+def render_differences(run: Run) -> str:
+    """Print in which metrics each method is told from the average and from W-DUALMINE, as HTML."""
+    tables = {reference: differences_table(run, reference) for reference in REFERENCES}
+    modalities = dict(zip(RECOVERY, get_task(run.info["task"]).modalities, strict=True))
+    names = {name: f"recovery {modality}" for name, modality in modalities.items()}
+    rows = []
+    for method in systems_table(run)["method"]:
+        cells = {"Method": system_title(method)}
+        for reference, table in tables.items():
+            own = table[table["method"] == method]
+            for verdict in ("better", "worse"):
+                told = own.loc[own["verdict"] == verdict, "metric"]
+                words = ", ".join(names.get(metric, metric) for metric in told)
+                cells[f"{verdict} than {system_title(reference)}"] = words or "–"
+        rows.append(cells)
+    return html_grid(pd.DataFrame(rows), "claims")
+
+
+def render_training(table: pd.DataFrame) -> str:
+    """Print :func:`training_table` as HTML: budgets, and scores on seen and unseen volumes."""
+    rows = []
+    for (method, task), own in table.groupby(["method", "task"], sort=False):
+        seen, unseen = own[own["fold"].isna()], own[own["fold"].notna()]
+        whole = len(unseen) == FOLDS
+        weights = unseen["pairs"] if whole else None
+        first = (seen if len(seen) else own).iloc[0]
+        cells = {
+            "System": system_title(str(method)),
+            "Task": TASKS[str(task)].folder,
+            "Parameters": f"{first['parameters']:,}",
+            "Steps": f"{first['steps']:.0f}" if first["steps"] == first["steps"] else "–",
+            "Patch": f"{first['patch']:.0f}",
+            "Seconds": f"{first['seconds']:.0f}",
+        }
+        for name in ("CC", "FMI"):
+            cells[f"{name}, paper's split"] = f"{seen[name].mean():.4f}" if len(seen) else "–"
+            cells[f"{name}, unseen volumes"] = (
+                f"{np.average(unseen[name], weights=weights):.4f}" if whole else "–"
+            )
+        rows.append(cells)
+    return html_grid(pd.DataFrame(rows), "comparison")
+
+
+def systems_sentence(run: Run) -> str:
+    """Say who leads a task by mean rank, by correlation and by the recovery of the worse kept source."""
+    table = systems_table(run).set_index("method")
+    kept = table["worse"].dropna()
+    by_correlation, by_recovery = str(table["CC"].idxmax()), str(kept.idxmax())
+    first, folder = str(table.index[0]), get_task(run.info["task"]).folder
+    learned = [method.name for method in SYSTEMS if method.name in kept.index]
+    text = (
+        f"**{folder}**: over the {len(METRICS)} metrics "
+        f"{system_title(first)} has the best mean rank ({table['rank'].iloc[0]:.1f} of "
+        f"{len(table)}); the highest correlation is that of {system_title(by_correlation)} "
+        f"({table['CC'].max():.4f}, its limit {limit_of(run, 'CC'):.4f}); most of the worse "
+        f"kept source comes through with {system_title(by_recovery)} ({kept[by_recovery]:.2f})."
+    )
+    if learned:
+        best = str(kept[learned].idxmax())
+        text += (
+            f" Of the systems of others trained here, {system_title(best)} keeps the most of it "
+            f"({kept[best]:.2f}); the average keeps {kept['average']:.2f}."
+        )
+    return text
+
+
+def systems_conclusion(runs: Mapping[str, Run]) -> str:
+    """Say in a few sentences what the comparisons bear out over all tasks."""
+    if not runs:
+        return "Nothing was compared yet. `wdualmine comparison TASK -o FOLDER` makes a record."
+    learned = [method.name for method in SYSTEMS]
+    gaps, kept, average, above = [], [], [], set()
+    for run in runs.values():
+        table = systems_table(run).set_index("method")
+        own = table.loc[[name for name in learned if name in table.index]]
+        if own.empty:
+            continue
+        gaps.append(float((limit_of(run, "CC") - own["CC"]).min()))
+        kept.append(float(own["worse"].max()))
+        average.append(float(table["worse"]["average"]))
+        above |= set(own.index[own["worse"] > table["worse"]["average"]])
+    if not gaps:
+        return "Only methods with nothing to learn were compared: no weights of another system are at hand."
+    titles = ", ".join(system_title(name) for name in learned if name in above)
+    recovery = (
+        f"Of the source that it keeps less of, the best of them keeps {min(kept):.2f} to {max(kept):.2f}, "
+        f"the average {min(average):.2f} to {max(average):.2f}"
+    )
+    return (
+        f"Trained on the same pairs by the same loop, the systems of others come within {min(gaps):.3f} to "
+        f"{max(gaps):.3f} of the limit of correlation at best, each task by itself. {recovery}; "
+        + (f"above the average on some task: {titles}." if titles else "none of them is above the average.")
+    )
