@@ -7,7 +7,7 @@ book's table of choices gives the reasons.
 
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from math import log2
+from math import isfinite, log2
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.wavelet import haar_dwt, haar_idwt
 
 EPSILON = 1e-6  # Eq. 3
+MOST_SCALES = 10  # each halves the sides once more
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,20 @@ class ModelConfig:
     residual_scale: float = 0.5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
-        if not self.widths or min(self.widths) < 1:
-            raise WdualmineError(f"widths {self.widths}: give at least one positive number of channels")
+        widths = self.widths
+        if not (
+            isinstance(widths, list | tuple)
+            and 1 <= len(widths) <= MOST_SCALES
+            and all(isinstance(width, int) and width >= 1 for width in widths)
+        ):
+            raise WdualmineError(f"widths {widths}: give 1 to {MOST_SCALES} positive numbers of channels")
+        object.__setattr__(self, "widths", tuple(widths))
+        for name in ("spatial_expert", "wavelet_expert", "soft_gradient_mixer"):
+            if not isinstance(getattr(self, name), bool):
+                raise WdualmineError(f"{name} {getattr(self, name)!r}: give True or False")
+        scale = self.residual_scale
+        if not (isinstance(scale, int | float) and isfinite(scale)):
+            raise WdualmineError(f"residual_scale {scale!r}: give a finite number")
         if not (self.spatial_expert or self.wavelet_expert):
             raise WdualmineError("spatial_expert and wavelet_expert are both off: keep at least one expert")
 

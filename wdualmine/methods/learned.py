@@ -10,7 +10,8 @@ from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.model import ModelConfig, WDualMine
-from wdualmine.records import read_tensors
+from wdualmine.records import first_reason, read_shapes, read_tensors
+from wdualmine.runtime import pick_device
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 #: What a task's file in :data:`WEIGHTS` is called after, by the objective of its training.
@@ -26,11 +27,14 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
             safetensors file, or a run folder.
         objective: of a task, the weights that were trained for the paper's objective ("paper") or to keep
             the signals of both sources ("recovery").
-        device: where to put it.
+        device: where to put it; see :func:`~wdualmine.runtime.pick_device`.
 
     Raises:
-        WdualmineError: there are no such weights, or the file is not a network of this package.
+        WdualmineError: there are no such weights, the file is not a network of this package, or the device
+            does not run.
     """
+    if not isinstance(source, str | Path):
+        raise WdualmineError(f"weights {source!r}: give a task ({', '.join(TASKS)}), a file or a run folder")
     if objective not in SUFFIXES:
         raise WdualmineError(f"unknown objective {objective!r}; choose one of {', '.join(SUFFIXES)}")
     path = WEIGHTS / f"{source}{SUFFIXES[objective]}.safetensors" if str(source) in TASKS else Path(source)
@@ -40,20 +44,28 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
         raise WdualmineError(
             f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
         )
-    tensors, metadata = read_tensors(path)
+    shapes, metadata = read_shapes(path)
     try:
-        for name, tensor in tensors.items():
-            if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either
-                raise WdualmineError(
-                    f"{path}: {name} holds a value that is no number or above {LARGEST_WEIGHT:g}; train again"
-                )
-        model = WDualMine(ModelConfig(**metadata["experiment"]["model"]))
-        model.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WdualmineError(f"{path}: not weights of this network ({reason}); train them again") from error
+        config = ModelConfig(**metadata["experiment"]["model"])
+        with torch.device("meta"):  # takes no memory: what is declared need not be what is there
+            declared = {name: tuple(t.shape) for name, t in WDualMine(config).state_dict().items()}
+        for name in sorted(shapes.keys() | declared.keys()):
+            if shapes.get(name) != declared.get(name):
+                raise ValueError(f"{name}: {shapes.get(name)}, where {declared.get(name)} is declared")
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WdualmineError(
+            f"{path}: not weights of this network ({first_reason(error)}); train them again"
+        ) from error
+    tensors, _ = read_tensors(path)
+    for name, tensor in tensors.items():
+        if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either
+            raise WdualmineError(
+                f"{path}: {name} holds a value that is no number or above {LARGEST_WEIGHT:g}; train again"
+            )
+    model = WDualMine(config)
+    model.load_state_dict(tensors)
     # Channels last is the layout in which both kinds of processor convolve fastest.
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(pick_device(str(device))).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval().requires_grad_(False)
 
 
