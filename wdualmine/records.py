@@ -349,9 +349,9 @@ def _what_is_wrong(metrics: pd.DataFrame, results: list[dict[str, Any]]) -> str:
         if rows.get(key, 0) != said["pairs"]:
             return f"has {rows.get(key, 0)} rows of {method}, where run.json has {said['pairs']}"
         for name, mean in said["mean"].items():
-            if name not in names or counts.at[key, name] != said["pairs"]:
+            if name not in names or counts[name][key] != said["pairs"]:
                 return f"lacks the {name} of {method} on a pair"
-            if not isclose(means.at[key, name], mean, rel_tol=1e-6, abs_tol=1e-8):
+            if not isclose(float(means[name][key]), mean, rel_tol=1e-6, abs_tol=1e-8):
                 return f"has another mean {name} of {method} than run.json"
     return ""
 

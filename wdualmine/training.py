@@ -49,6 +49,7 @@ from wdualmine.runtime import code_state, hardware, pick_device
 
 UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one
 CHECKPOINT = "checkpoint.safetensors"
+MOST_THREADS = 1024
 #: What a finished training leaves beside run.json.
 FILES = ("log.csv", "metrics.csv", "model.safetensors")
 #: What tells one run from another, of a record, of started.json and of a checkpoint.
@@ -94,9 +95,9 @@ def train(
         progress: show a bar on a terminal and print a line an epoch.
 
     Raises:
-        WdualmineError: the folder holds another run or one that is not whole, another process writes to it,
-            the data cannot be read, a pair is smaller than the patch or of another size, or the loss is no
-            longer finite.
+        WdualmineError: there is no such number of threads, the folder holds another run or one that is not
+            whole, another process writes to it, the data cannot be read, a pair is smaller than the patch or
+            of another size, or the loss is no longer finite.
     """
     output = Path(output)
     torch_device = pick_device(device)
@@ -468,10 +469,16 @@ def _finish(
 
 @contextmanager
 def numerics(threads: int | None) -> Iterator[None]:
-    """Compute deterministically, with a given number of threads, and leave torch as it was."""
+    """Compute deterministically, with a given number of threads, and leave torch as it was.
+
+    Raises:
+        WdualmineError: the number is not from 1 to :data:`MOST_THREADS`.
+    """
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise WdualmineError(f"threads {threads}: give a number from 1 to {MOST_THREADS}")
     threads_before = torch.get_num_threads()
     flags = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    if threads:
+    if threads is not None:
         torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     try:

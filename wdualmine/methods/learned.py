@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
+from wdualmine.methods.pieces import residual_in_pieces
 from wdualmine.model import ModelConfig, WDualMine
 from wdualmine.records import first_reason, read_shapes, read_tensors
 from wdualmine.runtime import pick_device
@@ -16,6 +17,8 @@ from wdualmine.runtime import pick_device
 WEIGHTS = Path(__file__).parents[1] / "weights"
 #: What a task's file in :data:`WEIGHTS` is called after, by the objective of its training.
 SUFFIXES = {"paper": "", "recovery": "-recovery"}
+#: Pixels of an image that is fused as a whole, in up to 1 GiB; a larger one is fused in pieces.
+WHOLE = 768 * 768
 LARGEST_WEIGHT = 1e6  # of a file that is accepted: such a network leaves float32, and the image is black
 
 
@@ -72,7 +75,8 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
 def fuse_with(model: WDualMine, residual_scale: float | None = None) -> Fuse:
     """Make the fusing function of a network: any image size, on the network's device.
 
-    Sides are padded by replication to what the network needs and cropped back.
+    Sides are padded by replication to what the network needs and cropped back. An image of more than
+    :data:`WHOLE` pixels is fused in pieces, to the same result up to rounding (1e-5).
 
     Args:
         model: the network.
@@ -85,10 +89,20 @@ def fuse_with(model: WDualMine, residual_scale: float | None = None) -> Fuse:
 def fuse_padded(
     model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Fuse images of any size, as :func:`fuse_with` does; give I_f and tanh(R), both of the images' size."""
+    """Fuse images of any size, as :func:`fuse_with` does; give I_f and tanh(R), both of the images' size.
+
+    Raises:
+        WdualmineError: they are no two tensors (N, 1, H, W) of one shape and of the network's type.
+    """
     device = next(model.parameters()).device
+    a, b = (image.to(device) if isinstance(image, Tensor) else image for image in (a, b))
+    model.check(a, b)
     height, width = a.shape[-2:]
+    if height * width > WHOLE:
+        residual = residual_in_pieces(model, a, b)
+        scale = model.config.residual_scale if residual_scale is None else residual_scale
+        return a.add(b).div_(2).add_(residual, alpha=scale).clamp_(0, 1), residual  # Eq. 11
     pad = (0, -width % model.multiple, 0, -height % model.multiple)
-    a, b = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
+    a, b = (F.pad(image, pad, mode="replicate") for image in (a, b))
     fusion = model(a, b, residual_scale)
     return fusion.fused[..., :height, :width], fusion.residual[..., :height, :width]
