@@ -427,7 +427,7 @@ def spoiled(runs: list[Run], name: str, **changes: object) -> list[Run]:
 def test_runs_of_other_data_or_presets_make_no_mean(runs: list[Run], name: str, changes: dict) -> None:
     runs = spoiled(runs, name, **changes)
     for table in (lambda: comparison_table(1, runs, []), lambda: column_titles(runs, [], 1)):
-        with pytest.raises(WdualmineError, match=rf"\w+ \(.*\) and \w+ \(.*\): are not of one preset"):
+        with pytest.raises(WdualmineError, match=r"\w+ \(.*\) and \w+ \(.*\): are not of one preset"):
             table()
     assert "seed" not in "".join(comparison_table(2, runs, [])["run"])  # another task's table
 

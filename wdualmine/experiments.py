@@ -48,7 +48,7 @@ class Schedule:
         counted = all(value is None or (isinstance(value, int) and value >= 1) for value in counts)
         if not counted or not 0 < self.learning_rate < math.inf:
             raise WdualmineError(
-                f"{self}: counts must be integers of at least 1 and the learning rate positive and finite"
+                f"{self}: counts are integers and must be at least 1, the learning rate positive and finite"
             )
 
 

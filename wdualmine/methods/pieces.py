@@ -3,7 +3,7 @@
 All that the network computes is local but the channel attention of each stage, which looks at the means over
 the whole image. They are found first, a stage at a time; then each piece is fused with them, with so much of
 its surroundings that what the cut does at its edge does not reach the piece. The result is that of the whole
-image up to the rounding of sums (in noise, where that turns a near tie of Eq. 7, a little more at single pixels).
+image up to the rounding of sums (in noise, where that turns a near tie of Eq. 7, a little more at a pixel).
 """
 
 from collections.abc import Iterator
