@@ -67,7 +67,8 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         if (folder / "run.json").exists():
-            (folder / ".lock").unlink(missing_ok=True)
+            with suppress(OSError):  # where an open file cannot be removed, it stays and does no harm
+                (folder / ".lock").unlink(missing_ok=True)
         lock.release()
 
 
