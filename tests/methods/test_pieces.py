@@ -41,7 +41,7 @@ def largest(model: WDualMine, height: int, width: int, side: int) -> float:
     [
         ({}, 330, 291, 64),
         ({}, 17, 300, 32),
-        ({}, 40, 40, 384),
+        ({}, 40, 40, 256),
         ({"widths": (4, 6)}, 61, 90, 16),
         ({"widths": (4,)}, 31, 33, 8),
         ({"spatial_expert": False}, 200, 90, 48),

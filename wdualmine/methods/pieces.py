@@ -16,7 +16,7 @@ from torch import Tensor
 from wdualmine.model import EfficientChannelAttention, WDualMine
 
 #: Side of a piece without its surroundings, in pixels; a multiple of the network's.
-SIDE = 384
+SIDE = 256
 #: Surroundings, in multiples of :attr:`~wdualmine.model.WDualMine.multiple`, which is 2^n for n scales. A
 #: feature of the coarsest scale sees less than 1.5 of them around it, its fusion 5 coarse pixels (gate 1,
 #: dilated convolution 2, gradient 1, wavelet block 1), which are 2.5, and the decoder 0.5.
