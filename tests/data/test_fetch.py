@@ -225,6 +225,11 @@ def drip():
     yield from forever(b"x", 0.1)
 
 
+def drip_of_headers():
+    yield HEAD + b"X: "
+    yield from forever(b"x", 0.1)
+
+
 def silent():
     time.sleep(60)
     yield b""
@@ -255,6 +260,7 @@ def circle():
         (bomb, "sends more than|does not have the SHA-256"),
         (too_long, "sends more than"),
         (drip, "too slow"),
+        (drip_of_headers, "too slow"),
         (silent, "silent|too slow"),
         (silent_body, "no connection|silent|too slow"),
         (garbage, "no connection"),

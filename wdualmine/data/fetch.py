@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from wdualmine.data.cache import cache_folder, staging
@@ -21,6 +22,7 @@ SILENCE = 20
 #: Any download, of one file or of all, may take so many seconds, and one more for each :data:`SLOWEST` bytes.
 PATIENCE = 60
 SLOWEST = 20_000
+_CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,20 @@ class _Download:
     by: float
 
     def __call__(self, url: str, output: str, _: Any) -> None:
+        # In a thread that can be left behind: no timeout of a socket ends a server that drips its headers.
+        answer: Future[None] = Future()
+        Thread(target=self._answer, args=(answer, url, output), daemon=True).start()
+        if wait([answer], self._seconds_left()).not_done:
+            raise _TooLateError
+        answer.result()
+
+    def _answer(self, answer: "Future[None]", url: str, output: str) -> None:
+        try:
+            answer.set_result(self._get(url, output))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    def _get(self, url: str, output: str) -> None:
         from requests import Session
         from requests.exceptions import ConnectionError as BrokenOff
         from urllib3.exceptions import HTTPError
@@ -194,9 +210,6 @@ class _Download:
         if left <= 0:
             raise _TooLateError
         return left
-
-
-_CHUNK = 2**16
 
 
 class _TooLargeError(Exception):
