@@ -1,6 +1,7 @@
 """The command line as a person uses it: what it makes, and one clear line with exit code 2 for a mistake."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -117,6 +118,20 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("train ct-mri --preset huge -o {}/run", "unknown preset 'huge'; choose one of smoke"),
         ("train ct-mri --variant none -o {}/run", "unknown variant 'none'"),
         ("train ct-mri --seed -1 -o {}/run", "seed -1"),
+        ("train ct-mri --seed 9223372036854775807 -o {}/run", "seed 9223372036854775807: give an integer"),
+        (
+            "train ct-mri --preset smoke --data phantom --threads -1 -o {}/run",
+            "threads -1: give a number from 1",
+        ),
+        (
+            "train ct-mri --preset smoke --data phantom --threads 0 -o {}/run",
+            "threads 0: give a number from 1",
+        ),
+        ("train ct-mri --preset smoke --data phantom --threads 99999999999 -o {}/run", "threads 99999999999"),
+        ("train ct-mri --preset smoke --device cuda:99 -o {}/run", "device cuda:99"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --device cuda:99", "device cuda:99: does not run here"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --task nonsense", "nonsense: unknown task"),
+        ("table 1 --run {}/nowhere", "nowhere: holds no finished run"),
         ("train ct-mri --learning-rate nan -o {}/run", "learning rate positive and finite"),
         ("train ct-mri --learning-rate inf -o {}/run", "learning rate positive and finite"),
         ("train ct-mri --epochs 0 -o {}/run", "must be at least 1"),
@@ -313,3 +328,31 @@ def test_methods_are_listed_with_size_and_source(capsys: pytest.CaptureFixture) 
     assert "74,193" in next(line for line in out.splitlines() if line.startswith("densefuse "))
     assert "539,000,000" in next(line for line in out.splitlines() if line.startswith("adafuse"))
     assert out.count("doi:") >= 10
+
+
+def test_a_task_is_known_by_its_folder_too(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    a, b = first(pairs, "PET-MRI", "PET"), first(pairs, "PET-MRI", "MRI")
+    for number, task in enumerate(("PET-MRI", "pet-mri")):
+        assert call(capsys, "fuse", a, b, "-o", tmp_path / f"{number}.png", "--task", task)[0] == 0
+    assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+
+
+def test_names_are_no_markup_and_equal_images_have_one_psnr(
+    images: Path, capsys: pytest.CaptureFixture
+) -> None:
+    name = images / "scan[red]:smile:.png"
+    shutil.copyfile(images / "a.png", name)
+    arguments = ("evaluate", name, name, name, "--metrics", "PSNR")
+    assert "scan[red]:smile: inf" in " ".join(call(capsys, *arguments)[1].split())
+    assert json.loads(call(capsys, *arguments, "--json")[1]) == [{"pair": name.stem, "PSNR": "inf"}]
+    assert call(capsys, *arguments, "--csv")[1].splitlines()[1] == f"{name.stem},inf"
+
+
+def test_an_encoding_without_arrows_spells_them_out() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wdualmine", "table", "1"],
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert "EN \\N{UPWARDS ARROW}" in done.stdout.decode("cp1252")

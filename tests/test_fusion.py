@@ -1,6 +1,8 @@
 """The edge: any size and pixel type in, the same out; worked values of the average; the methods."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,3 +191,53 @@ def test_unknown_methods_and_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
     with pytest.raises(WdualmineError, match="not a file of this package"):
         load_model(tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda a, b: a[..., 1:], r"gave shape \(1, 1, 8, 7\) for images of shape \(1, 1, 8, 8\)"),
+        (lambda a, b: a[0], "gave shape"),
+        (lambda a, b: torch.cat((a, b)), "gave shape"),
+        (lambda a, b: a.numpy(), "gave ndarray; it must give a tensor"),
+        (lambda a, b: None, "gave NoneType"),
+        (lambda a, b: a.to(torch.uint8), r"gave torch\.uint8"),
+        (lambda a, b: a / 0, "gave NaN or infinity"),
+    ],
+)
+def test_a_fusing_function_that_gives_no_image_is_named(result: Callable, message: str) -> None:
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    with pytest.raises(WdualmineError, match=message):
+        fuse_images(image, image, result)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.zeros(1, 1, 16, 16), r"type torch\.uint8"),
+        (torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16).double(), r"type torch\.float64"),
+        (torch.zeros(1, 1, 16, 16), np.zeros((1, 1, 16, 16)), "type ndarray"),
+        (None, None, "type NoneType"),
+        (torch.zeros(1, 1, 16, 16, device="meta"), torch.zeros(1, 1, 16, 16), "on meta"),
+        (torch.zeros(16, 16), torch.zeros(16, 16), "two tensors of one shape"),
+        (torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16), "two tensors of one shape"),
+        (torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 32), "two tensors of one shape"),
+    ],
+)
+def test_the_network_names_what_it_cannot_fuse(network: WDualMine, a: Any, b: Any, message: str) -> None:
+    for entry in (network, *([fuse_with(network)] if "meta" not in message else [])):
+        with pytest.raises(WdualmineError, match=message):
+            entry(a, b)
+
+
+def test_an_image_is_finished_in_strips_as_it_is_whole(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey, color = rng.integers(0, 256, (40, 30)), rng.integers(0, 256, (40, 30, 3))
+    for dtype, scale in ((np.uint8, 1), (np.uint16, 257), (np.float32, 1 / 255)):
+        a, b = (color * scale).astype(dtype), (grey * scale).astype(dtype)
+        for stretch in (True, False):
+            whole = fuse_images(a, b, average, stretch)
+            with monkeypatch.context() as patch:
+                patch.setattr("wdualmine.fusion.ROWS", 7)
+                assert np.array_equal(fuse_images(a, b, average, stretch), whole)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import wdualmine
+from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import STUDIES
 from wdualmine.metrics import PAPER_METRICS
@@ -405,3 +406,101 @@ def test_the_summary_is_rounded(runs: list[Run]) -> None:
 
 def test_what_is_folded_opens_by_its_title() -> None:
     assert folded("A & B", "<table></table>").startswith("<details><summary>A &amp; B</summary>")
+
+
+def spoiled(runs: list[Run], name: str, **changes: object) -> list[Run]:
+    """The same runs, of which one says something else in its run.json."""
+    folder = next(run.folder for run in runs if run.folder.name == name)
+    info = load_run(folder).info
+    for key, value in changes.items():
+        info[key] = info[key] | value
+    write_json(folder / "run.json", info)
+    return find_runs([folder.parent])
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("seed1", {"data": {"name": "harvard", "fingerprint": "a" * 64}}),
+        ("seed1", {"data": {"fingerprint": "a" * 64}}),  # phantoms of two versions
+        ("baselines", {"data": {"name": "harvard", "fingerprint": "a" * 64}}),
+        ("seed1", {"experiment": {"preset": "smoke"}}),
+        ("seed1", {"experiment": {"schedule": {"epochs": 1}}}),
+    ],
+)
+def test_runs_of_other_data_or_presets_make_no_mean(runs: list[Run], name: str, changes: dict) -> None:
+    runs = spoiled(runs, name, **changes)
+    for table in (lambda: comparison_table(1, runs, []), lambda: column_titles(runs, [], 1)):
+        with pytest.raises(WdualmineError, match=r"\w+ \(.*\) and \w+ \(.*\): are not of one preset"):
+            table()
+    assert "seed" not in "".join(comparison_table(2, runs, [])["run"])  # another task's table
+
+
+def test_a_record_of_before_a_setting_stands_beside_one_of_after(runs: list[Run]) -> None:
+    runs = spoiled(runs, "seed1", experiment={"objective": "paper", "fold": None})
+    assert cell(comparison_table(1, runs, []), "CC", "W-DUALMINE", "This build")["seeds"] == 2
+
+
+def test_studies_of_two_schedules_or_two_data_make_no_mean(tmp_path: Path) -> None:
+    runs = [study_run(tmp_path, "narrow", seed, {"1": 1.0}) for seed in (0, 1)]
+    runs[1].info["data"]["fingerprint"] = "a" * 64
+    with pytest.raises(WdualmineError, match="are not of one preset, schedule and data"):
+        choices_table(runs)
+    runs = [study_run(tmp_path, "no-average", seed, {"1": 1.0}) for seed in (0, 1)]
+    runs[1].info["experiment"]["schedule"]["epochs"] = 9
+    with pytest.raises(WdualmineError, match="are not of one preset, schedule and data"):
+        ablation_table(5, runs)
+
+
+@pytest.mark.parametrize("change", ["column", "NaN"])
+def test_a_score_that_is_missing_is_no_part_of_a_mean(runs: list[Run], change: str) -> None:
+    path = next(run.folder for run in runs if run.folder.name == "seed1") / "metrics.csv"
+    frame = pd.read_csv(path)
+    frame = frame.drop(columns="MI") if change == "column" else frame.assign(MI=[np.nan, 1.0])
+    frame.to_csv(path, index=False)
+    with pytest.raises(WdualmineError, match=r"metrics\.csv: lacks MI on a pair"):
+        comparison_table(1, find_runs([path.parent.parent]), [])
+
+
+def table_verb(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["wdualmine", "table", *map(str, arguments)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+    out, error = capsys.readouterr()
+    return int(leaving.value.code or 0), out, error
+
+
+def test_the_verb_says_preset_and_data_of_every_column(
+    runs: list[Run], capsys: pytest.CaptureFixture
+) -> None:
+    folder = runs[0].folder.parent
+    code, out, _ = table_verb(capsys, 1, "--run", folder)
+    assert code == 0
+    assert "This build (quick, phantom; 2 seeds)" in out
+    assert "Reference run (cpu, harvard;" in out
+    code, out, _ = table_verb(capsys, 1, "--run", folder / "baselines")
+    assert "This build (baselines, phantom)" in out
+    code, out, error = table_verb(capsys, 1, "--run", folder, "--format", "csv")
+    assert out.startswith("metric,method,column,")
+    assert "This build (quick, phantom; 2 seeds)" in error
+    code, out, _ = table_verb(capsys, 1, "--run", folder, "--format", "latex")
+    assert out.rstrip().endswith(r"% needs \usepackage{booktabs}")
+    code, out, _ = table_verb(capsys, 5)
+    assert "Ours (quick, harvard; 3 seeds)" in out
+
+
+@pytest.mark.parametrize("where", ["none", "empty", "run", "pet"])
+def test_a_run_that_holds_none_is_named(
+    runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture, where: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "run").write_text("")
+    spoiled(runs, "seed0", experiment={"variant": "no-average"})
+    number, folder = (2, "seed1") if where == "pet" else (1, where)
+    code, out, error = table_verb(capsys, number, "--run", tmp_path / folder)
+    assert (code, out) == (2, "")
+    assert f"--run {tmp_path / folder}: holds no" in error
+    assert len(error.splitlines()) == 1
+    code, _, error = table_verb(capsys, 4, "--run", tmp_path / "baselines")
+    assert (code, "holds no run for table 4" in error) == (2, True)

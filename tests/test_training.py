@@ -1,12 +1,15 @@
 """The training loop: it learns, it is deterministic, and it survives kill -9 to the bit."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +18,17 @@ import torch
 from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume_and_slice
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, STUDIES, Experiment, make_experiment
-from wdualmine.records import Run, largest_differences, load_run, write_csv, write_json
-from wdualmine.training import CHECKPOINT, augment, check_same_data, stack, train
+from wdualmine.records import (
+    Run,
+    largest_differences,
+    load_run,
+    read_tensors,
+    summarize,
+    write_csv,
+    write_json,
+    write_tensors,
+)
+from wdualmine.training import CHECKPOINT, augment, check_same_data, stack, train, train_epoch
 
 
 def command(folder: Path, *options: str) -> list[str]:
@@ -181,9 +193,10 @@ def test_differences_between_records_are_found_and_other_data_is_refused(
 ) -> None:
     changed = tmp_path / "changed"
     changed.mkdir()
+    metrics = smoke_run.metrics.assign(MI=smoke_run.metrics["MI"] + 0.25)
     info = smoke_run.info | {"data": smoke_run.info["data"] | {"fingerprint": "0" * 64}}
-    write_json(changed / "run.json", info)
-    write_csv(changed / "metrics.csv", smoke_run.metrics.assign(MI=smoke_run.metrics["MI"] + 0.25))
+    write_json(changed / "run.json", info | {"files": {}, "results": summarize(metrics)})
+    write_csv(changed / "metrics.csv", metrics)
     found = largest_differences(smoke_run, load_run(changed))
     assert found["MI"] == pytest.approx(0.25)
     assert found["EN"] < 1e-9
@@ -232,10 +245,194 @@ def test_a_second_training_in_the_folder_is_refused_while_the_first_one_runs(tmp
         while _epochs(folder) < 1 and first.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         assert first.poll() is None
-        with pytest.raises(WdualmineError, match="run: another process trains in this folder"):
+        with pytest.raises(WdualmineError, match="run: another process writes to this folder"):
             train(make_experiment("ct-mri", "smoke", seed=1), folder, "phantom", progress=False)
     finally:
         first.kill()
         first.wait()
     with pytest.raises(WdualmineError, match="holds a run with another experiment"):  # the lock is free
         train(make_experiment("ct-mri", "smoke", seed=1), folder, "phantom", progress=False)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a training of two epochs was stopped after the first."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wdualmine.training.train_epoch", _stopping_after(1))
+        with pytest.raises(KeyboardInterrupt):
+            train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
+    return folder
+
+
+def _stopping_after(epochs: int) -> Callable[..., dict[str, float]]:
+    def epoch(*arguments: Any) -> dict[str, float]:
+        if arguments[4] == epochs:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    return epoch
+
+
+def _drop(key: str) -> Callable[[dict, dict], object]:
+    return lambda tensors, metadata: metadata.pop(key)
+
+
+def _metadata(**values: object) -> Callable[[dict, dict], object]:
+    return lambda tensors, metadata: metadata.update(values)
+
+
+def _tensors(change: Callable[[dict], object]) -> Callable[[dict, dict], object]:
+    return lambda tensors, metadata: change(tensors)
+
+
+def _old(change: Callable[[dict, dict], object]) -> Callable[[dict, dict], object]:
+    def spoil(tensors: dict, metadata: dict) -> None:
+        change(tensors, metadata)
+        for key in ("experiment", "data", "kind"):
+            metadata.pop(key, None)
+
+    return spoil
+
+
+BIAS = "model.decoder.residual.bias"
+SPOILED = {
+    "no log": (_drop("log"), "log: field required"),
+    "no sessions": (_drop("sessions"), "sessions: field required"),
+    "a log of before": (_old(_drop("log")), "log: field required"),
+    "a log that is none": (_metadata(log="long"), "log: input should be a valid list"),
+    "rows that are none": (_metadata(log=[3]), "log.0: input should be a valid dictionary"),
+    "text in the log": (_metadata(log=[{"epoch": 1, "total": "x"}]), "log.0.total: input should be a valid"),
+    "epochs left out": (_metadata(log=[{"epoch": 2}]), "log: does not count the epochs"),
+    "too many epochs": (_metadata(log=[{"epoch": k} for k in range(1, 9)]), "log: of 8 epochs, where 2"),
+    "no tensors": (_tensors(dict.clear), "Error"),
+    "a tensor missing": (_tensors(lambda t: t.pop(BIAS)), "Error"),
+    "another size": (_tensors(lambda t: t.update({BIAS: torch.zeros(7)})), "Error"),
+    "moments of another size": (
+        _tensors(lambda t: t.update({f"adam.exp_avg.{BIAS}": torch.zeros(())})), r"of shape \(\)",
+    ),
+    "moments of nothing": (_tensors(lambda t: t.update({"adam.exp_avg.x": torch.zeros(1)})), "adam: of x"),
+    "a name cut off": (_tensors(lambda t: t.update({"adam.x": torch.zeros(1)})), "not enough values"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), SPOILED.values(), ids=SPOILED)
+def test_an_ill_formed_checkpoint_is_named(
+    checkpoint: Path, tmp_path: Path, change: Callable, message: str
+) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "run")
+    tensors, metadata = read_tensors(folder / CHECKPOINT)
+    change(tensors, metadata)
+    write_tensors(folder / CHECKPOINT, tensors, metadata)
+    expected = rf"run/checkpoint\.safetensors: not a checkpoint of this run \(.*{message}.*\); delete it"
+    with pytest.raises(WdualmineError, match=expected) as caught:
+        train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def _header(path: Path, metadata: object) -> None:
+    """Rewrite the metadata alone, around the tensors as they are."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = metadata
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"wdualmine": "[]"}, {"wdualmine": "["}, {"wdualmine": "[" * 99_999}]
+)
+def test_a_checkpoint_with_other_metadata_is_named(checkpoint: Path, tmp_path: Path, metadata: dict) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "run")
+    _header(folder / CHECKPOINT, metadata)
+    with pytest.raises(WdualmineError, match="delete it to start over"):
+        train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        (make_experiment("ct-mri", "smoke", seed=1), "experiment"),
+        (make_experiment("ct-mri", "smoke", learning_rate=2e-3), "experiment"),
+        (make_experiment("ct-mri", "smoke", "no-gradient"), "experiment"),
+        (make_experiment("ct-mri", "quick"), "experiment"),
+    ],
+)
+def test_a_checkpoint_is_bound_to_its_experiment(
+    checkpoint: Path, tmp_path: Path, changed: Experiment, what: str
+) -> None:
+    """Whatever started.json says: it may be of another run than the checkpoint beside it."""
+    folder = shutil.copytree(checkpoint, tmp_path / "run")
+    started = json.loads((folder / "started.json").read_text())
+    write_json(folder / "started.json", started | {"experiment": changed.as_dict()})
+    with pytest.raises(WdualmineError, match=f"run: holds a run with another {what}"):
+        train(changed, folder, "phantom", "cpu", 1, progress=False)
+    (folder / "started.json").unlink()
+    with pytest.raises(WdualmineError, match="another experiment"):
+        train(changed, folder, "phantom", "cpu", 1, progress=False)
+    tensors, metadata = read_tensors(folder / CHECKPOINT)
+    other = {"data": {"fingerprint": "0" * 64}}
+    write_tensors(folder / CHECKPOINT, tensors, metadata | other)
+    with pytest.raises(WdualmineError, match="another data"):
+        train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_found(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "run")
+    content = bytearray((folder / CHECKPOINT).read_bytes())
+    content[-100] ^= 1
+    (folder / CHECKPOINT).write_bytes(content)
+    with pytest.raises(WdualmineError, match="its tensors are not those that were written"):
+        train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_a_checkpoint_of_before_is_resumed_to_the_same_bytes(
+    checkpoint: Path, tmp_path: Path, smoke_run: Run, bound: bool
+) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "run")
+    if not bound:  # as checkpoints were before they held an identity and a hash
+        _, metadata = read_tensors(folder / CHECKPOINT)
+        old = {name: metadata[name] for name in ("log", "sessions")}
+        _header(folder / CHECKPOINT, {"wdualmine": json.dumps(old)})
+    run = train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
+    assert len(run.info["sessions"]) == 2
+    for name in ("model.safetensors", "metrics.csv"):
+        assert (folder / name).read_bytes() == (smoke_run.folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "metrics.csv", "log.csv"])
+@pytest.mark.parametrize("spoil", ["missing", "cut", "other"])
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_finished_run_that_is_not_whole_is_not_finished(
+    smoke_run: Run, tmp_path: Path, name: str, spoil: str, sealed: bool
+) -> None:
+    folder = shutil.copytree(smoke_run.folder, tmp_path / "run")
+    content = (folder / name).read_bytes()
+    if not sealed:  # a record of before: what can be seen is seen
+        write_json(folder / "run.json", {k: v for k, v in smoke_run.info.items() if k != "files"})
+        if name == "log.csv" and spoil != "missing":
+            return
+    if spoil == "missing":
+        (folder / name).unlink()
+    else:
+        whole = content[:-1] + bytes([content[-1] ^ 1])
+        (folder / name).write_bytes(content[: len(content) // 2] if spoil == "cut" else whole)
+        if not sealed and name == "metrics.csv" and spoil == "other":
+            (folder / name).write_bytes(content.replace(b"w-dualmine", b"w-dualmime", 1))
+    with pytest.raises(WdualmineError, match=rf"{name}: .*restore it"):
+        train(make_experiment("ct-mri", "smoke"), folder, "phantom", progress=False)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"kind": "training"}', '{"experiment": 3, "kind": "training"}']
+)
+def test_an_ill_formed_started_json_is_named(checkpoint: Path, tmp_path: Path, content: str) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "run")
+    (folder / "started.json").write_text(content)
+    _, metadata = read_tensors(folder / CHECKPOINT)
+    _header(folder / CHECKPOINT, {"wdualmine": json.dumps({k: metadata[k] for k in ("log", "sessions")})})
+    with pytest.raises(WdualmineError, match="run") as caught:
+        train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
+    assert "\n" not in str(caught.value)

@@ -1,6 +1,6 @@
 """W-DUALMINE: reliability-weighted dual-expert fusion of medical images, reproduced.
 
-The verbs: :func:`load_model`, :func:`fuse`, :func:`score`. They are imported when first used, so that
+The verbs: :func:`load_model`, :func:`fuse_images`, :func:`score`. They are imported when first used, so that
 ``import wdualmine`` is quick.
 """
 

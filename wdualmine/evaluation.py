@@ -18,7 +18,17 @@ from wdualmine.metrics import METRICS, PAPER_METRICS, score
 from wdualmine.metrics.limits import limits
 from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.progress import task_bar
-from wdualmine.records import Run, describe_run, load_run, now, summarize, write_csv, write_json
+from wdualmine.records import (
+    Run,
+    describe_run,
+    held,
+    load_run,
+    now,
+    seal,
+    summarize,
+    write_csv,
+    write_json,
+)
 from wdualmine.runtime import pick_device
 
 
@@ -184,20 +194,32 @@ def recorded(
         compute: makes the table from pairs, task and source.
 
     Raises:
-        WdualmineError: the folder holds a run of another kind.
+        WdualmineError: the folder holds a run of another kind, or another process writes to it.
     """
     output, source, chosen = Path(output), find_data(data), get_task(task)
     description = describe_run(kind, source, chosen.key, pick_device("cpu")) | {"limit": limit}
-    if (output / "run.json").is_file():
-        run = load_run(output)
-        same = all(run.info.get(name) == description[name] for name in ("kind", "task", "data", "limit"))
-        if same and run.info["code"]["source"] == description["code"]["source"]:
-            return run
-        if run.info["kind"] != kind:
-            raise WdualmineError(f"{output}: holds a run of kind {run.info['kind']}; choose another folder")
-    started = time.perf_counter()
-    frame = compute(load_pairs(source, chosen, "test", limit), chosen, source)
-    write_csv(output / "metrics.csv", frame)
-    timing = {"finished": now(), "evaluation_seconds": round(time.perf_counter() - started, 2)}
-    write_json(output / "run.json", description | timing | {"results": summarize(frame)})
-    return load_run(output)
+    with held(output):
+        if (output / "run.json").is_file():
+            run = load_run(output)
+            if run.info["kind"] != kind:
+                raise WdualmineError(
+                    f"{output}: holds a run of kind {run.info['kind']}; choose another folder"
+                )
+            same = all(run.info.get(name) == description[name] for name in ("task", "data", "limit"))
+            same = same and run.info["code"].get("source") == description["code"]["source"]
+            if same and not run.altered(["metrics.csv"]):
+                return run
+        started = time.perf_counter()
+        frame = compute(load_pairs(source, chosen, "test", limit), chosen, source)
+        write_csv(output / "metrics.csv", frame)
+        write_json(
+            output / "run.json",
+            description
+            | {
+                "files": seal(output, sorted(path.name for path in output.glob("*.csv"))),
+                "finished": now(),
+                "evaluation_seconds": round(time.perf_counter() - started, 2),
+                "results": summarize(frame),
+            },
+        )
+        return load_run(output)

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from wdualmine.data.tasks import TASKS, get_task
@@ -15,6 +16,8 @@ from wdualmine.methods.system import NetworkConfig, TermWeights
 from wdualmine.model import ModelConfig
 from wdualmine.recovery.objective import RecoveryWeights
 
+#: Seeds are below this, so that seed and epoch together still seed a generator.
+SEEDS = 2**32
 FOLDS = 3  # PET-MRI's test pairs come from three volumes
 
 
@@ -45,9 +48,10 @@ class Schedule:
     def __post_init__(self) -> None:
         counts = [self.epochs, self.batch_size, self.patch_size]
         counts += [self.train_pairs, self.test_pairs, self.epoch_pairs]
-        if any(value is not None and value < 1 for value in counts) or not 0 < self.learning_rate < math.inf:
+        counted = all(value is None or (isinstance(value, int) and value >= 1) for value in counts)
+        if not counted or not 0 < self.learning_rate < math.inf:
             raise WdualmineError(
-                f"{self}: counts must be at least 1 and the learning rate positive and finite"
+                f"{self}: counts are integers and must be at least 1, the learning rate positive and finite"
             )
 
 
@@ -215,21 +219,37 @@ class Experiment:
     objective: str = "paper"
     method: str = W_DUALMINE.name
 
+    def __post_init__(self) -> None:
+        get_task(self.task)
+        if not (isinstance(self.seed, int) and 0 <= self.seed < SEEDS):
+            raise WdualmineError(f"seed {self.seed}: give an integer of at least 0 and below 2^32")
+
     def as_dict(self) -> dict[str, Any]:
         """Give the experiment as plain values, the form in which it is recorded."""
         return asdict(self) | {"model": self.model.as_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Experiment":
-        """Rebuild an experiment from :meth:`as_dict`, as a record holds it."""
-        return cls(
-            **values
-            | {
+    def from_dict(cls, values: Any, record: str | Path = "record") -> "Experiment":
+        """Rebuild an experiment from :meth:`as_dict`, as a record holds it.
+
+        Args:
+            values: what :meth:`as_dict` gave; a setting that they do not name has its default.
+            record: where they are from, for an error.
+
+        Raises:
+            WdualmineError: they describe no experiment.
+        """
+        try:
+            parts = {
                 "model": get_system(values.get("method", W_DUALMINE.name)).config(**values["model"]),
                 "loss": OBJECTIVES[values.get("objective", "paper")](**values["loss"]),
                 "schedule": Schedule(**values["schedule"]),
             }
-        )
+            return cls(**values | parts)
+        except (AttributeError, KeyError, TypeError, WdualmineError) as error:
+            raise WdualmineError(
+                f"{record}: holds no experiment of this package ({error}); run it again"
+            ) from error
 
     @property
     def hash(self) -> str:
@@ -259,7 +279,7 @@ def make_experiment(
         task: "ct-mri", "pet-mri" or "spect-mri".
         preset: a key of :data:`PRESETS`.
         variant: a key of :data:`VARIANTS`.
-        seed: of the initial weights, the order of the pairs and the augmentation; at least 0.
+        seed: of the initial weights, the order of the pairs and the augmentation; from 0, below 2^32.
         method: the learned system to train. Others than W-DUALMINE have their own network and objective, so
             that of the variants only "proposed" and the folds are for them; the preset gives the schedule,
             but "paper" stands for their own.
@@ -271,8 +291,6 @@ def make_experiment(
     for kind, key, known in (("preset", preset, PRESETS), ("variant", variant, VARIANTS)):
         if key not in known:
             raise WdualmineError(f"unknown {kind} {key!r}; choose one of {', '.join(known)}")
-    if seed < 0:
-        raise WdualmineError(f"seed {seed}: give an integer of at least 0")
     base, changes, system = PRESETS[preset], VARIANTS[variant], get_system(method)
     objective = changes.get("objective", "paper")
     model: Any = base.model

@@ -17,6 +17,7 @@ from wdualmine.errors import WdualmineError
 
 #: A way to fuse: two lumas (N, 1, H, W) in [0, 1], any size, to one of the same shape; no side effects.
 Fuse = Callable[[Tensor, Tensor], Tensor]
+ROWS = 256  # of an image that are converted at once, which takes up to 100 bytes a pixel
 
 
 def fuse_images(
@@ -42,8 +43,8 @@ def fuse_images(
         color if a source is.
 
     Raises:
-        WdualmineError: sizes differ, both are in color, a float image leaves [0, 1], or
-            :func:`~wdualmine.data.images.check_image` objects.
+        WdualmineError: sizes differ, both are in color, a float image leaves [0, 1],
+            :func:`~wdualmine.data.images.check_image` objects, or `fuse` gives no image of the sources' size.
     """
     image_a, image_b = check_image(image_a, names[0]), check_image(image_b, names[1])
     if image_a.shape[:2] != image_b.shape[:2]:
@@ -55,26 +56,59 @@ def fuse_images(
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
     luma_a, luma_b = luma_tensor(image_a, names[0]), luma_tensor(image_b, names[1])
     with torch.inference_mode():
-        fused = fuse(luma_a, luma_b)[0, 0].double().clamp(0, 1).cpu().numpy()
+        fused = fuse(luma_a, luma_b)
+        _check_fused(fused, luma_a)
+        luma = fused[0, 0].cpu().numpy()
     color = image_a if is_color(image_a) else image_b if is_color(image_b) else None
-    return finish(fused, color, np.result_type(image_a, image_b), stretch)
+    return finish(luma, color, np.result_type(image_a, image_b), stretch)
+
+
+def _check_fused(fused: Tensor, luma: Tensor) -> None:
+    if not isinstance(fused, Tensor) or not fused.is_floating_point():
+        kind = fused.dtype if isinstance(fused, Tensor) else type(fused).__name__
+        raise WdualmineError(f"the fusing function gave {kind}; it must give a tensor of floats")
+    if fused.shape != luma.shape:
+        raise WdualmineError(
+            f"the fusing function gave shape {tuple(fused.shape)} for images of shape {tuple(luma.shape)}; "
+            "it must give one of the same shape"
+        )
+    if not torch.isfinite(fused).all():
+        raise WdualmineError("the fusing function gave NaN or infinity; it must give numbers in [0, 1]")
 
 
 def luma_tensor(image: NDArray, name: str = "image") -> Tensor:
     """Give the luma of an image array as a float32 tensor (1, 1, H, W) in [0, 1]."""
-    if image.dtype == np.uint8:
-        luma = split_color(image)[0] / np.float32(255)
-    else:
-        luma = _to_unit(image, name)
-        luma = luma @ np.array(LUMA_WEIGHTS) if is_color(image) else luma
-    return torch.from_numpy(np.ascontiguousarray(luma, dtype=np.float32))[None, None]
+    if image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
+        raise WdualmineError(
+            f"{name}: float pixels from {image.min():g} to {image.max():g}; scale them to [0, 1] first"
+        )
+    luma = np.empty(image.shape[:2], np.float32)
+    for start in range(0, len(image), ROWS):
+        strip = image[start : start + ROWS]
+        if image.dtype == np.uint8:
+            luma[start : start + ROWS] = split_color(strip)[0] / np.float32(255)
+        else:
+            unit = _to_unit(strip)
+            luma[start : start + ROWS] = unit @ np.array(LUMA_WEIGHTS) if is_color(image) else unit
+    return torch.from_numpy(luma)[None, None]
 
 
-def finish(fused: NDArray[np.float64], color: NDArray | None, dtype: np.dtype, stretch: bool) -> NDArray:
+def finish(fused: NDArray, color: NDArray | None, dtype: np.dtype, stretch: bool) -> NDArray:
     """Turn a fused luma (H, W) in [0, 1] into an image of a pixel type, with the chroma of a color source."""
-    spread = fused.max() - fused.min()
-    if stretch and spread > 0:
-        fused = (fused - fused.min()) / spread
+    low, high = (float(np.clip(value, 0, 1)) for value in (fused.min(), fused.max()))
+    result = np.empty(fused.shape if color is None else color.shape, dtype)
+    for start in range(0, len(fused), ROWS):
+        rows = slice(start, start + ROWS)
+        strip = np.clip(fused[rows].astype(np.float64), 0, 1)
+        if stretch and high > low:
+            strip = (strip - low) / (high - low)
+        result[rows] = _finish_strip(strip, None if color is None else color[rows], dtype, stretch)
+    return result
+
+
+def _finish_strip(
+    fused: NDArray[np.float64], color: NDArray | None, dtype: np.dtype, stretch: bool
+) -> NDArray:
     if dtype.kind == "f":
         luma: NDArray = fused
     else:
@@ -86,20 +120,14 @@ def finish(fused: NDArray[np.float64], color: NDArray | None, dtype: np.dtype, s
     if dtype == np.uint8:
         return join_color(luma, split_color(color)[1])
     # The same rule as for 8 bits, without its rounding: adding the change of luma keeps both differences.
-    source = _to_unit(color, "color image")
-    target = _to_unit(luma, "luma")
+    source = _to_unit(color)
+    target = _to_unit(luma)
     rgb = np.clip(source + (target - source @ np.array(LUMA_WEIGHTS))[..., None], 0, 1)
     return (rgb if dtype.kind == "f" else np.rint(rgb * np.iinfo(dtype).max)).astype(dtype)
 
 
-def _to_unit(image: NDArray, name: str) -> NDArray[np.float64]:
-    if image.dtype.kind != "f":
-        return image / float(np.iinfo(image.dtype).max)
-    if image.min() < 0 or image.max() > 1:
-        raise WdualmineError(
-            f"{name}: float pixels from {image.min():g} to {image.max():g}; scale them to [0, 1] first"
-        )
-    return image.astype(np.float64)
+def _to_unit(image: NDArray) -> NDArray[np.float64]:
+    return image.astype(np.float64) if image.dtype.kind == "f" else image / float(np.iinfo(image.dtype).max)
 
 
 def _size(image: NDArray) -> str:

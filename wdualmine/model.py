@@ -7,7 +7,7 @@ book's table of choices gives the reasons.
 
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from math import log2
+from math import isfinite, log2
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +18,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.wavelet import haar_dwt, haar_idwt
 
 EPSILON = 1e-6  # Eq. 3
+MOST_SCALES = 10  # each halves the sides once more
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,20 @@ class ModelConfig:
     residual_scale: float = 0.5
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
-        if not self.widths or min(self.widths) < 1:
-            raise WdualmineError(f"widths {self.widths}: give at least one positive number of channels")
+        widths = self.widths
+        if not (
+            isinstance(widths, list | tuple)
+            and 1 <= len(widths) <= MOST_SCALES
+            and all(isinstance(width, int) and width >= 1 for width in widths)
+        ):
+            raise WdualmineError(f"widths {widths}: give 1 to {MOST_SCALES} positive numbers of channels")
+        object.__setattr__(self, "widths", tuple(widths))
+        for name in ("spatial_expert", "wavelet_expert", "soft_gradient_mixer"):
+            if not isinstance(getattr(self, name), bool):
+                raise WdualmineError(f"{name} {getattr(self, name)!r}: give True or False")
+        scale = self.residual_scale
+        if not (isinstance(scale, int | float) and isfinite(scale)):
+            raise WdualmineError(f"residual_scale {scale!r}: give a finite number")
         if not (self.spatial_expert or self.wavelet_expert):
             raise WdualmineError("spatial_expert and wavelet_expert are both off: keep at least one expert")
 
@@ -68,8 +80,11 @@ class EfficientChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weight the channels of x (N, C, H, W)."""
-        pooled = x.mean(dim=(-2, -1)).unsqueeze(1)  # (N, 1, C)
-        return x * torch.sigmoid(self.conv(pooled)).squeeze(1)[..., None, None]
+        return x * self.weights(x.mean(dim=(-2, -1)))
+
+    def weights(self, pooled: Tensor) -> Tensor:
+        """Give the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
+        return torch.sigmoid(self.conv(pooled.unsqueeze(1))).squeeze(1)[..., None, None]
 
 
 class ResidualBlock(nn.Module):
@@ -365,6 +380,27 @@ class WDualMine(nn.Module):
         """What the sides of an input must be divisible by: every scale is halved once more by the DWT."""
         return 2 ** len(self.config.widths)
 
+    def check(self, image1: Tensor, image2: Tensor) -> None:
+        """See that two tensors (N, 1, H, W) of any sides can be fused.
+
+        Raises:
+            WdualmineError: they are no such tensors, or not of the network's type or on its device.
+        """
+        own = next(self.parameters())
+        for image in (image1, image2):
+            if not isinstance(image, Tensor) or image.dtype != own.dtype or image.device != own.device:
+                kind = (
+                    f"{image.dtype} on {image.device}" if isinstance(image, Tensor) else type(image).__name__
+                )
+                raise WdualmineError(
+                    f"image of type {kind}: the network needs a tensor of {own.dtype} on {own.device}"
+                )
+        if image1.shape != image2.shape or image1.ndim != 4 or image1.shape[1] != 1:
+            raise WdualmineError(
+                f"images of shape {tuple(image1.shape)} and {tuple(image2.shape)}: "
+                "two tensors of one shape (N, 1, H, W) are needed"
+            )
+
     def forward(self, image1: Tensor, image2: Tensor, residual_scale: float | None = None) -> Fusion:
         """Fuse two registered images.
 
@@ -374,17 +410,14 @@ class WDualMine(nn.Module):
             residual_scale: the lambda of Eq. 11, here another than the configuration's; 0 gives the average.
 
         Raises:
-            WdualmineError: the shapes differ, or are not as above (:func:`wdualmine.fuse` pads for you).
+            WdualmineError: shapes or types differ or are not as above (:func:`wdualmine.fuse_images` takes
+                images as they are).
         """
-        if image1.shape != image2.shape or image1.ndim != 4 or image1.shape[1] != 1:
-            raise WdualmineError(
-                f"images of shape {tuple(image1.shape)} and {tuple(image2.shape)}: "
-                "two tensors of one shape (N, 1, H, W) are needed"
-            )
+        self.check(image1, image2)
         if any(side == 0 or side % self.multiple for side in image1.shape[-2:]):
             raise WdualmineError(
-                f"images of {image1.shape[-2]} x {image1.shape[-1]}: "
-                f"the network needs sides divisible by {self.multiple}; wdualmine.fuse pads and crops"
+                f"images of {image1.shape[-2]} x {image1.shape[-1]}: the network needs sides divisible by "
+                f"{self.multiple}; wdualmine.fuse_images pads and crops"
             )
         # The encoder shares its weights, so both images pass through it as one batch. (Eq. 1)
         both = [features.chunk(2) for features in self.encoder(torch.cat((image1, image2)))]

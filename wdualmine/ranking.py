@@ -29,7 +29,7 @@ from wdualmine.methods import (
 from wdualmine.metrics import score
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
-from wdualmine.records import Run, read_csv, write_csv
+from wdualmine.records import Run, write_csv
 from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
 from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
 
@@ -191,12 +191,12 @@ def measure(
 
 def load_signals(run: Run) -> pd.DataFrame:
     """Read the signals of a ranking or of a training run for recovery, one row a method and signal."""
-    return read_csv(run.folder / "signals.csv").astype({"pair": str})
+    return run.table("signals.csv").astype({"pair": str})
 
 
 def load_robustness(run: Run) -> pd.DataFrame:
     """Read what noise and shifts do, one row a method, condition and source; see :func:`robustness`."""
-    return read_csv(run.folder / "robustness.csv")
+    return run.table("robustness.csv")
 
 
 def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:

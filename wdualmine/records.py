@@ -2,25 +2,32 @@
 
 A finished run holds ``run.json`` (what ran, on what, where, how long, with what result), ``metrics.csv`` (one
 row a method and pair) and, for a training run, ``log.csv`` (one row an epoch) and ``model.safetensors``.
+``run.json`` is written last and seals the others by their SHA-256.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from io import StringIO
+from math import isclose
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from wdualmine.data import DataSource, get_task
-from wdualmine.data.manifest import manifest_hash
+from wdualmine.data.manifest import file_sha256, manifest_hash
 from wdualmine.errors import WdualmineError
 from wdualmine.runtime import code_state, environment, hardware
 
@@ -34,15 +41,61 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run's folder, and remove what a killed one left half-written.
+
+    The lock ends with its process, however that ends. A finished record keeps no lock file: who held on to it
+    meanwhile finds the run finished.
+
+    Raises:
+        WdualmineError: another process writes to the folder, or it cannot be made.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise WdualmineError(
+            f"{folder}: another process writes to this folder; wait for it or choose another folder"
+        ) from None
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        for stale in folder.glob(".*.tmp"):
+            stale.unlink(missing_ok=True)
+        yield
+    finally:
+        if (folder / "run.json").exists():
+            with suppress(OSError):  # where an open file cannot be removed, it stays and does no harm
+                (folder / ".lock").unlink(missing_ok=True)
+        lock.release()
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: to a temporary file on the same disk, flushed, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file atomically: to a temporary file on the same disk, flushed, then renamed.
+
+    Raises:
+        WdualmineError: the disk is full or the folder not writable; the file is as it was before.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):  # of the same cause, such as a parent that is a file
+            temporary.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> WdualmineError:
+    return WdualmineError(
+        f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
+    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -59,26 +112,63 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, An
     """Write a safetensors file atomically, from tensors on any device and in any memory layout.
 
     The metadata goes into one key, as JSON: safetensors writes several keys in random order, and equal
-    content should be equal bytes.
+    content should be equal bytes. The SHA-256 of the tensors goes with it.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, {"wdualmine": json.dumps(metadata)}))
+    write_bytes(path, save(plain, {"wdualmine": json.dumps({"sha256": _hash(plain), **metadata})}))
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(
+    path: Path, remedy: str = "fetch or make it again"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`write_tensors` wrote: tensors on the CPU, and the metadata.
+
+    Args:
+        path: the file.
+        remedy: what an error tells the reader to do.
+
+    Raises:
+        WdualmineError: the file is not of that kind, not whole, or its tensors are others than were written.
+    """
+    with _opened(path, remedy) as (file, metadata):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if metadata.pop("sha256", None) not in (None, _hash(tensors)):  # files of before have none
+            raise ValueError("its tensors are not those that were written")
+        return tensors, metadata
+
+
+def read_shapes(path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
+    """Read the header of a safetensors file alone: the shape of each tensor by its name, and the metadata.
 
     Raises:
         WdualmineError: the file is not of that kind, or not whole.
     """
+    with _opened(path, "fetch or make it again") as (file, metadata):
+        names = file.keys()
+        return {name: tuple(file.get_slice(name).get_shape()) for name in names}, metadata
+
+
+@contextmanager
+def _opened(path: Path, remedy: str) -> Iterator[tuple[Any, dict[str, Any]]]:
     try:
+        if not path.is_file():  # to open a named pipe would wait for ever
+            raise ValueError("no such file")
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})["wdualmine"])
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise WdualmineError(
-            f"{path}: not a file of this package ({error}); fetch or make it again"
-        ) from error
+            if not isinstance(metadata, dict):
+                raise ValueError("its metadata is no JSON object")
+            yield file, metadata
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        raise WdualmineError(f"{path}: not a file of this package ({_one_line(error)}); {remedy}") from error
+
+
+def _hash(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes of tensors on the CPU."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def describe_data(source: DataSource, task: str) -> dict[str, Any]:
@@ -120,32 +210,163 @@ def summarize(metrics: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+class _Part(BaseModel):
+    """A part of ``run.json``: the keys that readers rely on, with their types; others may be there, too."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Data(_Part):
+    name: str
+    fingerprint: str
+
+
+class _Code(_Part):
+    commit: str | None
+    dirty: bool | None
+
+
+class _Hardware(_Part):
+    processor: str
+    threads: int
+
+
+class _Experiment(_Part):
+    preset: str
+    variant: str
+    seed: int
+
+
+class _Result(_Part):
+    method: str
+    stretch: bool
+    pairs: int
+    mean: dict[str, float]
+    std: dict[str, float]
+
+
+class _Info(_Part):
+    kind: str
+    task: str
+    data: _Data
+    code: _Code
+    hardware: _Hardware
+    finished: str
+    evaluation_seconds: float
+    experiment: _Experiment | None = None
+    results: list[_Result] = []
+    files: dict[str, str] = {}
+
+
 @dataclass(frozen=True)
 class Run:
-    """A finished run, read from its folder."""
+    """A finished run, read from its folder.
+
+    What is read is checked first: that ``run.json`` has what its readers rely on, and that a table is the one
+    that the run wrote. Each property raises :class:`~wdualmine.errors.WdualmineError` if it is not.
+    """
 
     folder: Path
 
     @cached_property
     def info(self) -> dict[str, Any]:
         """The content of ``run.json``."""
-        return read_json(self.folder / "run.json")
+        path = self.folder / "run.json"
+        info = read_json(path)
+        if info.get("schema") != SCHEMA:
+            raise WdualmineError(f"{path}: has schema {info.get('schema')}, not {SCHEMA}; run it again")
+        try:
+            _Info.model_validate(info)
+            if info["kind"] == "training" and not info.get("experiment"):
+                raise ValueError("experiment: missing from a training")
+        except ValueError as error:  # pydantic's is one
+            raise WdualmineError(
+                f"{path}: not a record ({first_reason(error)}); restore it, or delete the folder "
+                "and run it again"
+            ) from error
+        return info
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row a method and pair: the columns of :data:`KEYS`, then one a metric."""
-        return read_csv(self.folder / "metrics.csv").astype({"pair": str})
+        frame = self.table("metrics.csv")
+        reason = _what_is_wrong(frame, self.info.get("results", []))
+        if reason:
+            raise WdualmineError(f"{self.folder / 'metrics.csv'}: {reason}; restore it, or run it again")
+        return frame.astype({"pair": str})
 
     @cached_property
     def log(self) -> pd.DataFrame:
         """One row an epoch: mean of the total loss and of each unweighted term, learning rate, seconds."""
-        return read_csv(self.folder / "log.csv")
+        return self.table("log.csv")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read one of the run's tables by its file name."""
+        path = self.folder / name
+        frame = read_csv(path)
+        if self._is_altered(name):
+            raise WdualmineError(f"{path}: is not the file that the run wrote; restore it, or run it again")
+        return frame
+
+    def altered(self, names: Iterable[str] = ()) -> list[str]:
+        """Name the files that are missing, or not those that the run wrote.
+
+        Args:
+            names: the files that a record of before there were seals should have.
+        """
+        return [name for name in self.info.get("files", names) if self._is_altered(name)]
+
+    def _is_altered(self, name: str) -> bool:
+        path, sealed = self.folder / name, self.info.get("files", {}).get(name)
+        return not path.is_file() or (sealed is not None and file_sha256(path) != sealed)
 
     @property
     def label(self) -> str:
         """A short description for tables: the preset and the data."""
         preset = self.info.get("experiment", {}).get("preset", self.info["kind"])
         return f"{preset}, {self.info['data']['name']}"
+
+
+def seal(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Give the SHA-256 of a run's files by name, for the key "files" of its ``run.json``."""
+    return {name: file_sha256(folder / name) for name in names}
+
+
+def _what_is_wrong(metrics: pd.DataFrame, results: list[dict[str, Any]]) -> str:
+    """Compare a table of scores with what run.json says of it; empty if nothing is wrong."""
+    for name in ("pair", "method", "stretch"):
+        if name not in metrics.columns:
+            return f"lacks the column {name}"
+    if metrics["stretch"].dtype != bool or metrics[["pair", "method"]].isna().any(axis=None):
+        return "has a row without a pair, a method or a stretch of True or False"
+    names = [name for name in metrics.columns if name not in KEYS]
+    for name in names:
+        if not pd.api.types.is_numeric_dtype(metrics[name]):
+            return f"has a {name} that is no number"
+    groups = metrics.groupby(["method", "stretch"])
+    rows, counts, means = groups.size(), groups[names].count(), groups[names].mean()
+    for said in results:
+        key, method = (said["method"], said["stretch"]), said["method"]
+        if rows.get(key, 0) != said["pairs"]:
+            return f"has {rows.get(key, 0)} rows of {method}, where run.json has {said['pairs']}"
+        for name, mean in said["mean"].items():
+            if name not in names or counts[name][key] != said["pairs"]:
+                return f"lacks the {name} of {method} on a pair"
+            if not isclose(float(means[name][key]), mean, rel_tol=1e-6, abs_tol=1e-8):
+                return f"has another mean {name} of {method} than run.json"
+    return ""
+
+
+def first_reason(error: Exception) -> str:
+    """Say in one line what an exception found wrong first; pydantic's with the place."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}".lstrip(": ")
+    return _one_line(error)
+
+
+def _one_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def load_run(folder: str | Path) -> Run:
@@ -155,10 +376,7 @@ def load_run(folder: str | Path) -> Run:
         WdualmineError: the folder holds no finished run, or one of another schema.
     """
     run = Run(Path(folder))
-    if run.info.get("schema") != SCHEMA:
-        raise WdualmineError(
-            f"{folder}: run.json has schema {run.info.get('schema')}, not {SCHEMA}; run it again"
-        )
+    _ = run.info  # is checked where it is read
     return run
 
 
@@ -185,24 +403,36 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a record.
 
     Raises:
-        WdualmineError: it is missing or no JSON.
+        WdualmineError: it is missing, cannot be read or is no JSON object.
     """
+    if not path.exists():
+        raise WdualmineError(f"{path}: no such record; the run has not finished, start it again")
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content = json.loads(_read_text(path))
+        if not isinstance(content, dict):
+            raise ValueError("no JSON object")
         return content
-    except FileNotFoundError:
-        raise WdualmineError(f"{path}: no such record; the run has not finished, start it again") from None
-    except ValueError as error:
-        raise WdualmineError(f"{path}: not a record ({error}); delete the folder and run it again") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise WdualmineError(
+            f"{path}: not a record ({_one_line(error)}); delete the folder and run it again"
+        ) from error
 
 
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a table of a record.
 
     Raises:
-        WdualmineError: it is missing.
+        WdualmineError: it is missing, cannot be read or is no CSV.
     """
+    if not path.exists():
+        raise WdualmineError(f"{path}: missing from the record; run it again")
     try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise WdualmineError(f"{path}: missing from the record; run it again") from None
+        return pd.read_csv(StringIO(_read_text(path)))
+    except (OSError, ValueError) as error:  # pandas' errors of empty and ragged files are ValueErrors
+        raise WdualmineError(f"{path}: not a table ({_one_line(error)}); run it again") from error
+
+
+def _read_text(path: Path) -> str:
+    if not path.is_file():  # to read a named pipe would wait for ever
+        raise ValueError("no plain file")
+    return path.read_text(encoding="utf-8")

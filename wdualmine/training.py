@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
@@ -31,10 +31,13 @@ from wdualmine.ranking import SCORED_SCALES, at_scales, measure
 from wdualmine.records import (
     Run,
     describe_run,
+    first_reason,
+    held,
     load_run,
     now,
     read_json,
     read_tensors,
+    seal,
     summarize,
     write_csv,
     write_json,
@@ -45,6 +48,11 @@ from wdualmine.runtime import code_state, hardware, pick_device
 
 UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one
 CHECKPOINT = "checkpoint.safetensors"
+MOST_THREADS = 1024
+#: What a finished training leaves beside run.json.
+FILES = ("log.csv", "metrics.csv", "model.safetensors")
+#: What tells one run from another, of a record, of started.json and of a checkpoint.
+IDENTITY = ("kind", "experiment", "data")
 PIXELS_AT_ONCE = 256 * 256  # of a piece on a CPU: larger ones are slower (benchmarks/training.py)
 
 
@@ -86,13 +94,14 @@ def train(
         progress: show a bar on a terminal and print a line an epoch.
 
     Raises:
-        WdualmineError: the folder holds another run, another process trains in it, the data cannot be read, a
-            pair is smaller than the patch or of another size, or the loss is no longer finite.
+        WdualmineError: there is no such number of threads, the folder holds another run or one that is not
+            whole, another process writes to it, the data cannot be read, a pair is smaller than the patch or
+            of another size, or the loss is no longer finite.
     """
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
-    with numerics(threads), _held(output):
+    with numerics(threads), held(output):
         description = describe_run("training", source, experiment.task, torch_device)
         description["experiment"] = experiment.as_dict()
         say = print if progress else _silent
@@ -101,7 +110,7 @@ def train(
             return load_run(output)
         say(f"{experiment.name} on {source.describe()}, {torch_device}")
         state = initial_state(experiment, torch_device)
-        _restore(output / CHECKPOINT, state)
+        _restore(output / CHECKPOINT, state, experiment, description)
         session = {
             "started": now(),
             "from_epoch": len(state.log),
@@ -114,7 +123,7 @@ def train(
         for epoch in range(len(state.log), experiment.schedule.epochs):
             row = train_epoch(state, first, second, experiment, epoch, progress)
             state.log.append(row)
-            _checkpoint(output / CHECKPOINT, state)
+            _checkpoint(output / CHECKPOINT, state, description)
             say(
                 f"{experiment.name} epoch {epoch + 1}/{experiment.schedule.epochs}: "
                 f"loss {row['total']:.4f}, {row['seconds']:.1f} s"
@@ -323,76 +332,98 @@ def _check_size(images: Tensor, schedule: Schedule, model: Any) -> None:
         )
 
 
-@contextmanager
-def _held(output: Path) -> Iterator[None]:
-    """Keep other trainings out of a run's folder; a killed process lets go of it.
+def _claim(output: Path, description: dict[str, Any]) -> bool:
+    """Say whether the folder's run is finished; refuse a folder that holds another run, or half of one."""
+    if (output / "run.json").exists():
+        run = load_run(output)
+        _check_same(output, run.info, description)
+        if altered := run.altered(FILES):
+            raise WdualmineError(
+                f"{output / altered[0]}: is missing or not the file that the run wrote; "
+                "restore it, or delete the folder to train again"
+            )
+        _ = run.metrics  # a record without seals is checked where it is read
+        read_tensors(output / "model.safetensors", "restore it, or delete the folder to train again")
+        return True
+    if not (output / CHECKPOINT).exists():
+        write_json(output / "started.json", description)
+    return False
 
-    A finished record keeps no lock file: who held on to it meanwhile finds the run finished.
+
+def _check_same(output: Path, before: dict[str, Any], description: dict[str, Any]) -> None:
+    """Compare a run's identity with what is asked for.
 
     Raises:
-        WdualmineError: another process trains in it.
+        WdualmineError: they differ.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(output / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise WdualmineError(
-            f"{output}: another process trains in this folder; wait for it or choose another folder"
-        ) from None
-    try:
-        yield
-    finally:
-        if (output / "run.json").exists():
-            (output / ".lock").unlink(missing_ok=True)
-        lock.release()
-
-
-def _claim(output: Path, description: dict[str, Any]) -> bool:
-    """Say whether the folder's run is finished; refuse a folder that holds another run."""
-    if not (output / "run.json").exists() and not (output / CHECKPOINT).exists():
-        write_json(output / "started.json", description)
-        return False
-    finished = (output / "run.json").exists()
-    before = read_json(output / ("run.json" if finished else "started.json"))
-    for what in ("kind", "experiment", "data"):
+    for what in IDENTITY:
         known, asked = before.get(what), description[what]
-        if what == "experiment" and known:  # a record from before a setting existed has its default
-            known = Experiment.from_dict(known).as_dict()
-        if what == "data" and known:  # where the same files lie does not matter
-            known, asked = known["fingerprint"], asked["fingerprint"]
+        if what == "experiment":  # a record from before a setting existed has its default
+            known = Experiment.from_dict(known, output).as_dict()
+        if what == "data":  # where the same files lie does not matter
+            known, asked = isinstance(known, dict) and known.get("fingerprint"), asked["fingerprint"]
         if known != asked:
             raise WdualmineError(
                 f"{output}: holds a run with another {what}; "
                 "choose another folder, or delete this one to start over"
             )
-    return finished
 
 
-def _checkpoint(path: Path, state: State) -> None:
+class _Progress(BaseModel, strict=True):
+    """What a checkpoint says beside its tensors."""
+
+    log: list[dict[str, float]]
+    sessions: list[dict[str, Any]]
+
+
+def _checkpoint(path: Path, state: State, description: dict[str, Any]) -> None:
     tensors = dict(state.modules.state_dict())
     for name, parameter in state.modules.named_parameters():
         for key, value in state.optimizer.state[parameter].items():
             tensors[f"adam.{key}.{name}"] = value
-    write_tensors(path, tensors, {"log": state.log, "sessions": state.sessions})
+    identity = {what: description[what] for what in IDENTITY}
+    write_tensors(path, tensors, {**identity, "log": state.log, "sessions": state.sessions})
 
 
-def _restore(path: Path, state: State) -> None:
+def _restore(path: Path, state: State, experiment: Experiment, description: dict[str, Any]) -> None:
+    """Take up a checkpoint, if there is one and if it is of this run.
+
+    Raises:
+        WdualmineError: it is of another run, or ill-formed.
+    """
     if not path.exists():
         return
-    tensors, metadata = read_tensors(path)
-    adam: dict[str, dict[str, Tensor]] = {}
-    for full_name in [name for name in tensors if name.startswith("adam.")]:
-        _, key, name = full_name.split(".", 2)
-        adam.setdefault(name, {})[key] = tensors.pop(full_name)
-    state.modules.load_state_dict(tensors)
-    for name, parameter in state.modules.named_parameters():
-        for key, value in adam.get(name, {}).items():
-            # Adam counts its steps on the CPU; its moments lie as the parameter does.
-            state.optimizer.state[parameter][key] = (
-                value if key == "step" else torch.empty_like(parameter).copy_(value)
-            )
-    state.log, state.sessions = metadata["log"], metadata["sessions"]
+    tensors, metadata = read_tensors(path, "delete it to start over")
+    # A checkpoint of before it held its identity is that of the run that started.json describes.
+    bound = "experiment" in metadata
+    _check_same(path.parent, metadata if bound else read_json(path.with_name("started.json")), description)
+    try:
+        _Progress.model_validate(metadata)
+        log = metadata["log"]
+        if [row.get("epoch") for row in log] != list(range(1, len(log) + 1)):
+            raise ValueError("log: does not count the epochs")
+        if len(log) > experiment.schedule.epochs:
+            raise ValueError(f"log: of {len(log)} epochs, where {experiment.schedule.epochs} are asked for")
+        adam: dict[str, dict[str, Tensor]] = {}
+        for full_name in [name for name in tensors if name.startswith("adam.")]:
+            _, key, name = full_name.split(".", 2)
+            adam.setdefault(name, {})[key] = tensors.pop(full_name)
+        state.modules.load_state_dict(tensors)
+        for name, parameter in state.modules.named_parameters():
+            for key, value in adam.pop(name, {}).items():
+                if value.shape != (() if key == "step" else parameter.shape):
+                    raise ValueError(f"adam.{key}.{name}: of shape {tuple(value.shape)}")
+                # Adam counts its steps on the CPU; its moments lie as the parameter does.
+                state.optimizer.state[parameter][key] = (
+                    value if key == "step" else torch.empty_like(parameter).copy_(value)
+                )
+        if adam:
+            raise ValueError(f"adam: of {next(iter(adam))}, which the network does not have")
+    except (ValueError, RuntimeError) as error:
+        raise WdualmineError(
+            f"{path}: not a checkpoint of this run ({first_reason(error)}); delete it to start over"
+        ) from error
+    state.log, state.sessions = log, metadata["sessions"]
 
 
 def _finish(
@@ -420,10 +451,12 @@ def _finish(
     write_tensors(output / "model.safetensors", trained.state_dict(), {"experiment": experiment.as_dict()})
     write_csv(output / "log.csv", pd.DataFrame(state.log))
     write_csv(output / "metrics.csv", frame)
+    files = [*FILES, "signals.csv"] if experiment.objective == "recovery" else FILES
     write_json(
         output / "run.json",
         description
         | {
+            "files": seal(output, files),
             "experiment_hash": experiment.hash,
             "parameters": sum(parameter.numel() for parameter in trained.parameters()),
             "sessions": state.sessions,
@@ -440,10 +473,16 @@ def _finish(
 
 @contextmanager
 def numerics(threads: int | None) -> Iterator[None]:
-    """Compute deterministically, with a given number of threads, and leave torch as it was."""
+    """Compute deterministically, with a given number of threads, and leave torch as it was.
+
+    Raises:
+        WdualmineError: the number is not from 1 to :data:`MOST_THREADS`.
+    """
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_THREADS):
+        raise WdualmineError(f"threads {threads}: give a number from 1 to {MOST_THREADS}")
     threads_before = torch.get_num_threads()
     flags = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    if threads:
+    if threads is not None:
         torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     try:

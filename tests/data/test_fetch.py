@@ -1,5 +1,9 @@
+import gzip
 import shutil
+import socket
+import sys
 import threading
+import time
 from collections import Counter
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -157,3 +161,126 @@ def test_two_at_once(mirror):
         thread.join()
     assert sorted(result.fetched for result in results) == [0, 10]
     assert max(mirror.asked.values()) == 1
+
+
+def serve(answer):
+    """A server that answers each connection with what a function gives, in threads of its own."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    sizes = []
+
+    def loop():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+    def one(connection):
+        with connection:
+            connection.recv(2**16)
+            sizes.append(0)
+            try:
+                for part in answer():
+                    connection.sendall(part)
+                    sizes[-1] += len(part)
+            except OSError:
+                pass
+
+    threading.Thread(target=loop, daemon=True).start()
+    return listener, sizes
+
+
+def forever(part, pause=0.0):
+    while True:
+        yield part
+        time.sleep(pause)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+BOMB = gzip.compress(gzip.compress(bytes(2**26)))
+
+
+def endless():
+    yield HEAD + b"\r\n"
+    yield from forever(bytes(2**16))
+
+
+def chunks():
+    yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    yield from forever(b"10000\r\n" + bytes(2**16) + b"\r\n")
+
+
+def bomb():
+    yield HEAD + b"Content-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB
+
+
+def too_long():
+    yield HEAD + b"Content-Length: 9999999999\r\n\r\n"
+    yield from forever(b"x", 0.05)
+
+
+def drip():
+    yield HEAD + b"Content-Length: 50\r\n\r\n"
+    yield from forever(b"x", 0.1)
+
+
+def drip_of_headers():
+    yield HEAD + b"X: "
+    yield from forever(b"x", 0.1)
+
+
+def silent():
+    time.sleep(60)
+    yield b""
+
+
+def silent_body():
+    yield HEAD + b"Content-Length: 50\r\n\r\n"
+    time.sleep(60)
+
+
+def garbage():
+    yield b"\0\1\2 no protocol \r\n\r\n" * 9
+
+
+def closed():
+    yield b""
+
+
+def circle():
+    yield b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (endless, "sends more than"),
+        (chunks, "sends more than"),
+        (bomb, "sends more than|does not have the SHA-256"),
+        (too_long, "sends more than"),
+        (drip, "too slow"),
+        (drip_of_headers, "too slow"),
+        (silent, "silent|too slow"),
+        (silent_body, "no connection|silent|too slow"),
+        (garbage, "no connection"),
+        (closed, "no connection"),
+        (circle, "no connection|too slow"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "reason"),
+)
+def test_a_server_that_does_harm_is_left_in_time(tiny, monkeypatch, answer, reason):
+    module = sys.modules[fetch.__module__]  # the package has a function of its name
+    monkeypatch.setattr(module, "SILENCE", 0.5)
+    monkeypatch.setattr(module, "PATIENCE", 1.5)
+    listener, sizes = serve(answer)
+    started = time.monotonic()
+    try:
+        with pytest.raises(WdualmineError, match=reason) as caught:
+            fetch(["ct-mri"], base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", retries=1, workers=2)
+    finally:
+        listener.close()
+    assert time.monotonic() - started < 20
+    assert "\n" not in str(caught.value)
+    assert max(sizes, default=0) < 2**24  # what lies in the buffers of two sockets
+    assert files(cache_folder()) == set()

@@ -1,6 +1,7 @@
 """The command line, a file a group of verbs: ``wdualmine fuse | evaluate | train | table | data | ...``."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -24,6 +25,9 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # an encoding without arrows spells them out
+            stream.reconfigure(errors="namereplace")
     try:
         app()
     except WdualmineError as error:

@@ -1,6 +1,6 @@
 """What the groups of verbs share: the program itself, common options and how a table is printed."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -64,7 +64,9 @@ def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for row in rows:
         grid.add_row(*row)
     # Piped output is for programs: one line a row, however long.
-    console = Console()
+    # A file name such as scan[red].png is no markup.
+    plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+    console = Console(**plain)
     if not console.is_terminal:
-        console = Console(width=400)
+        console = Console(width=400, **plain)
     console.print(grid)

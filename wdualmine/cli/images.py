@@ -2,14 +2,19 @@
 
 import os
 import sys
+from json import dumps
+from math import isinf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wdualmine.cli.common import DeviceOption, app, check_network_options, print_table
 from wdualmine.cli.volumes import WindowOption, fuse_volume_files, read_window
 from wdualmine.errors import WdualmineError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @app.command()
@@ -52,6 +57,7 @@ def fuse(
     from wdualmine.data.color import is_color
     from wdualmine.data.images import read_image, write_image
     from wdualmine.data.pairs import paired_files
+    from wdualmine.data.tasks import get_task
     from wdualmine.data.volumes import is_volume
     from wdualmine.fusion import fuse_images
     from wdualmine.methods import blend as blend_with_average
@@ -60,15 +66,13 @@ def fuse(
     from wdualmine.registration import require_registered
     from wdualmine.runtime import pick_device
 
-    chosen = get_method(method)
+    chosen, asked = get_method(method), None if task is None else get_task(task).key
     check_network_options(chosen, weights, residual_scale)
     if not 0 <= blend <= 1:
         raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
     windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
     if is_volume(a) or is_volume(b):
-        fuser = chosen.fuse or fuse_with(
-            load_model(weights or task or "ct-mri", chosen.objective, pick_device(device)), residual_scale
-        )
+        fuser = load_fuse(chosen, weights or asked or "ct-mri", pick_device(device), residual_scale)
         fuser = blend_with_average(fuser, blend) if blend < 1 else fuser
         fuse_volume_files(a, b, output, fuser, axis, windows, allow)
         return
@@ -91,7 +95,7 @@ def fuse(
             if chosen.fuse is not None:
                 fuser = chosen.fuse
             else:
-                key = task or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
+                key = asked or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
                 if key not in fusers:
                     fusers[key] = load_fuse(chosen, weights or key, pick_device(device), residual_scale)
                 fuser = fusers[key]
@@ -158,7 +162,7 @@ def evaluate(
     if csv:
         print(frame.to_csv(index=False, float_format="%.10g"), end="")
     elif json:
-        print(frame.to_json(orient="records", indent=2, double_precision=15))
+        print(dumps(_plain(frame), indent=2))
     else:
         names = list(frame.columns[1:])
         rows = [
@@ -168,3 +172,11 @@ def evaluate(
             rows.append(("mean", *(f"{frame[name].mean():.4f}" for name in names)))
             rows.append(("std", *(f"{frame[name].std(ddof=0):.4f}" for name in names)))
         print_table(("pair", *names), rows)
+
+
+def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Give the rows for JSON, which has no infinity: the PSNR of equal images is the word that CSV has."""
+    return [
+        {str(name): str(v) if isinstance(v, float) and isinf(v) else v for name, v in row.items()}
+        for row in frame.to_dict("records")
+    ]

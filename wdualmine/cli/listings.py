@@ -1,5 +1,6 @@
 """Verbs that print what there is: ``metrics``, ``methods``, ``table``."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wdualmine.cli.common import app, print_table
+from wdualmine.errors import WdualmineError
 
 
 class Format(StrEnum):
@@ -63,10 +65,35 @@ def table(
 ) -> None:
     """Print a table of the paper beside the reference record and the given runs."""
     from wdualmine.records import find_runs
-    from wdualmine.tables import ABLATIONS, ablation_table, comparison_table, render, render_differences
+    from wdualmine.tables import (
+        ABLATIONS,
+        ablation_table,
+        ablation_title,
+        column_titles,
+        comparison_table,
+        render,
+        render_differences,
+    )
 
+    for folder in runs or []:
+        if not find_runs([folder]):
+            raise WdualmineError(
+                f"--run {folder}: holds no finished run; name the folder of one, or of several"
+            )
     found = find_runs(runs or [])
     if number in ABLATIONS:
-        print(render_differences(ablation_table(number, found or None), format.value))
+        table, titles = ablation_table(number, found or None), [ablation_title(found or None)]
+        used = bool(table["seeds"].notna().any())
+        text = render_differences(table, format.value, titles[0])
     else:
-        print(render(comparison_table(number, found), format.value))
+        table, by_column = comparison_table(number, found), column_titles(found, number=number)
+        used, titles = "This build" in set(table["column"]), [by_column[c] for c in table["column"].unique()]
+        text = render(table, format.value, by_column)
+    if runs and not used:
+        raise WdualmineError(f"--run {runs[0]}: holds no run for table {number}; name those of its task")
+    print(text)
+    if format is Format.latex:
+        print("% needs \\usepackage{booktabs}")
+    if format is Format.csv:  # for programs: its columns are the same for all runs
+        for title in titles:
+            print(title, file=sys.stderr)

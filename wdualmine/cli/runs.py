@@ -62,7 +62,10 @@ def repeat(
     if run.info["kind"] != "training":
         raise WdualmineError(f"{record}: a run of kind {run.info['kind']}; give a training run's folder")
     check_same_data(run, data)
-    experiment, threads = Experiment.from_dict(run.info["experiment"]), run.info["hardware"]["threads"]
+    experiment, threads = (
+        Experiment.from_dict(run.info["experiment"], record),
+        run.info["hardware"]["threads"],
+    )
     differences = largest_differences(run, train_network(experiment, output, data, device, threads))
     print_table(
         ("metric", "largest difference"), [(str(name), f"{d:.2g}") for name, d in differences.items()]

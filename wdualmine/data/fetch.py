@@ -1,11 +1,14 @@
 """Downloading the data set: each file verified against the manifest, none ever half-written."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from wdualmine.data.cache import cache_folder, staging
 from wdualmine.data.manifest import HARVARD, PUBLISHED, Entry, collections, is_intact, read_manifest
@@ -14,6 +17,12 @@ from wdualmine.errors import WdualmineError
 
 #: Environment variable that names a mirror to fetch from.
 URL_VARIABLE = "WDUALMINE_DATA_URL"
+#: Seconds until a server that says nothing is given up.
+SILENCE = 20
+#: Any download, of one file or of all, may take so many seconds, and one more for each :data:`SLOWEST` bytes.
+PATIENCE = 60
+SLOWEST = 20_000
+_CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,8 @@ def fetch(
         retries: how often a failed download is tried again.
 
     Raises:
-        WdualmineError: a file cannot be downloaded or written, or differs from the manifest; what was fetched
-            before is kept.
+        WdualmineError: a file cannot be downloaded in time or written, or differs from the manifest, such as
+            by its size; what was fetched before is kept.
     """
     destination = Path(destination).expanduser() if destination is not None else cache_folder()
     chosen = list(TASKS if tasks is None else tasks)
@@ -120,13 +129,14 @@ def _download(
         urls={job.path: job.url for job in jobs},
         retry_if_failed=retries,
     )
-    downloader = pooch.HTTPDownloader(timeout=30)
+    all_by = _deadline(sum(job.entry.bytes for job in jobs))
     for job in jobs:  # pooch makes folders too, but not safely from several threads
         for root in (temporary, destination):
             (root / job.path).parent.mkdir(parents=True, exist_ok=True)
 
     def get(job: _Job) -> None:
-        fetched = Path(store.fetch(job.path, downloader=downloader))
+        get_one = _Download(job.entry.bytes, min(all_by, _deadline(job.entry.bytes)))
+        fetched = Path(store.fetch(job.path, downloader=get_one))
         fetched.chmod(0o644)
         fetched.replace(destination / job.path)
         advance()
@@ -142,11 +152,86 @@ def _download(
             raise _explain(error, job) from error
 
 
-def _explain(error: BaseException, job: _Job) -> WdualmineError:
-    from requests.exceptions import HTTPError, RequestException
+def _deadline(size: int) -> float:
+    return time.monotonic() + PATIENCE + size / SLOWEST
 
-    if isinstance(error, HTTPError) and error.response is not None:
+
+@dataclass(frozen=True)
+class _Download:
+    """What pooch calls to download a file: never more bytes than the manifest has, and never later.
+
+    Bytes are taken as they come and not unpacked, so that no few of them can become many.
+    """
+
+    size: int
+    by: float
+
+    def __call__(self, url: str, output: str, _: Any) -> None:
+        # In a thread that can be left behind: no timeout of a socket ends a server that drips its headers.
+        answer: Future[None] = Future()
+        Thread(target=self._answer, args=(answer, url, output), daemon=True).start()
+        if wait([answer], self._seconds_left()).not_done:
+            raise _TooLateError
+        answer.result()
+
+    def _answer(self, answer: "Future[None]", url: str, output: str) -> None:
+        try:
+            self._get(url, output)
+            answer.set_result(None)
+        except BaseException as error:
+            answer.set_exception(error)
+
+    def _get(self, url: str, output: str) -> None:
+        from requests import Session
+        from requests.exceptions import ConnectionError as BrokenOff
+        from urllib3.exceptions import HTTPError
+
+        with Session() as session:
+            session.max_redirects = 5
+            session.headers["Accept-Encoding"] = "identity"
+            silence = min(SILENCE, self._seconds_left())
+            with session.get(url, stream=True, timeout=silence) as response, Path(output).open("wb") as file:
+                response.raise_for_status()
+                declared = response.headers.get("Content-Length", "")
+                left = self.size
+                if declared.isdecimal() and int(declared) > left:
+                    raise _TooLargeError
+                try:
+                    while chunk := response.raw.read1(_CHUNK, decode_content=False):
+                        left -= len(chunk)
+                        if left < 0:
+                            raise _TooLargeError
+                        file.write(chunk)
+                        self._seconds_left()
+                except HTTPError as error:  # which pooch does not try again
+                    raise BrokenOff(error) from error
+
+    def _seconds_left(self) -> float:
+        left = self.by - time.monotonic()
+        if left <= 0:
+            raise _TooLateError
+        return left
+
+
+class _TooLargeError(Exception):
+    """A server sends more than the manifest lists."""
+
+
+class _TooLateError(Exception):
+    """A deadline has passed."""
+
+
+def _explain(error: BaseException, job: _Job) -> WdualmineError:
+    from requests.exceptions import HTTPError, RequestException, Timeout
+
+    if isinstance(error, _TooLargeError):
+        reason = f"the server sends more than the {job.entry.bytes} bytes of the manifest"
+    elif isinstance(error, _TooLateError):
+        reason = "the server is too slow"
+    elif isinstance(error, HTTPError) and error.response is not None:
         reason = f"the server answered {error.response.status_code}"
+    elif isinstance(error, Timeout):
+        reason = "the server is silent"
     elif isinstance(error, RequestException):
         reason = f"no connection ({type(error).__name__})"
     elif isinstance(error, ValueError):  # pooch, at a hash that differs

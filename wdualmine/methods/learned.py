@@ -10,14 +10,18 @@ from torch.nn import functional as F
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
+from wdualmine.methods.pieces import residual_in_pieces
 from wdualmine.methods.registry import LEARNED, W_DUALMINE, W_DUALMINE_RECOVERY, Method, get_system
 from wdualmine.methods.system import Network
 from wdualmine.model import WDualMine
-from wdualmine.records import read_tensors
+from wdualmine.records import first_reason, read_shapes, read_tensors
+from wdualmine.runtime import pick_device
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 #: What a task's file in :data:`WEIGHTS` is called after, by the objective of its training.
 SUFFIXES = {"paper": "", "recovery": "-recovery"}
+#: Pixels of an image that is fused as a whole, in up to 1 GiB; a larger one is fused in pieces.
+WHOLE = 768 * 768
 LARGEST_WEIGHT = 1e6  # of a file that is accepted: such a network leaves float32, and the image is black
 
 
@@ -29,11 +33,14 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
             safetensors file, or a run folder.
         objective: of a task, the weights that were trained for the paper's objective ("paper") or to keep
             the signals of both sources ("recovery").
-        device: where to put it.
+        device: where to put it; see :func:`~wdualmine.runtime.pick_device`.
 
     Raises:
-        WdualmineError: there are no such weights, or the file is not a network of this package.
+        WdualmineError: there are no such weights, the file is not a network of this package, or the device
+            does not run.
     """
+    if not isinstance(source, str | Path):
+        raise WdualmineError(f"weights {source!r}: give a task ({', '.join(TASKS)}), a file or a run folder")
     if objective not in SUFFIXES:
         raise WdualmineError(f"unknown objective {objective!r}; choose one of {', '.join(SUFFIXES)}")
     model = load_network(W_DUALMINE_RECOVERY if objective == "recovery" else W_DUALMINE, source, device)
@@ -67,25 +74,32 @@ def load_network(
         raise WdualmineError(
             f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
         )
-    tensors, metadata = read_tensors(path)
+    shapes, metadata = read_shapes(path)
     try:
-        for name, tensor in tensors.items():
-            if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either
-                raise WdualmineError(
-                    f"{path}: {name} holds a value that is no number or above {LARGEST_WEIGHT:g}; train again"
-                )
         experiment = metadata["experiment"]
         system = get_system(experiment.get("method", W_DUALMINE.name))
         if system is not method.system:
             raise WdualmineError(f"{path}: holds a network of {system.name}; give --method {system.name}")
         config = replace(system.config(**experiment["model"]), **method.settings)
-        model = system.network(config)
-        model.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WdualmineError(f"{path}: not weights of this network ({reason}); train them again") from error
+        with torch.device("meta"):  # takes no memory: what is declared need not be what is there
+            declared = {name: tuple(t.shape) for name, t in system.network(config).state_dict().items()}
+        for name in sorted(shapes.keys() | declared.keys()):
+            if shapes.get(name) != declared.get(name):
+                raise ValueError(f"{name}: {shapes.get(name)}, where {declared.get(name)} is declared")
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WdualmineError(
+            f"{path}: not weights of this network ({first_reason(error)}); train them again"
+        ) from error
+    tensors, _ = read_tensors(path)
+    for name, tensor in tensors.items():
+        if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either
+            raise WdualmineError(
+                f"{path}: {name} holds a value that is no number or above {LARGEST_WEIGHT:g}; train again"
+            )
+    model = system.network(config)
+    model.load_state_dict(tensors)
     # Channels last is the layout in which both kinds of processor convolve fastest.
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.to(pick_device(str(device))).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval().requires_grad_(False)
 
 
@@ -146,7 +160,8 @@ def load_fuse(
 def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None) -> Fuse:
     """Make the fusing function of a network: any image size, on the network's device.
 
-    Sides are padded by replication to what the network needs and cropped back.
+    Sides are padded by replication to what the network needs and cropped back. An image of more than
+    :data:`WHOLE` pixels is fused in pieces, to the same result up to rounding (1e-5).
 
     Args:
         model: the network.
@@ -166,8 +181,19 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
 def fuse_padded(
     model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Fuse images of any size, as :func:`fuse_with` does; give I_f and tanh(R), both of the images' size."""
+    """Fuse images of any size, as :func:`fuse_with` does; give I_f and tanh(R), both of the images' size.
+
+    Raises:
+        WdualmineError: they are no two tensors (N, 1, H, W) of one shape and of the network's type.
+    """
+    device = next(model.parameters()).device
+    a, b = (image.to(device) if isinstance(image, Tensor) else image for image in (a, b))
+    model.check(a, b)
     height, width = a.shape[-2:]
+    if height * width > WHOLE:
+        residual = residual_in_pieces(model, a, b)
+        scale = model.config.residual_scale if residual_scale is None else residual_scale
+        return a.add(b).div_(2).add_(residual, alpha=scale).clamp_(0, 1), residual  # Eq. 11
     fusion = model(*_padded(model, a, b), residual_scale)
     return fusion.fused[..., :height, :width], fusion.residual[..., :height, :width]
 

@@ -46,6 +46,7 @@ from wdualmine.tables.provenance import (
 from wdualmine.tables.studies import (
     ABLATIONS,
     ablation_table,
+    ablation_title,
     choices_table,
     difference_sentences,
     leakage_sentence,
@@ -61,6 +62,7 @@ from wdualmine.tables.studies import (
 __all__ = [
     "ABLATIONS",
     "ablation_table",
+    "ablation_title",
     "ablations_conclusion",
     "audit_conclusion",
     "choices_table",

@@ -12,7 +12,7 @@ from wdualmine.metrics import PAPER_METRICS, get_metric
 from wdualmine.records import Run
 from wdualmine.statistics import compare
 from wdualmine.tables.committed import paper_values, published_scores, reference_runs, study_runs
-from wdualmine.tables.printing import anchor, arrow, print_grid, training_words
+from wdualmine.tables.printing import anchor, arrow, check_alike, print_grid, training_words
 
 #: The paper's comparison tables by number.
 COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
@@ -31,6 +31,7 @@ ROWS: dict[tuple[str, bool], str] = {
     ("wavelet-maximum", True): "Haar wavelet",
     ("limit", False): "Closed-form limit",
 }
+LIMIT = ROWS["limit", False]
 COLUMNS = ("Paper", "Reference", "This build")
 #: The variant of the studies that has the paper's learning rate and number of epochs.
 NEAREST = "rate-1e-5"
@@ -55,7 +56,8 @@ def comparison_table(
         paper's numbers), best (whether no method of that column is better, to the four printed decimals).
 
     Raises:
-        WdualmineError: there is no such table.
+        WdualmineError: there is no such table, runs of one column are of several presets, schedules or data
+            (:func:`~wdualmine.tables.printing.check_alike`), or a score is missing.
     """
     if number not in COMPARISONS:
         raise WdualmineError(f"table {number}: choose one of 1, 2, 3 (comparisons), 4, 5 (ablations)")
@@ -77,20 +79,37 @@ def comparison_table(
     return frame.reindex(columns=COMPARISON_COLUMNS)
 
 
-def _scores(runs: Iterable[Run], task: str) -> pd.DataFrame:
-    """Mean and spread over the pairs by metric and method; several seeds are averaged for each pair first."""
-    frames = [
-        run.metrics.assign(run=run.folder.name)
+def _of_task(runs: Iterable[Run], task: str) -> list[Run]:
+    """Give the runs that a table of a task is made of."""
+    chosen = [
+        run
         for run in runs
         if run.info["kind"] in ("training", "baselines")
         and run.info["task"] == task
         and run.info.get("experiment", {}).get("variant", "proposed") == "proposed"
     ]
+    check_alike(chosen)
+    return chosen
+
+
+def _scores(runs: Iterable[Run], task: str) -> pd.DataFrame:
+    """Mean and spread over the pairs by metric and method; several seeds are averaged for each pair first."""
+    frames = []
+    for run in _of_task(runs, task):
+        scores = run.metrics.assign(run=run.folder.name)
+        names = zip(scores["method"], scores["stretch"], strict=True)
+        scores = scores.assign(
+            method=pd.Series([ROWS.get(name) for name in names], dtype=object, index=scores.index)
+        ).dropna(subset="method")
+        for metric in PAPER_METRICS:
+            if metric not in scores or scores.query("method != @LIMIT")[metric].isna().any():
+                raise WdualmineError(
+                    f"{run.folder / 'metrics.csv'}: lacks {metric} on a pair; restore it, or run it again"
+                )
+        frames.append(scores)
     if not frames:
         return pd.DataFrame(columns=["metric", "method", "mean", "std"])
-    metrics = pd.concat(frames, ignore_index=True)
-    metrics["method"] = [ROWS.get(key) for key in zip(metrics["method"], metrics["stretch"], strict=True)]
-    return _moments(metrics.dropna(subset="method"))
+    return _moments(pd.concat(frames, ignore_index=True))
 
 
 def _published(task: str) -> pd.DataFrame:
@@ -118,7 +137,7 @@ def _moments(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _is_best(frame: pd.DataFrame) -> pd.Series:
     sign = frame["metric"].map(lambda key: 1 if get_metric(key).direction == "higher" else -1)
-    value = (frame["mean"].round(4) * sign).mask(frame["method"] == ROWS["limit", False])  # no method
+    value = (frame["mean"].round(4) * sign).mask(frame["method"] == LIMIT)  # no method
     return value == value.groupby([frame["metric"], frame["column"]]).transform("max")
 
 
@@ -207,15 +226,26 @@ def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None 
     return print_grid(grid, form)
 
 
-def column_titles(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> dict[str, str]:
-    """Say what each column holds: preset, data, length and widths of its runs."""
+def column_titles(
+    runs: Sequence[Run], reference: Sequence[Run] | None = None, number: int | None = None
+) -> dict[str, str]:
+    """Say what each column holds: preset, data, length and widths of its runs.
 
-    def title(name: str, chosen: Sequence[Run]) -> str:
-        chosen = [run for run in chosen if run.info["kind"] == "training"]
-        seeds = {run.info["experiment"]["seed"] for run in chosen}
-        words = (training_words(run.info["experiment"]) for run in chosen)
-        labels = list(dict.fromkeys(run.label for run in chosen)) + list(dict.fromkeys(filter(None, words)))
+    Args:
+        runs: this build's runs.
+        reference: the reference runs; None takes the committed ones.
+        number: of the table, whose runs alone are described; None describes those of all tasks.
+    """
+
+    def title(name: str, given: Sequence[Run]) -> str:
+        chosen = given if number is None else _of_task(given, COMPARISONS[number])
+        trained = [run for run in chosen if run.info["kind"] == "training"]
+        seeds = {run.info["experiment"]["seed"] for run in trained}
+        words = (training_words(run.info["experiment"]) for run in trained)
+        labels = list(dict.fromkeys(run.label for run in trained)) + list(dict.fromkeys(filter(None, words)))
         labels += [f"{len(seeds)} seeds"] if len(seeds) > 1 else []
+        if not trained:
+            labels = list(dict.fromkeys(run.label for run in chosen if run.info["kind"] == "baselines"))
         return f"{name} ({'; '.join(labels)})" if labels else name
 
     reference = reference_runs() if reference is None else reference

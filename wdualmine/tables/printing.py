@@ -1,6 +1,6 @@
 """Frames of strings as Markdown, LaTeX or HTML, and a training in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import get_metric
+from wdualmine.records import Run
 
 
 def print_grid(grid: pd.DataFrame, form: str) -> str:
@@ -63,6 +64,32 @@ def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:
 def folded(title: str, table: str) -> str:
     """Put an HTML table behind a line that opens it, so that a phone's page stays short."""
     return f"<details><summary>{escape(title)}</summary>\n{table}\n</details>"
+
+
+def check_alike(runs: Sequence[Run]) -> None:
+    """See that runs may be averaged: that they are of the same data, and trainings of one experiment.
+
+    Raises:
+        WdualmineError: they are not; trainings may differ in their seed alone.
+    """
+    trained = [run for run in runs if run.info.get("experiment")]
+    for group, identity in ((list(runs), _data), (trained, _all_but_seed)):
+        for run in group[1:]:
+            if identity(run) != identity(group[0]):
+                raise WdualmineError(
+                    f"{group[0].folder.name} ({group[0].label}) and {run.folder.name} ({run.label}): "
+                    "are not of one preset, schedule and data; give such runs alone"
+                )
+
+
+def _data(run: Run) -> Any:
+    return run.info["data"].get("fingerprint", run.info["data"]["name"])
+
+
+def _all_but_seed(run: Run) -> Any:
+    # A record from before a setting existed has its default.
+    former = {"fold": None, "objective": "paper", "method": "w-dualmine"}
+    return former | run.info["experiment"] | {"seed": None}
 
 
 def training_words(experiment: Mapping[str, Any]) -> str:

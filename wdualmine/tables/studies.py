@@ -12,7 +12,7 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import crossed_interval, crossed_p_value, holm
 from wdualmine.tables.committed import paper_values, reference_runs, study_runs
-from wdualmine.tables.printing import anchor, print_grid
+from wdualmine.tables.printing import anchor, check_alike, print_grid
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
 ABLATIONS = {
@@ -82,6 +82,14 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
         for variant, metric in zip(table["variant"].astype(str), table["metric"].astype(str), strict=True)
     ]
     return table
+
+
+def ablation_title(runs: Sequence[Run] | None = None) -> str:
+    """Say what our column of Tables 4 and 5 holds: preset, data and number of seeds of its runs."""
+    variants = [PROPOSED, *(key for names in ABLATIONS.values() for key in names)]
+    chosen = _chosen("ct-mri", variants, runs)
+    seeds = len({run.info["experiment"]["seed"] for run in chosen})
+    return f"Ours ({chosen[0].label}; {seeds} seed{'s' * (seeds > 1)})" if chosen else "Ours"
 
 
 def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
@@ -203,6 +211,8 @@ def _chosen(task: str, variants: Sequence[str], runs: Sequence[Run] | None) -> l
     labels = sorted({run.label for run in chosen})
     if len(labels) > 1:
         raise WdualmineError(f"runs of {' and of '.join(labels)}: give those of one preset and data")
+    for variant in variants:
+        check_alike([run for run in chosen if run.info["experiment"]["variant"] == variant])
     return chosen
 
 
