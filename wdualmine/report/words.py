@@ -35,6 +35,15 @@ def told_apart(findings: Findings, method: str, against: str) -> tuple[list[str]
     return better, worse, equal
 
 
+def pairs_needed(metrics: int) -> int:
+    """How many pairs it takes until any difference can be told apart in so many metrics.
+
+    The least p value of Wilcoxon's test on n pairs, all of which differ in one direction, is 2 / 2^n; Holm's
+    correction multiplies the least by the number of metrics.
+    """
+    return next(n for n in range(FEWEST, 64) if 2.0 ** (1 - n) * metrics < LEVEL)
+
+
 def verdict(findings: Findings, method: str) -> list[str]:
     """Everything that is said about one method, the verdict against the average first."""
     return [
@@ -54,6 +63,12 @@ def _against_average(findings: Findings, method: str) -> list[str]:
     count = len(better) + len(worse) + len(equal)
     distance = f"Its images are {own['from_average'].mean():.2f} grey levels from the average's, on average."
     if not better and not worse:
+        needed = pairs_needed(count)
+        if len(own) < needed:
+            return [
+                f"{len(own)} pairs are too few to tell {method} from the average in {count} metrics, however it "
+                f"differs; at least {needed} are needed. {distance}"
+            ]
         return [f"{method} cannot be told from the average in any of {count} metrics. {distance}"]
     parts = [
         f"{words} {', '.join(keys)}"
@@ -83,9 +98,9 @@ def _frontier(findings: Findings, method: str) -> list[str]:
     names = {"average": 0.0, "maximum": 1.0} | {f"blend-{t / 10:.1f}": t / 10 for t in range(1, 10)}
     blends = pd.DataFrame({name: findings.rows(name, stretch)[keys].mean() for name in names}).T
     blends = blends.dropna()
-    _, as_good, beaten = dominating(own, blends.loc[sorted(blends.index, key=names.__getitem__)], keys)
+    _, as_good, _ = dominating(own, blends.loc[sorted(blends.index, key=names.__getitem__)], keys)
     metrics = ", ".join(keys)
-    if not beaten:
+    if not as_good:
         return [f"No blend of average and maximum does at least as well as {method} in all of {metrics}."]
     return [
         f"These blends of average and maximum, which know nothing, do at least as well as {method} in all of "
