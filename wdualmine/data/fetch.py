@@ -176,7 +176,8 @@ class _Download:
 
     def _answer(self, answer: "Future[None]", url: str, output: str) -> None:
         try:
-            answer.set_result(self._get(url, output))
+            self._get(url, output)
+            answer.set_result(None)
         except BaseException as error:
             answer.set_exception(error)
 
