@@ -1,6 +1,7 @@
 # make book: set up, train on the data found, render the book.   make test: set up, run the tests.
 # make book TRAIN=no: on the real pairs, show the committed reference runs and weights instead of training.
 # make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
+# make systems: train the systems of others on every task with one budget; FOLDS=yes volume-disjoint, too; it resumes.
 # make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
 # make release: the book as zip and PDF, the wheel and their SHA-256 in dist/.   make wheel: the wheel alone.
 # make notebooks: stamp launch links and the set-up cell.   make repository URL=...: the same with a new address.
@@ -11,6 +12,7 @@ PRESET ?= quick
 TRAIN ?= yes
 STUDY ?= ablations
 SEEDS ?= 3
+FOLDS ?= no
 PORT ?= 8000
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 BIN := .venv/bin
@@ -18,7 +20,7 @@ HTML := book/_build/html/index.html
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book study ablations serve pdf wheel release notebooks repository test lint lock clean
+.PHONY: help setup book study ablations systems serve pdf wheel release notebooks repository test lint lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,6 +47,11 @@ study: setup
 	@echo "==> The records: $(CURDIR)/build/studies/$(PRESET)"
 
 ablations: study
+
+systems: setup
+	@echo "==> Training all systems of others on all tasks with the preset comparison"
+	@$(SNAKEMAKE) systems --config folds=$(FOLDS)
+	@echo "==> The records: $(CURDIR)/build/systems"
 
 serve: setup
 	@test -f $(HTML) || { echo "There is no book yet: make book"; exit 2; }

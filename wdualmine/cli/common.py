@@ -42,7 +42,7 @@ def check_network_options(method: "Method", weights: "Path | None", residual_sca
         raise WdualmineError(
             f"--weights and --residual-scale belong to the networks, not to {method.name}; leave them out"
         )
-    if residual_scale is not None and not method.name.startswith("w-dualmine"):
+    if residual_scale is not None and method.system and method.system.name != "w-dualmine":
         raise WdualmineError(f"--residual-scale belongs to W-DUALMINE, not to {method.name}; leave it out")
     if residual_scale is not None and not -1 <= residual_scale <= 1:
         raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
