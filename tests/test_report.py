@@ -41,7 +41,7 @@ Image.fromarray(np.rint((a + b) / 2).astype(np.uint8)).save(sys.argv[3])
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight small pairs in a/ and b/, fused by the average, the maximum and an average with noise all over."""
+    """Eight small pairs in a/ and b/, fused by the average, the maximum and an average with noise in it."""
     folder = tmp_path_factory.mktemp("case")
     source = find_data("phantom").root / "CT-MRI" / "test"
     rng = np.random.default_rng(3)

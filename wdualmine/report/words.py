@@ -66,8 +66,8 @@ def _against_average(findings: Findings, method: str) -> list[str]:
         needed = pairs_needed(count)
         if len(own) < needed:
             return [
-                f"{len(own)} pairs are too few to tell {method} from the average in {count} metrics, however it "
-                f"differs; at least {needed} are needed. {distance}"
+                f"{len(own)} pairs are too few to tell {method} from the average in {count} metrics, however "
+                f"it differs; at least {needed} are needed. {distance}"
             ]
         return [f"{method} cannot be told from the average in any of {count} metrics. {distance}"]
     parts = [
