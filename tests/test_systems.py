@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,14 @@ import pytest
 from scipy.stats import rankdata
 
 from wdualmine.comparison import LIMIT, run_comparison
-from wdualmine.cost import run_cost
+from wdualmine.cost import WIDENED, count_gflop, run_cost
 from wdualmine.data import TASKS, DataSource
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
 from wdualmine.figures.systems import plot_systems
-from wdualmine.methods import CLASSICAL
-from wdualmine.methods.learned import packaged_methods
+from wdualmine.methods import CLASSICAL, get_system
+from wdualmine.methods.learned import packaged_methods, parameters
 from wdualmine.ranking import METRICS
 from wdualmine.records import Run, load_run, read_csv, write_csv, write_json
 from wdualmine.tables.systems import (
@@ -163,6 +164,15 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
         run_cost(tmp_path, ["median"], progress=False)
     with pytest.raises(WdualmineError, match="side 0"):
         run_cost(tmp_path, ["average"], side=0)
+
+
+@pytest.mark.parametrize("name", WIDENED)
+def test_a_widened_system_costs_what_the_published_one_does(name: str) -> None:
+    system = get_system(name)
+    widened = system.network(replace(system.config(), **WIDENED[name]))
+    assert system.published is not None
+    assert count_gflop(widened, 256) == pytest.approx(system.published.flop / 1e9, rel=0.03)
+    assert parameters(widened) < system.published.parameters / 10
 
 
 def test_titles() -> None:
