@@ -26,6 +26,7 @@ from wdualmine.methods import (
     load_model,
     maximum,
 )
+from wdualmine.methods.learned import fuse_padded
 from wdualmine.metrics import score
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
@@ -125,7 +126,8 @@ def run_bound(
         ways: dict[str, Fuse] = {
             name: method.fuse for name, method in CLASSICAL.items() if name in BOUNDED and method.fuse
         }
-        ways[W_DUALMINE_RECOVERY.name] = fuse_with(load_model(task.key, "recovery"))
+        network = load_model(task.key, "recovery")
+        ways[W_DUALMINE_RECOVERY.name] = fuse_with(network)
         images: list[Tensor] = []
 
         def best(a: Tensor, b: Tensor) -> Tensor:
@@ -135,6 +137,11 @@ def run_bound(
         candidates = [Candidate(name, fuse, False) for name, fuse in (ways | {BOUND: best}).items()]
         with task_bar(f"{task.key} bound", len(candidates) * len(pairs), progress) as advance:
             scores = evaluate(candidates, pairs, task.key, metrics=METRICS, progress=advance)
+
+        def unclipped(a: Tensor, b: Tensor) -> Tensor:
+            return (a + b) / 2 + network.config.residual_scale * fuse_padded(network, a, b)[1]
+
+        ways[W_DUALMINE_RECOVERY.name] = unclipped
         rows = []
         for number, (pair, image) in enumerate(zip(pairs, images, strict=True)):
             lumas = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)

@@ -47,7 +47,7 @@ def objective_of(
     """Give the objective of a way to fuse for one pair, with random spots as training draws them.
 
     Args:
-        fuse: takes two lumas; what it gives is clipped, so that the range costs nothing.
+        fuse: takes two lumas; need not clip what it gives, for which the range term asks then, as in training.
         image1: luma (1, 1, H, W) in [0, 1].
         image2: the same shape.
         seed: of the spots.
@@ -55,7 +55,7 @@ def objective_of(
     spots1, spots2 = random_spots(image1, torch.Generator().manual_seed(seed))
     changed1, changed2 = (image1 + spots1).clamp(0, 1), (image2 + spots2).clamp(0, 1)
     with torch.inference_mode():
-        fused, changed = fuse(image1, image2).clamp(0, 1), fuse(changed1, changed2).clamp(0, 1)
+        fused, changed = fuse(image1, image2), fuse(changed1, changed2)
         signal = signal_loss(changed - fused, changed1 - image1 + changed2 - image2)
         return float(_weighted(image_terms(fused, image1, image2) | {"signal": signal}))
 

@@ -238,11 +238,11 @@ def render_robustness(run: Run, task: str, form: str = "html") -> str:
         cell = own.set_index(["condition", "source"])
         row = {"Method": method_title(str(method))}
         for source, modality in (("a", a), ("b", b)):
-            row[f"noise in the {modality}"] = f"{cell['value']['noise', source]:.2f}"
+            row[f"noise, {modality}"] = f"{cell['value']['noise', source]:.2f}"
         for shift in SHIFTS:
             key = f"shift-{shift}"
-            kept = " and ".join(f"{cell['value'][key, source]:.2f}" for source in "ab")
-            row[f"shift {shift}"] = f"{kept}; CC {cell['CC'][key, 'a']:.4f}"
+            kept = ", ".join(f"{cell['value'][key, source]:.2f}" for source in "ab")
+            row[f"shift {shift}: kept; CC"] = f"{kept}; {cell['CC'][key, 'a']:.4f}"
         rows.append(row)
     return print_grid(pd.DataFrame(rows), form)
 
