@@ -47,7 +47,7 @@ def objective_of(
     """Give the objective of a way to fuse for one pair, with random spots as training draws them.
 
     Args:
-        fuse: takes two lumas; need not clip what it gives, for which the range term asks then, as in training.
+        fuse: takes two lumas; need not clip what it gives, for which the range term asks, as in training.
         image1: luma (1, 1, H, W) in [0, 1].
         image2: the same shape.
         seed: of the spots.
