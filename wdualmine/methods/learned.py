@@ -81,7 +81,7 @@ def load_network(
         config = replace(system.config(**experiment["model"]), **method.settings)
         model = system.network(config)
         model.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise WdualmineError(f"{path}: not weights of this network ({reason}); train them again") from error
     # Channels last is the layout in which both kinds of processor convolve fastest.
