@@ -139,6 +139,9 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     write_tensors(tmp_path / "x.safetensors", {}, {"experiment": {"method": "none", "model": {}}})
     with pytest.raises(WdualmineError, match="unknown learned method 'none'"):
         load_network(get_method("sdnet"), tmp_path / "x.safetensors")
+    write_tensors(tmp_path / "x.safetensors", {}, {"experiment": ["sdnet"]})
+    with pytest.raises(WdualmineError, match=r"x\.safetensors: not weights of this network"):
+        load_network(get_method("sdnet"), tmp_path / "x.safetensors")
 
 
 def test_records_of_before_methods_had_names_are_w_dualmines() -> None:
