@@ -4,6 +4,7 @@ Inside, an image is a float32 tensor (N, 1, H, W) of luma in [0, 1]; here arrays
 fuses them, and the result becomes an array of the kind that came in.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -58,6 +59,7 @@ def fuse_images(
     with torch.inference_mode():
         fused = fuse(luma_a, luma_b)
         _check_fused(fused, luma_a)
+        del luma_a, luma_b  # of a large image
         luma = fused[0, 0].cpu().numpy()
     color = image_a if is_color(image_a) else image_b if is_color(image_b) else None
     return finish(luma, color, np.result_type(image_a, image_b), stretch)
@@ -72,7 +74,7 @@ def _check_fused(fused: Tensor, luma: Tensor) -> None:
             f"the fusing function gave shape {tuple(fused.shape)} for images of shape {tuple(luma.shape)}; "
             "it must give one of the same shape"
         )
-    if not torch.isfinite(fused).all():
+    if not all(map(math.isfinite, fused.aminmax())):  # NaN is both; no copy of a large image is made
         raise WdualmineError("the fusing function gave NaN or infinity; it must give numbers in [0, 1]")
 
 

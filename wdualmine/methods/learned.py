@@ -169,13 +169,35 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
             networks have one.
     """
     if isinstance(model, WDualMine):
-        return lambda a, b: fuse_padded(model, a, b, residual_scale)[0]
+        return lambda a, b: _fuse(model, a, b, residual_scale)
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
         height, width = a.shape[-2:]
         return model(*_padded(model, a, b)).fused[..., :height, :width]
 
     return fuse
+
+
+def _fuse(model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None) -> Tensor:
+    if not (isinstance(a, Tensor) and a.ndim == 4 and a.shape[-2] * a.shape[-1] > WHOLE):
+        return fuse_padded(model, a, b, residual_scale)[0]
+    a, b = _checked(model, a, b)
+    return _add_to_average(residual_in_pieces(model, a, b), model, a, b, residual_scale)
+
+
+def _checked(model: WDualMine, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    device = next(model.parameters()).device
+    a, b = (image.to(device) if isinstance(image, Tensor) else image for image in (a, b))
+    model.check(a, b)
+    return a, b
+
+
+def _add_to_average(
+    residual: Tensor, model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None
+) -> Tensor:
+    """Eq. 11, in the residual's own memory: another image of this size would not fit beside the two."""
+    scale = model.config.residual_scale if residual_scale is None else residual_scale
+    return residual.mul_(scale).add_(a, alpha=0.5).add_(b, alpha=0.5).clamp_(0, 1)
 
 
 def fuse_padded(
@@ -186,14 +208,11 @@ def fuse_padded(
     Raises:
         WdualmineError: they are no two tensors (N, 1, H, W) of one shape and of the network's type.
     """
-    device = next(model.parameters()).device
-    a, b = (image.to(device) if isinstance(image, Tensor) else image for image in (a, b))
-    model.check(a, b)
+    a, b = _checked(model, a, b)
     height, width = a.shape[-2:]
     if height * width > WHOLE:
         residual = residual_in_pieces(model, a, b)
-        scale = model.config.residual_scale if residual_scale is None else residual_scale
-        return a.add(b).div_(2).add_(residual, alpha=scale).clamp_(0, 1), residual  # Eq. 11
+        return _add_to_average(residual.clone(), model, a, b, residual_scale), residual
     fusion = model(*_padded(model, a, b), residual_scale)
     return fusion.fused[..., :height, :width], fusion.residual[..., :height, :width]
 
