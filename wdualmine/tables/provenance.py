@@ -72,7 +72,7 @@ def render_provenance(runs: Sequence[Run], column: str) -> str:
 
     Args:
         runs: what to list.
-        column: the column of the tables that leads here: "Reference", "Studies" or "This build".
+        column: the column of the tables that leads here: "Reference", "Studies", "Recovery" or "This build".
     """
     table = provenance_table(runs)
     table["Run"] = [f'<span id="{anchor(column, name)}">{name}</span>' for name in table["Run"]]
