@@ -20,7 +20,7 @@ from wdualmine.figures.systems import plot_systems
 from wdualmine.methods import CLASSICAL, get_system
 from wdualmine.methods.learned import packaged_methods, parameters
 from wdualmine.ranking import METRICS
-from wdualmine.records import Run, load_run, read_csv, write_csv, write_json
+from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
 from wdualmine.tables.systems import (
     comparison_of,
     comparison_runs,
@@ -104,7 +104,8 @@ def test_what_can_be_told_has_the_sign_of_the_metric(comparison: Run, tmp_path: 
     frame = comparison.metrics
     many = pd.concat([frame.assign(pair=frame["pair"] + f"-{k}") for k in range(12)], ignore_index=True)
     write_csv(tmp_path / "metrics.csv", many)
-    write_json(tmp_path / "run.json", comparison.info)
+    sealed = {"files": seal(tmp_path, ["metrics.csv"]), "results": summarize(many)}
+    write_json(tmp_path / "run.json", comparison.info | sealed)
     table = differences_table(load_run(tmp_path), "average").set_index(["method", "metric"])
     for metric, better in (("Qabf", "better"), ("Nabf", "worse"), ("CC", "worse")):
         row = table.loc["maximum", metric]
