@@ -12,10 +12,10 @@ from wdualmine.methods import fuse_with, load_model
 from wdualmine.ranking import SIGNALS, load_signals, run_bound, run_ranking
 from wdualmine.records import Run
 from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.tables.committed import record_of
 from wdualmine.tables.recovery import (
     agreement_table,
     bound_table,
-    ranking_of,
     ranking_table,
     recovery_runs,
     seeds_table,
@@ -44,7 +44,7 @@ def test_a_ranking_measures_every_method(ranking: Run) -> None:
     assert table.loc["average", "mean_b"] == pytest.approx(0.5, abs=1e-4)
     assert {"w-dualmine", "w-dualmine-recovery", "w-dualmine-recovery-0.5", "blend-0.4"} <= set(table.index)
     assert table["worse"].is_monotonic_decreasing
-    assert len(agreement_table(ranking_of("ct-mri", recovery_runs()))) == 12
+    assert len(agreement_table(record_of("ct-mri", recovery_runs(), "ranking"))) == 12
     assert "noise comes through" in robustness_sentence(ranking)
 
 
@@ -83,7 +83,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
         signals = pd.concat(parts).query("method == 'w-dualmine-recovery' and source == 'a'")
         assert signals["pair"].nunique() == 24
         assert own.loc["w-dualmine-recovery", "mean_a"] == pytest.approx(signals["recovery"].mean())
-        assert len(bound_table(ranking_of(task, runs, "bound"))) == 3
+        assert len(bound_table(record_of(task, runs, "bound"))) == 3
     assert set(seeds_table(runs)["task"]) == set(TASKS)
     sentences = recovery_sentences(runs)
     assert [sentence.split("**")[1] for sentence in sentences] == [task.folder for task in TASKS.values()]

@@ -10,19 +10,20 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata
 
-from wdualmine.comparison import LIMIT, run_comparison
+from wdualmine.comparison import run_comparison
 from wdualmine.cost import WIDENED, count_gflop, run_cost
 from wdualmine.data import TASKS, DataSource
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import make_experiment
 from wdualmine.figures.systems import plot_systems
 from wdualmine.methods import CLASSICAL, get_system
 from wdualmine.methods.learned import packaged_methods, parameters
 from wdualmine.ranking import METRICS
 from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
+from wdualmine.tables.committed import record_of
 from wdualmine.tables.systems import (
-    comparison_of,
     comparison_runs,
     comparisons,
     cost_of,
@@ -60,7 +61,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
         return published
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wdualmine.comparison.published_folder", folder)
+        patch.setattr("wdualmine.evaluation.published_folder", folder)
         return run_comparison("ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 3, progress=False)
 
 
@@ -130,7 +131,7 @@ def test_pages_print_what_the_tables_hold(comparison: Run) -> None:
     assert list(comparisons([comparison])) == ["ct-mri"]
     assert plot_systems({"ct-mri": comparison}).axes
     with pytest.raises(WdualmineError, match="no comparison of pet-mri: make one with"):
-        comparison_of("pet-mri", [comparison])
+        record_of("pet-mri", [comparison], "comparison")
 
 
 def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
@@ -161,6 +162,9 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     assert cost_sentence(run) == run.info["hardware"]["processor"]
     assert cost_of([run]) is run
     assert cost_of([run], "cuda") is None
+    write_json(tmp_path / "run.json", run.info | {"kind": "baselines"})
+    with pytest.raises(WdualmineError, match="holds a run of kind baselines; choose another folder"):
+        run_cost(tmp_path, ["average"], progress=False)
     with pytest.raises(WdualmineError, match="unknown method 'median'"):
         run_cost(tmp_path, ["median"], progress=False)
     with pytest.raises(WdualmineError, match="side 0"):

@@ -15,17 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wdualmine.data import DataSource, Pair, Task, published_folder
+from wdualmine.data import DataSource, Pair, Task
 from wdualmine.data.color import to_grey
-from wdualmine.data.images import read_image
-from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import recorded
+from wdualmine.evaluation import LIMIT, published_files, published_image, recorded
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import W_DUALMINE, blend, fuse_with, load_model, maximum
 from wdualmine.metrics import score
 from wdualmine.metrics.limits import limits
-from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import KEYS, Run
@@ -96,18 +93,18 @@ def run_audit(
 
     def compute(pairs: Sequence[Pair], task: Task, source: DataSource) -> pd.DataFrame:
         subjects = _subjects(task)
-        published = _published(task, source)
+        published = published_files(task, source)
         rows: list[dict[str, Any]] = []
         with task_bar(f"{task.key} audit", len(pairs), progress) as advance:
             for pair in pairs:
                 for subject in subjects:
                     rows += _fused_rows(subject, pair)
                 for method, files in published.items():
-                    image = _published_image(files, pair.name, method)
+                    image = published_image(files, pair.name, method)
                     rows.append(_row(pair, image, method, METRICS))
                     rows.append(_blackened_row(pair, image, method, (*QUICK, "SSIM")))
                 bounds = limits(pair.image_a, pair.image_b, (f"{pair.name} ({task.a})", f"{pair.name} (MRI)"))
-                rows.append({"pair": pair.name, "method": "limit", "stretch": False, **bounds})
+                rows.append({"pair": pair.name, "method": LIMIT, "stretch": False, **bounds})
                 advance()
         frame = pd.DataFrame(rows).assign(task=task.key, split="test").astype({"seed": "Int64"})
         return frame.reindex(columns=[*KEYS, *METRICS, *BACKGROUND])
@@ -208,20 +205,6 @@ def _subjects(task: Task) -> list[Subject]:
         subjects.append(Subject(f"noise-{k}", noisy_average(k), None, black, (), blackened=QUICK))
     subjects.append(Subject("adverse-residual", adverse_residual, stretched=QUICK))
     return subjects
-
-
-def _published(task: Task, source: DataSource) -> dict[str, dict[str, Path]]:
-    """Files of the published fused images by method and pair; empty where they are not at hand."""
-    folder = published_folder(source)
-    if folder is None:
-        return {}
-    return {title.lower(): image_files(folder / name / task.folder) for name, title in PUBLISHED.items()}
-
-
-def _published_image(files: dict[str, Path], pair: str, method: str) -> NDArray:
-    if pair not in files:
-        raise WdualmineError(f"{method}: its published images lack pair {pair}; fetch them again")
-    return read_image(files[pair])
 
 
 def _fused_rows(subject: Subject, pair: Pair) -> Iterator[dict[str, Any]]:

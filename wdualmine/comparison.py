@@ -10,21 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from wdualmine.data import DataSource, Pair, Task, published_folder
-from wdualmine.data.images import read_image
-from wdualmine.data.pairs import image_files
-from wdualmine.evaluation import Candidate, recorded
+from wdualmine.data import DataSource, Pair, Task
+from wdualmine.evaluation import Candidate, limit_rows, published_files, published_image, recorded
 from wdualmine.methods import CLASSICAL, load_fuse
 from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
-from wdualmine.metrics.limits import limits
-from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.ranking import METRICS, measure
 from wdualmine.records import Run, write_csv
 
 KIND = "comparison"
-#: The method whose rows hold the closed-form limits of CC and PSNR.
-LIMIT = "limit"
 SUFFIX = "-published"  # of a method whose rows score the images that its authors published
 
 
@@ -58,33 +52,25 @@ def run_comparison(
         candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
         frame, signals = measure(candidates, pairs, task.key, progress)
         write_csv(Path(output) / "signals.csv", signals)
-        return pd.concat([frame, _limits(pairs, task), *_published(pairs, task, source)], ignore_index=True)
+        return pd.concat(
+            [frame, limit_rows(pairs, task), *_published(pairs, task, source)], ignore_index=True
+        )
 
     return recorded(KIND, task, output, data, limit, compute)
 
 
-def _limits(pairs: Sequence[Pair], task: Task) -> pd.DataFrame:
-    bounds = [limits(p.image_a, p.image_b, (f"{p.name} ({task.a})", f"{p.name} (MRI)")) for p in pairs]
-    return _rows(bounds, pairs, task, LIMIT, stretch=False)
-
-
 def _published(pairs: Sequence[Pair], task: Task, source: DataSource) -> list[pd.DataFrame]:
-    folder = published_folder(source)
     frames = []
-    for name, method in PUBLISHED.items() if folder else ():
-        files = image_files(Path(folder or "") / name / task.folder)
-        scores = [score(p.image_a, p.image_b, read_image(files[p.name]), METRICS) for p in pairs]
-        frames.append(_rows(scores, pairs, task, f"{method.lower()}{SUFFIX}", stretch=True))
+    for method, files in published_files(task, source).items():
+        images = [published_image(files, pair.name, method) for pair in pairs]
+        scores = [score(p.image_a, p.image_b, image, METRICS) for p, image in zip(pairs, images, strict=True)]
+        frames.append(
+            pd.DataFrame(scores).assign(
+                task=task.key,
+                split="test",
+                pair=[pair.name for pair in pairs],
+                method=f"{method}{SUFFIX}",
+                stretch=True,
+            )
+        )
     return frames
-
-
-def _rows(
-    scores: list[dict[str, float]], pairs: Sequence[Pair], task: Task, method: str, stretch: bool
-) -> pd.DataFrame:
-    return pd.DataFrame(scores).assign(
-        task=task.key,
-        split="test",
-        pair=[pair.name for pair in pairs],
-        method=method,
-        stretch=stretch,
-    )

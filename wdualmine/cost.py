@@ -18,10 +18,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import require_kind
 from wdualmine.methods import CLASSICAL, LEARNED, fuse_with, get_method
 from wdualmine.methods.learned import network_of, parameters
 from wdualmine.progress import task_bar
-from wdualmine.records import SCHEMA, Run, load_run, now, write_csv, write_json
+from wdualmine.records import SCHEMA, Run, held, load_run, now, seal, write_csv, write_json
 from wdualmine.runtime import code_state, environment, hardware, pick_device
 
 KIND = "cost"
@@ -60,7 +61,8 @@ def run_cost(
         peak_mib (of the whole process, or of the GPU).
 
     Raises:
-        WdualmineError: an unknown method or device, or a side or number below 1.
+        WdualmineError: an unknown method or device, a side or number below 1, or the folder holds a run of
+            another kind.
     """
     if side < 1 or repeats < 1:
         raise WdualmineError(f"side {side}, repeats {repeats}: give numbers of at least 1")
@@ -69,31 +71,36 @@ def run_cost(
     jobs += [(name, True) for name in WIDENED if methods is None]
     for name, _ in jobs:
         get_method(name)
-    rows, started = [], time.perf_counter()
-    with task_bar("cost", len(jobs), progress) as advance:
-        for name, widened in jobs:
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-                rows.append(alone.submit(measure_cost, name, widened, side, repeats, str(chosen)).result())
-            advance()
-    write_csv(output / "cost.csv", pd.DataFrame(rows))
-    write_json(
-        output / "run.json",
-        {
-            "schema": SCHEMA,
-            "kind": KIND,
-            "task": "all",
-            "data": {"name": "random images", "fingerprint": f"{side} x {side}, seed 0"},
-            "code": code_state(),
-            "environment": environment(),
-            "hardware": hardware(chosen) | {"threads": 1},
-            "side": side,
-            "repeats": repeats,
-            "device": str(chosen),
-            "finished": now(),
-            "evaluation_seconds": round(time.perf_counter() - started, 2),
-        },
-    )
-    return load_run(output)
+    with held(output):
+        if (output / "run.json").is_file():
+            require_kind(load_run(output), KIND)
+        rows, started = [], time.perf_counter()
+        with task_bar("cost", len(jobs), progress) as advance:
+            for name, widened in jobs:
+                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+                    job = alone.submit(measure_cost, name, widened, side, repeats, str(chosen))
+                    rows.append(job.result())
+                advance()
+        write_csv(output / "cost.csv", pd.DataFrame(rows))
+        write_json(
+            output / "run.json",
+            {
+                "schema": SCHEMA,
+                "kind": KIND,
+                "task": "all",
+                "data": {"name": "random images", "fingerprint": f"{side} x {side}, seed 0"},
+                "code": code_state(),
+                "environment": environment(),
+                "hardware": hardware(chosen) | {"threads": 1},
+                "side": side,
+                "repeats": repeats,
+                "device": str(chosen),
+                "files": seal(output, ["cost.csv"]),
+                "finished": now(),
+                "evaluation_seconds": round(time.perf_counter() - started, 2),
+            },
+        )
+        return load_run(output)
 
 
 def measure_cost(name: str, widened: bool, side: int, repeats: int, device: str) -> dict[str, Any]:

@@ -31,6 +31,9 @@ from wdualmine.records import (
 )
 from wdualmine.runtime import pick_device
 
+#: The method whose rows hold the closed-form limits of CC and PSNR.
+LIMIT = "limit"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -105,11 +108,7 @@ def evaluate_baselines(
         candidates = [*_baselines(), Candidate("average", average, stretch=False)]
         with task_bar(f"{task.key} baselines", len(candidates) * len(pairs), progress) as advance:
             scores = evaluate(candidates, pairs, task.key, progress=advance)
-        bounds = [limits(p.image_a, p.image_b, (f"{p.name} ({task.a})", f"{p.name} (MRI)")) for p in pairs]
-        rows = pd.DataFrame(bounds).assign(
-            task=task.key, split="test", pair=[pair.name for pair in pairs], method="limit", stretch=False
-        )
-        return pd.concat([scores, rows], ignore_index=True)
+        return pd.concat([scores, limit_rows(pairs, task)], ignore_index=True)
 
     return recorded("baselines", task, output, data, limit, compute)
 
@@ -142,10 +141,8 @@ def evaluate_conventions(
             for candidate in candidates
             for pair in pairs
         }
-        if folder := published_folder(source):
-            for name, method in PUBLISHED.items():
-                files = image_files(folder / name / task.folder)
-                fused |= {(method.lower(), pair.name): read_image(files[pair.name]) for pair in pairs}
+        for method, files in published_files(task, source).items():
+            fused |= {(method, pair.name): published_image(files, pair.name, method) for pair in pairs}
         by_name = {pair.name: pair for pair in pairs}
         rows = []
         with task_bar(f"{task.key} conventions", len(fused), progress) as advance:
@@ -156,6 +153,33 @@ def evaluate_conventions(
         return pd.DataFrame(rows)
 
     return recorded("conventions", task, output, data, limit, compute)
+
+
+def limit_rows(pairs: Sequence[Pair], task: Task) -> pd.DataFrame:
+    """Give the closed-form limits of CC and PSNR, a row a pair, as those of the method :data:`LIMIT`."""
+    bounds = [limits(p.image_a, p.image_b, (f"{p.name} ({task.a})", f"{p.name} (MRI)")) for p in pairs]
+    return pd.DataFrame(bounds).assign(
+        task=task.key, split="test", pair=[pair.name for pair in pairs], method=LIMIT, stretch=False
+    )
+
+
+def published_files(task: Task, source: DataSource) -> dict[str, dict[str, Path]]:
+    """Find the published fused images by method and pair; empty where they are not at hand."""
+    folder = published_folder(source)
+    if folder is None:
+        return {}
+    return {title.lower(): image_files(folder / name / task.folder) for name, title in PUBLISHED.items()}
+
+
+def published_image(files: dict[str, Path], pair: str, method: str) -> NDArray:
+    """Read one of :func:`published_files`.
+
+    Raises:
+        WdualmineError: there is none of this pair, or it cannot be read.
+    """
+    if pair not in files:
+        raise WdualmineError(f"{method}: its published images lack pair {pair}; fetch them again")
+    return read_image(files[pair])
 
 
 def _baselines() -> list[Candidate]:
@@ -173,6 +197,16 @@ def _score_conventions(pair: Pair, fused: NDArray) -> dict[str, float]:
                 continue
             scores[column] = values[metric.key]
     return scores
+
+
+def require_kind(run: Run, kind: str) -> None:
+    """Refuse to replace a record by one of another kind.
+
+    Raises:
+        WdualmineError: it is of another.
+    """
+    if run.info["kind"] != kind:
+        raise WdualmineError(f"{run.folder}: holds a run of kind {run.info['kind']}; choose another folder")
 
 
 def recorded(
@@ -201,10 +235,7 @@ def recorded(
     with held(output):
         if (output / "run.json").is_file():
             run = load_run(output)
-            if run.info["kind"] != kind:
-                raise WdualmineError(
-                    f"{output}: holds a run of kind {run.info['kind']}; choose another folder"
-                )
+            require_kind(run, kind)
             same = all(run.info.get(name) == description[name] for name in ("task", "data", "limit"))
             same = same and run.info["code"].get("source") == description["code"]["source"]
             if same and not run.altered(["metrics.csv"]):

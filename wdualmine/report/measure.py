@@ -14,6 +14,7 @@ from wdualmine.data import Pair
 from wdualmine.data.color import to_grey
 from wdualmine.data.images import read_image
 from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import LIMIT
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import CLASSICAL, average, blend, maximum
 from wdualmine.metrics import METRICS, score
@@ -42,7 +43,6 @@ MOSTLY = 0.9
 #: Fewer pairs allow no paired statistics.
 FEWEST = 3
 RECOVERY_PAIRS = 6
-LIMIT = "limit"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from wdualmine.audit import BLENDS
 from wdualmine.metrics import METRICS
 from wdualmine.recovery.measure import LOST
 from wdualmine.report.measure import ALONE, BLACKENED, FEWEST, Findings
@@ -95,7 +96,7 @@ def _frontier(findings: Findings, method: str) -> list[str]:
     if len(keys) < 2:
         return []
     stretch = findings.stretched[method]
-    names = {"average": 0.0, "maximum": 1.0} | {f"blend-{t / 10:.1f}": t / 10 for t in range(1, 10)}
+    names = {"average": 0.0, "maximum": 1.0} | {f"blend-{t:.1f}": t for t in BLENDS[1:-1]}
     blends = pd.DataFrame({name: findings.rows(name, stretch)[keys].mean() for name in names}).T
     blends = blends.dropna()
     _, as_good, _ = dominating(own, blends.loc[sorted(blends.index, key=names.__getitem__)], keys)

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from wdualmine.audit import BLACKENED, BLENDS, KIND, METRICS, NOISE
-from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.data.tasks import get_task
 from wdualmine.methods.learned import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, read_tensors
-from wdualmine.tables.committed import paper_values, published_scores
+from wdualmine.tables.committed import paper_values, published_scores, records_by_task
 from wdualmine.tables.printing import training_words
 
 PAPER = "W-DUALMINE"
@@ -42,11 +42,7 @@ def weights_label(runs: Mapping[str, Run]) -> str:
 
 def audit_runs(runs: Iterable[Run]) -> dict[str, Run]:
     """Pick the audit of each task, by task in the paper's order; the first one where there are several."""
-    found: dict[str, Run] = {}
-    for run in runs:
-        if run.info["kind"] == KIND:
-            found.setdefault(run.info["task"], run)
-    return {task: found[task] for task in TASKS if task in found}
+    return records_by_task(runs, KIND)
 
 
 def pair_scores(run: Run, method: str, stretch: bool = True) -> pd.DataFrame:

@@ -1,11 +1,14 @@
 """What is committed: the paper's numbers, reference runs, studies, and scores of published images."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from wdualmine.data.manifest import manifest_folder
+from wdualmine.data.tasks import TASKS
+from wdualmine.errors import WdualmineError
 from wdualmine.records import Run, find_runs
 
 
@@ -29,6 +32,27 @@ def reference_runs() -> list[Run]:
 def study_runs() -> list[Run]:
     """Give the committed runs of the studies: those in ``results/studies``."""
     return find_runs([results_folder() / "studies"])
+
+
+def records_by_task(runs: Iterable[Run], kind: str) -> dict[str, Run]:
+    """Pick a kind of record of each task, in the paper's order; the first one where there are several."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        if run.info["kind"] == kind:
+            found.setdefault(run.info["task"], run)
+    return {task: found[task] for task in TASKS if task in found}
+
+
+def record_of(task: str, runs: Iterable[Run], kind: str) -> Run:
+    """Pick a task's record of a kind that a verb of the same name makes, such as "ranking".
+
+    Raises:
+        WdualmineError: there is none.
+    """
+    found = records_by_task(runs, kind)
+    if task not in found:
+        raise WdualmineError(f"no {kind} of {task}: make one with `wdualmine {kind} {task} -o FOLDER`")
+    return found[task]
 
 
 @cache

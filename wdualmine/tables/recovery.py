@@ -8,7 +8,6 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from wdualmine.data.tasks import TASKS
-from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS as REGISTRY
@@ -16,7 +15,7 @@ from wdualmine.ranking import BOUND, KIND, METRICS, load_signals
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
 from wdualmine.statistics import bootstrap_interval
-from wdualmine.tables.committed import results_folder
+from wdualmine.tables.committed import record_of, results_folder
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
 RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
@@ -42,18 +41,6 @@ def method_title(name: str) -> str:
     if name.startswith(prefix):
         return f"{W_DUALMINE_RECOVERY.title}, λ = {name.removeprefix(prefix)}"
     return name
-
-
-def ranking_of(task: str, runs: Sequence[Run], kind: str = KIND) -> Run:
-    """Pick a task's ranking, or its record of another kind.
-
-    Raises:
-        WdualmineError: there is none.
-    """
-    for run in runs:
-        if run.info["kind"] == kind and run.info["task"] == task:
-            return run
-    raise WdualmineError(f"no {kind} of {task}: make one with `wdualmine {kind} {task} -o FOLDER`")
 
 
 def trainings(task: str, runs: Sequence[Run], folds: bool) -> list[Run]:
@@ -100,7 +87,7 @@ def unseen_table(task: str, runs: Sequence[Run]) -> pd.DataFrame:
     parts = trainings(task, runs, folds=True)
     if len({run.info["experiment"]["variant"] for run in parts}) < FOLDS:
         return pd.DataFrame()
-    ranking = ranking_of(task, runs)
+    ranking = record_of(task, runs, KIND)
     own = [load_signals(ranking), *(load_signals(run) for run in parts)]
     signals = pd.concat([own[0][~own[0]["method"].str.startswith(W_DUALMINE_RECOVERY.name)], *own[1:]])
     plain = [run.metrics[~run.metrics["stretch"].astype(bool)] for run in (ranking, *parts)]

@@ -6,14 +6,14 @@ import pandas as pd
 
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY
-from wdualmine.ranking import SHIFTS, load_robustness
+from wdualmine.ranking import KIND, SHIFTS, load_robustness
 from wdualmine.records import Run
+from wdualmine.tables.committed import record_of
 from wdualmine.tables.printing import print_grid
 from wdualmine.tables.recovery import (
     agreement_table,
     front_at,
     method_title,
-    ranking_of,
     share_of_the_way,
     terms_table,
     unseen_table,
@@ -97,7 +97,7 @@ def recovery_sentences(runs: Sequence[Run]) -> list[str]:
         own, average, detail = (
             table.loc[name].to_dict() for name in (W_DUALMINE_RECOVERY.name, "average", "detail-average")
         )
-        ranking = ranking_of(task, runs)
+        ranking = record_of(task, runs, KIND)
         front = [
             f"{metric} {own[metric]:.3f} (blend {front_at(ranking, metric, own['CC']):.3f})"
             for metric in FRONT

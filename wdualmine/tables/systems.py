@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wdualmine.comparison import KIND, LIMIT, SUFFIX
+from wdualmine.comparison import KIND, SUFFIX
 from wdualmine.cost import KIND as COST_KIND
 from wdualmine.data.tasks import TASKS, get_task
-from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import FOLDS
-from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, W_DUALMINE
+from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE
 from wdualmine.metrics import METRICS as REGISTRY
 from wdualmine.ranking import METRICS
-from wdualmine.records import Run, find_runs, read_csv
+from wdualmine.records import Run, find_runs
 from wdualmine.statistics import compare, holm
-from wdualmine.tables.committed import results_folder
+from wdualmine.tables.committed import records_by_task, results_folder
 from wdualmine.tables.printing import arrow, html_grid
+from wdualmine.tables.recovery import method_title
 
 RECOVERY = ("recovery_a", "recovery_b")
 #: What each system is compared with, pair by pair.
@@ -30,31 +31,17 @@ def comparison_runs() -> list[Run]:
     return find_runs([results_folder() / "comparison"])
 
 
-def comparison_of(task: str, runs: Sequence[Run]) -> Run:
-    """Pick a task's comparison.
-
-    Raises:
-        WdualmineError: there is none.
-    """
-    for run in runs:
-        if run.info["kind"] == KIND and run.info["task"] == task:
-            return run
-    raise WdualmineError(f"no comparison of {task}: make one with `wdualmine comparison {task} -o FOLDER`")
-
-
 def comparisons(runs: Sequence[Run]) -> dict[str, Run]:
     """Give the comparisons among runs by task, in the book's order; a task without one is left out."""
-    tasks = {run.info["task"] for run in runs if run.info["kind"] == KIND}
-    return {task: comparison_of(task, runs) for task in TASKS if task in tasks}
+    return records_by_task(runs, KIND)
 
 
 def system_title(name: str) -> str:
     """Say how a method of a comparison or of a cost is called in tables."""
-    known = CLASSICAL | LEARNED
     for suffix, words in ((SUFFIX, "published images"), ("-widened", "widened to the published GFLOP")):
         if name.endswith(suffix):
-            return f"{known[name.removesuffix(suffix)].title}, {words}"
-    return known[name].title if name in known else name
+            return f"{method_title(name.removesuffix(suffix))}, {words}"
+    return method_title(name)
 
 
 def systems_table(run: Run) -> pd.DataFrame:
@@ -157,7 +144,7 @@ def training_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def cost_table(run: Run) -> pd.DataFrame:
     """Tabulate a cost: a row a method, the cheapest first, as printed strings."""
-    table = read_csv(run.folder / "cost.csv").sort_values("processor_seconds")
+    table = run.table("cost.csv").sort_values("processor_seconds")
     own = table.set_index("method")["processor_seconds"]
     rows = []
     for row in table.to_dict("records"):
@@ -192,7 +179,7 @@ def render_cost(table: pd.DataFrame) -> str:
 
 def cost_sentence(run: Run) -> str:
     """Say how much longer than W-DUALMINE the systems take whose published networks are far larger."""
-    table = read_csv(run.folder / "cost.csv").set_index("method")
+    table = run.table("cost.csv").set_index("method")
     own, clauses = table.loc[W_DUALMINE.name], []
     for name in (name for name in table.index if str(name).endswith("-widened")):
         ratio = table.loc[name, "processor_seconds"] / own["processor_seconds"]
