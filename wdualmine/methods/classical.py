@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.wavelet import haar_dwt, haar_idwt
@@ -93,15 +94,9 @@ def detail_average(a: Tensor, b: Tensor, sigma: float = 4.0, gain: float = 0.5, 
         gain: of a faint detail; 0 gives the average.
         limit: what a detail's magnitude is compressed to, in [0, 1].
     """
-    reach = math.ceil(3 * sigma)
-    distances = torch.arange(-reach, reach + 1, dtype=a.dtype, device=a.device)
-    taps = torch.exp(-distances.square() / (2 * sigma**2))
-    taps = taps / taps.sum()
 
     def details(x: Tensor) -> Tensor:
-        padded = F.pad(x, (reach,) * 4, mode="replicate")
-        blurred = F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
-        return limit * torch.tanh((x - blurred) / limit)
+        return limit * torch.tanh((x - gaussian_blur(x, sigma, math.ceil(3 * sigma))) / limit)
 
     return ((a + b) / 2 + gain * (details(a) + details(b))).clamp(0, 1)
 

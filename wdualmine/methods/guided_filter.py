@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
+
 BASE_RADIUS = 15  # of the mean filter that splits base from detail: windows of 31 x 31
 SALIENCY = (5, 5.0)  # radius and sigma of the Gaussian over the Laplacian's magnitude
 #: Radius and epsilon (in squared units of [0, 1]) of the guided filter, for the weights of the bases and of
@@ -67,8 +69,4 @@ def _saliency(image: Tensor) -> Tensor:
         padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
     )
     radius, sigma = SALIENCY
-    distances = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-    taps = torch.exp(-distances.square() / (2 * sigma**2))
-    taps = taps / taps.sum()
-    strength = F.pad((neighbors - 4 * image).abs(), (radius,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(strength, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+    return gaussian_blur((neighbors - 4 * image).abs(), sigma, radius)

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
 from wdualmine.methods.system import Fused, Network, NetworkConfig, System, SystemObjective, TermWeights
-from wdualmine.methods.terms import gaussian_blur, gradients
+from wdualmine.methods.terms import gradients
 
 RULES = {
     "maximum": torch.maximum,

@@ -126,7 +126,7 @@ def network_of(method: Method) -> nn.Module:
     config = method.system.config()
     for path in (packaged_file(method, task) for task in TASKS):
         if path.is_file():
-            config = method.system.config(**read_tensors(path)[1]["experiment"]["model"])
+            config = method.system.config(**read_shapes(path)[1]["experiment"]["model"])
     return method.system.network(replace(config, **method.settings))
 
 

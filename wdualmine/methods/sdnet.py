@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
 from wdualmine.methods.system import Network, NetworkConfig, System, SystemObjective, TermWeights
-from wdualmine.methods.terms import gaussian_blur, gradients
+from wdualmine.methods.terms import gradients
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,9 @@
 """Terms that the objectives of several systems share; images are (N, 1, H, W) in [0, 1]."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-def gaussian_blur(x: Tensor, sigma: float, radius: int, pad: bool = True) -> Tensor:
-    """Blur with a Gaussian of 2 radius + 1 taps; without padding the sides shrink by twice the radius."""
-    distances = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
-    taps = torch.exp(-distances.square() / (2 * sigma**2))
-    taps = taps / taps.sum()
-    if pad:
-        x = F.pad(x, (radius,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(x, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))
+from wdualmine.blur import gaussian_blur
 
 
 def similarity(x: Tensor, y: Tensor) -> Tensor:

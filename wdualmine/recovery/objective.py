@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import pearson
 from wdualmine.model import Fusion
@@ -53,12 +54,9 @@ def structure_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
 
     As :func:`wdualmine.metrics.ssim.ssim`, differentiable; DOI 10.1109/TIP.2003.819861.
     """
-    distances = torch.arange(-5, 6, dtype=fused.dtype, device=fused.device)
-    taps = torch.exp(-distances.square() / (2 * 1.5**2))
-    taps = taps / taps.sum()
 
     def local_mean(x: Tensor) -> Tensor:
-        return F.conv2d(F.conv2d(x, taps.view(1, 1, 1, 11)), taps.view(1, 1, 11, 1))
+        return gaussian_blur(x, 1.5, 5, pad=False)
 
     mean_f, square_f = local_mean(fused), local_mean(fused.square())
     similarity = torch.zeros((), dtype=fused.dtype, device=fused.device)
