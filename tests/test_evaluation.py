@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from tolerances import TOLERANCES
 
-from wdualmine.data import TASKS, Task
+from wdualmine.data import TASKS, Task, find_data, load_pairs
 from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import evaluate_baselines, evaluate_conventions
-from wdualmine.metrics import METRICS
-from wdualmine.records import Run
+from wdualmine.evaluation import Candidate, evaluate, evaluate_baselines, evaluate_conventions
+from wdualmine.methods import average
+from wdualmine.metrics import METRICS, PAPER_METRICS
+from wdualmine.records import Run, summarize
 from wdualmine.tables import (
     comparison_table,
     comparison_with_average,
@@ -131,3 +132,13 @@ def test_metric_reference_lists_the_registry() -> None:
     table = metric_reference()
     assert list(table["Metric"]) == list(METRICS)
     assert pd.notna(table).all(axis=None)
+
+
+def test_a_constant_fused_image_has_no_scores() -> None:
+    pairs = load_pairs(find_data("phantom"), "ct-mri", "test")
+    candidates = [Candidate("nothing", lambda a, b: 0 * a), Candidate("average", average)]
+    frame = evaluate(candidates, pairs[:2], "ct-mri")
+    assert frame.query("method == 'nothing'")[list(PAPER_METRICS)].isna().all(axis=None)
+    nothing, mean = summarize(frame)
+    assert nothing["mean"] == {}
+    assert set(mean["mean"]) == set(PAPER_METRICS)

@@ -1,5 +1,6 @@
 """Scoring methods on the pairs of a task: a tidy table with one row a method and pair."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from wdualmine.methods import CLASSICAL, W_DUALMINE, average, fuse_with, load_mo
 from wdualmine.metrics import METRICS, PAPER_METRICS, score
 from wdualmine.metrics.limits import limits
 from wdualmine.metrics.published import METHODS as PUBLISHED
+from wdualmine.metrics.validation import is_constant
 from wdualmine.progress import task_bar
 from wdualmine.records import (
     Run,
@@ -55,6 +57,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """Score methods on pairs.
 
+    A fused image that is constant has no scores, as an untrained network may give one; its cells are empty.
+
     Args:
         candidates: what to score.
         pairs: as :func:`~wdualmine.data.load_pairs` gives them.
@@ -78,7 +82,7 @@ def evaluate(
                     "method": candidate.method,
                     "stretch": candidate.stretch,
                     "seed": candidate.seed,
-                    **score(pair.image_a, pair.image_b, fused, metrics),
+                    **_scores(pair, fused, metrics),
                 }
             )
             progress()
@@ -180,6 +184,12 @@ def published_image(files: dict[str, Path], pair: str, method: str) -> NDArray:
     if pair not in files:
         raise WdualmineError(f"{method}: its published images lack pair {pair}; fetch them again")
     return read_image(files[pair])
+
+
+def _scores(pair: Pair, fused: NDArray, metrics: Sequence[str]) -> dict[str, float]:
+    if is_constant(fused):
+        return dict.fromkeys(metrics, math.nan)
+    return score(pair.image_a, pair.image_b, fused, metrics)
 
 
 def _baselines() -> list[Candidate]:

@@ -40,13 +40,18 @@ def check_triple(
                 "register or crop them to one size first"
             )
     for image, name in zip(images, names, strict=True):
-        grey = to_grey(image)
-        if (grey == grey.flat[0]).all():
+        if is_constant(image):
             raise WdualmineError(
-                f"{name}: is constant in grey (every pixel is {grey.flat[0]}), "
+                f"{name}: is constant in grey (every pixel is {to_grey(image).flat[0]}), "
                 "so its correlation is undefined; leave this pair out"
             )
     return images[0], images[1], images[2]
+
+
+def is_constant(image: Image) -> bool:
+    """Say whether an image, uint8 (H, W) or (H, W, 3), has one grey level only."""
+    grey = to_grey(image)
+    return bool((grey == grey.flat[0]).all())
 
 
 def to_8_bit(image: ArrayLike, name: str) -> Image:
