@@ -11,14 +11,14 @@ from pathlib import Path
 
 from wdualmine.data import TASKS, find_data
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import FOLDS, STUDIES, VARIANTS, make_experiment
+from wdualmine.experiments import FOLDS, STUDIES, VARIANTS, Experiment, make_experiment
 from wdualmine.methods import SYSTEMS
 from wdualmine.records import load_run
 from wdualmine.runtime import source_hash
 
 TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
 REFERENCE = {task: f"results/reference/{task}-seed0" for task in TASKS}
-PRESET = config.get("preset", "quick") if TRAIN else load_run(REFERENCE["ct-mri"]).info["experiment"]["preset"]
+PRESET = config.get("preset", "quick")
 NOTEBOOK = f"{sys.executable} notebooks/run.py"
 if config.get("study", "ablations") not in STUDIES:
     raise SystemExit(f"error: unknown study {config['study']!r}; choose one of {', '.join(STUDIES)}")
@@ -31,7 +31,11 @@ PAGES += ["training", "comparison"]
 
 try:
     SOURCE = find_data(config.get("data"))
-    EXPERIMENTS = {task: make_experiment(task, PRESET) for task in TASKS}
+    if TRAIN:
+        EXPERIMENTS = {task: make_experiment(task, PRESET) for task in TASKS}
+    else:  # the reference runs need not be of one preset
+        records = {task: load_run(REFERENCE[task]).info["experiment"] for task in TASKS}
+        EXPERIMENTS = {task: Experiment.from_dict(record, REFERENCE[task]) for task, record in records.items()}
     DATA = {task: SOURCE.fingerprint(task) for task in TASKS}
 except WdualmineError as error:
     raise SystemExit(f"error: {error}")
@@ -48,7 +52,10 @@ def identity(kind, task):
 
 
 WEIGHTS = {path.stem: str(path) for path in sorted(Path("wdualmine/weights").glob("*.safetensors"))}
-RUNS = {task: f"build/runs/{task}-{PRESET}-{identity('training' if TRAIN else 'reference', task)}" for task in TASKS}
+RUNS = {
+    task: f"build/runs/{task}-{experiment.preset}-{identity('training' if TRAIN else 'reference', task)}"
+    for task, experiment in EXPERIMENTS.items()
+}
 BASELINES = {task: f"build/runs/{task}-baselines-{identity('baselines', task)}" for task in TASKS}
 RECORDS = [f"{folder}/train.ipynb" for folder in RUNS.values()] if TRAIN else []
 RECORDS += [f"{folder}/run.json" for folder in BASELINES.values()] if TRAIN else []
@@ -70,7 +77,7 @@ for task in TASKS:
         # The record beside it is no declared output: a notebook that fails later must not take it along.
         output: f"{RUNS[task]}/train.ipynb"
         params:
-            task=task, preset=PRESET, folder=RUNS[task], command=NOTEBOOK,
+            task=task, preset=EXPERIMENTS[task].preset, folder=RUNS[task], command=NOTEBOOK,
             # A finished run in the folder is shown and not trained again.
             before="true" if TRAIN else f"mkdir -p {RUNS[task]} && cp {REFERENCE[task]}/* {RUNS[task]} &&"
             f" cp wdualmine/weights/{task}.safetensors {RUNS[task]}/model.safetensors",

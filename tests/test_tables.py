@@ -25,6 +25,8 @@ from wdualmine.tables import (
     difference_sentences,
     leakage_sentence,
     leakage_table,
+    length_sentence,
+    length_table,
     metrics_conclusion,
     model_card_scores,
     networks_table,
@@ -36,6 +38,7 @@ from wdualmine.tables import (
     reference_runs,
     render,
     render_differences,
+    render_length,
     render_networks,
     render_provenance,
     render_rates,
@@ -478,7 +481,8 @@ def test_the_verb_says_preset_and_data_of_every_column(
     code, out, _ = table_verb(capsys, 1, "--run", folder)
     assert code == 0
     assert "This build (quick, phantom; 2 seeds)" in out
-    assert "Reference run (cpu, harvard;" in out
+    reference = next(run for run in reference_runs() if run.folder.name == "ct-mri-seed0")
+    assert f"Reference run ({reference.label};" in out
     code, out, _ = table_verb(capsys, 1, "--run", folder / "baselines")
     assert "This build (baselines, phantom)" in out
     code, out, error = table_verb(capsys, 1, "--run", folder, "--format", "csv")
@@ -504,3 +508,31 @@ def test_a_run_that_holds_none_is_named(
     assert len(error.splitlines()) == 1
     code, _, error = table_verb(capsys, 4, "--run", tmp_path / "baselines")
     assert (code, "holds no run for table 4" in error) == (2, True)
+
+
+def test_a_longer_training_stands_beside_a_shorter_one() -> None:
+    long = [run for run in reference_runs() if run.info["task"] == "pet-mri"]
+    short = [
+        r
+        for r in study_runs()
+        if r.info["task"] == "pet-mri" and r.info["experiment"]["variant"] == "proposed"
+    ]
+    table = length_table(long, short).set_index("metric")
+    assert list(table.index) == list(PAPER_METRICS)
+    seed = [run.info["experiment"]["seed"] for run in short].index(0)
+    means = [run.metrics.query("method == 'w-dualmine'").set_index("pair")["MI"] for run in short]
+    first = next(
+        run for run in long if run.info["kind"] == "training" and run.info["experiment"]["seed"] == 0
+    )
+    own = first.metrics.query("method == 'w-dualmine'").set_index("pair")["MI"]
+    row = table.loc["MI"]
+    assert row["difference"] == pytest.approx((own - means[seed]).mean())
+    assert row["short"] == pytest.approx(pd.concat(means, axis=1).mean().mean())
+    assert row["short_seeds"] == len(means) == 3
+    assert (
+        row["paper"]
+        == paper_values().query("table == 2 and row == 'W-DUALMINE' and metric == 'MI'")["mean"].item()
+    )
+    assert f"MI ({row['difference']:+.4f})" in length_sentence(table.reset_index()) or not row["told_apart"]
+    assert f"{row['long']:.4f}</a>" in render_length(table.reset_index())
+    assert length_sentence(length_table([], [])).startswith("No run of the paper's full length")

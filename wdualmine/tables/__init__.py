@@ -5,6 +5,7 @@ this build.
 """
 
 from wdualmine.tables.committed import (
+    length_runs,
     paper_values,
     published_scores,
     reference_runs,
@@ -36,6 +37,7 @@ from wdualmine.tables.conventions import (
     ranking_changes,
     render_conventions,
 )
+from wdualmine.tables.length import length_sentence, length_table, render_length
 from wdualmine.tables.provenance import (
     model_card_scores,
     provenance_table,
@@ -73,6 +75,9 @@ __all__ = [
     "difference_sentences",
     "leakage_sentence",
     "leakage_table",
+    "length_runs",
+    "length_sentence",
+    "length_table",
     "metric_reference",
     "metrics_conclusion",
     "model_card_scores",
@@ -89,6 +94,7 @@ __all__ = [
     "render_comparison",
     "render_conventions",
     "render_differences",
+    "render_length",
     "render_networks",
     "render_provenance",
     "render_rates",

@@ -34,6 +34,11 @@ def study_runs() -> list[Run]:
     return find_runs([results_folder() / "studies"])
 
 
+def length_runs() -> list[Run]:
+    """Give the committed runs of a schedule shorter than the reference's: those in ``results/length``."""
+    return find_runs([results_folder() / "length"])
+
+
 def records_by_task(runs: Iterable[Run], kind: str) -> dict[str, Run]:
     """Pick a kind of record of each task, in the paper's order; the first one where there are several."""
     found: dict[str, Run] = {}

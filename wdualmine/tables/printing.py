@@ -25,7 +25,7 @@ def print_grid(grid: pd.DataFrame, form: str) -> str:
 
 
 def anchor(column: str, run: str) -> str:
-    """Name the place of a run on the page of provenance; column is "Reference", "Studies" or "This build"."""
+    """Name the place of a run on the page of provenance; column is "Reference", "Studies" or the like."""
     return f"{column}-{run}".lower().replace(" ", "-")
 
 

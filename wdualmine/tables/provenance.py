@@ -72,8 +72,11 @@ def render_provenance(runs: Sequence[Run], column: str) -> str:
 
     Args:
         runs: what to list.
-        column: the column of the tables that leads here: "Reference", "Studies", "Recovery" or "This build".
+        column: the column of the tables that leads here: "Reference", "Length", "Studies", "Recovery" or
+            "This build".
     """
+    if not runs:
+        return "No run was found."
     table = provenance_table(runs)
     table["Run"] = [f'<span id="{anchor(column, name)}">{name}</span>' for name in table["Run"]]
     return html_grid(table, "comparison runs")
