@@ -17,12 +17,21 @@ from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import make_experiment
+from wdualmine.figures.ghosting import plot_ghosting
 from wdualmine.figures.systems import plot_systems
+from wdualmine.ghosting import MOVES, moved, run_ghosting
 from wdualmine.methods import CLASSICAL, get_system
 from wdualmine.methods.learned import packaged_methods, parameters
 from wdualmine.ranking import METRICS
 from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
 from wdualmine.tables.committed import record_of
+from wdualmine.tables.ghosting import (
+    changes_table,
+    ghosting_runs,
+    ghosting_sentence,
+    ghosting_table,
+    render_ghosting,
+)
 from wdualmine.tables.systems import (
     comparison_runs,
     comparisons,
@@ -234,3 +243,39 @@ def test_a_click_on_a_head_sorts_the_table(tmp_path: Path) -> None:
             assert names() == order
             assert page.get_by_role("columnheader", name=head).get_attribute("aria-sort") == state
         context.close()
+
+
+@pytest.fixture(scope="module")
+def ghosts(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wdualmine.ghosting.packaged_methods", lambda _: [])
+        patch.setattr("wdualmine.ghosting.CLASSICAL", {n: CLASSICAL[n] for n in ("average", "maximum")})
+        return run_ghosting("ct-mri", tmp_path_factory.mktemp("g") / "run", "phantom", 1, progress=False)
+
+
+def test_a_moved_scan_leaves_the_registered_one_and_not_what_was_given(ghosts: Run) -> None:
+    table = ghosting_table(ghosts).set_index(["method", "move", "amount"])
+    assert len(table) == 2 * sum(len(amounts) + 1 for amounts in MOVES.values())
+    for method in ("average", "maximum"):
+        for move, amounts in MOVES.items():
+            falling = table.loc[(method, move)].loc[[0, *amounts], "CC"]
+            assert falling.is_monotonic_decreasing, (method, move)
+            assert table.loc[(method, move, amounts[-1]), "CC_given"] > falling.iloc[-1]
+        still = ghosts.metrics.query("method == @method")["CC"].mean()
+        assert table.loc[(method, "turn", 0), "CC"] == pytest.approx(still)
+        assert table.loc[(method, "turn", 0), "CC_given"] == pytest.approx(still)
+    changes = changes_table(ghosts)
+    assert changes.loc["average", ("shift", "recovery_a")] == pytest.approx(0, abs=1e-6)
+    assert f"({changes.loc['maximum', ('shift', 'CC')]:+.3f})" in render_ghosting(ghosts)
+    assert ghosting_sentence(ghosts).startswith("**CT-MRI**: Shifted by 8 pixels")
+    assert ghosting_runs([ghosts])["ct-mri"] is ghosts
+    assert len(plot_ghosting(ghosts).axes) == 6
+
+
+def test_what_moves_is_what_is_said() -> None:
+    spot = np.zeros((21, 21), np.uint8)
+    spot[10, 14] = 200
+    assert np.argwhere(moved(spot, "shift", 4) == 200).tolist() == [[14, 18]]
+    top, left = np.unravel_index(moved(spot, "turn", 90).argmax(), spot.shape)
+    assert (top, left) == (6, 10)  # from the right of the center to above it: to the left
+    assert moved(spot, "turn", 0) is spot

@@ -1,4 +1,4 @@
-"""Verbs that set all systems side by side: ``comparison`` by what they keep, ``cost`` by what they take."""
+"""Verbs that set all systems side by side: ``comparison`` by what they keep, ``ghosting``, ``cost``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,20 @@ def comparison(
     from wdualmine.comparison import run_comparison
 
     run_comparison(task, output, data, limit)
+    print(output)
+
+
+@app.command()
+def ghosting(
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Choose among the first so many pairs only.")] = None,
+) -> None:
+    """Measure all systems where the MRI is shifted and turned against the other scan (minutes)."""
+    from wdualmine.ghosting import run_ghosting
+
+    run_ghosting(task, output, data, limit)
     print(output)
 
 
