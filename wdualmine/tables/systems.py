@@ -279,25 +279,29 @@ def systems_conclusion(runs: Mapping[str, Run]) -> str:
     if not runs:
         return "Nothing was compared yet. `wdualmine comparison TASK -o FOLDER` makes a record."
     learned = [method.name for method in SYSTEMS]
-    gaps, kept, average, above = [], [], [], set()
+    gaps, plain, kept, average, above = [], [], [], [], set()
     for run in runs.values():
-        table = systems_table(run).set_index("method")
+        table, limit = systems_table(run).set_index("method"), limit_of(run, "CC")
         own = table.loc[[name for name in learned if name in table.index]]
         if own.empty:
             continue
-        gaps.append(float((limit_of(run, "CC") - own["CC"]).min()))
-        kept.append(float(own["worse"].max()))
-        average.append(float(table["worse"]["average"]))
+        gaps.append(limit - own["CC"].max())
+        plain.append(limit - table["CC"]["average"])
+        kept.append(own["worse"].max())
+        average.append(table["worse"]["average"])
         above |= set(own.index[own["worse"] > table["worse"]["average"]])
     if not gaps:
         return "Only methods with nothing to learn were compared: no weights of another system are at hand."
     titles = ", ".join(system_title(name) for name in learned if name in above)
-    recovery = (
-        f"Of the source that it keeps less of, the best of them keeps {min(kept):.2f} to {max(kept):.2f}, "
-        f"the average {min(average):.2f} to {max(average):.2f}"
-    )
     return (
-        f"Trained on the same pairs by the same loop, the systems of others come within {min(gaps):.3f} to "
-        f"{max(gaps):.3f} of the limit of correlation at best, each task by itself. {recovery}; "
+        f"Trained on the same pairs by the same loop, the best of the systems of others stays "
+        f"{_span(gaps, 4)} below the limit of correlation, the average {_span(plain, 4)}. Of the source that it "
+        f"keeps less of, the best of them keeps {_span(kept, 2)}, the average {_span(average, 2)}; "
         + (f"above the average on some task: {titles}." if titles else "none of them is above the average.")
     )
+
+
+def _span(values: Sequence[float], digits: int) -> str:
+    """Print the range of some numbers, or the one that all of them print as."""
+    ends = dict.fromkeys((f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"))
+    return " to ".join(ends)
