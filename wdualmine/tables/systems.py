@@ -295,8 +295,8 @@ def systems_conclusion(runs: Mapping[str, Run]) -> str:
     titles = ", ".join(system_title(name) for name in learned if name in above)
     return (
         f"Trained on the same pairs by the same loop, the best of the systems of others stays "
-        f"{_span(gaps, 4)} below the limit of correlation, the average {_span(plain, 4)}. Of the source that it "
-        f"keeps less of, the best of them keeps {_span(kept, 2)}, the average {_span(average, 2)}; "
+        f"{_span(gaps, 4)} below the limit of correlation, the average {_span(plain, 4)}. Of the source that "
+        f"it keeps less of, the best of them keeps {_span(kept, 2)}, the average {_span(average, 2)}; "
         + (f"above the average on some task: {titles}." if titles else "none of them is above the average.")
     )
 
