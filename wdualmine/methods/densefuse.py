@@ -67,6 +67,8 @@ class Autoencoding(NamedTuple):
 class DenseFuse(Network):
     """Encoder of four 3 x 3 layers, each fed with all before it; decoder of four more."""
 
+    reach = 9  # eight 3 x 3 layers, and the average over the activity
+
     def __init__(self, config: DenseFuseConfig | None = None) -> None:
         super().__init__()
         self.config = config or DenseFuseConfig()

@@ -49,6 +49,8 @@ class IFCNNConfig(NetworkConfig):
 class IFCNN(Network):
     """Two layers to features, an element-wise rule, two layers back to an image."""
 
+    reach = 5  # a 7 x 7 layer and two of 3 x 3
+
     def __init__(self, config: IFCNNConfig | None = None) -> None:
         super().__init__()
         self.config = config or IFCNNConfig()

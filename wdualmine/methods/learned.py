@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
-from wdualmine.methods.pieces import residual_in_pieces
+from wdualmine.methods.pieces import fused_in_pieces, residual_in_pieces
 from wdualmine.methods.registry import LEARNED, W_DUALMINE, W_DUALMINE_RECOVERY, Method, get_system
 from wdualmine.methods.system import Network
 from wdualmine.model import WDualMine
@@ -161,7 +161,8 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
     """Make the fusing function of a network: any image size, on the network's device.
 
     Sides are padded by replication to what the network needs and cropped back. An image of more than
-    :data:`WHOLE` pixels is fused in pieces, to the same result up to rounding (1e-5).
+    :data:`WHOLE` pixels is fused in pieces, to the same result up to rounding (1e-5), unless the network
+    looks at all of it at once, as those of AdaFuse and ASFE-Fusion do.
 
     Args:
         model: the network.
@@ -173,6 +174,9 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
         height, width = a.shape[-2:]
+        if isinstance(model, Network) and model.reach is not None and height * width > WHOLE:
+            device = next(model.parameters()).device
+            return fused_in_pieces(model, a.to(device), b.to(device))
         return model(*_padded(model, a, b)).fused[..., :height, :width]
 
     return fuse

@@ -1,9 +1,10 @@
-"""The network on large images, in memory that hardly grows with them: overlapping pieces.
+"""Networks on large images, in memory that hardly grows with them: overlapping pieces.
 
-All that the network computes is local but the channel attention of each stage, which looks at the means over
-the whole image. They are found first, a stage at a time; then each piece is fused with them, with so much of
-its surroundings that what the cut does at its edge does not reach the piece. The result is that of the whole
-image up to the rounding of sums (in noise, where that turns a near tie of Eq. 7, a little more at a pixel).
+All that the paper's network computes is local but the channel attention of each stage, which looks at the
+means over the whole image. They are found first, a stage at a time; then each piece is fused with them, with
+so much of its surroundings that what the cut does at its edge does not reach the piece. The result is that of
+the whole image up to the rounding of sums (in noise, where that turns a near tie of Eq. 7, a little more at a
+pixel).
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
+from wdualmine.methods.system import Network
 from wdualmine.model import EfficientChannelAttention, WDualMine
 
 #: Side of a piece without its surroundings, in pixels; a multiple of the network's.
@@ -57,6 +59,27 @@ def residual_in_pieces(model: WDualMine, image1: Tensor, image2: Tensor, side: i
         inside = piece[..., : height - rows.place.start, : width - columns.place.start]
         residual[..., rows.place, columns.place] = inside
     return residual
+
+
+@torch.no_grad()
+def fused_in_pieces(model: Network, image1: Tensor, image2: Tensor, side: int = SIDE) -> Tensor:
+    """Fuse as a network fuses the whole images, where a pixel depends on its surroundings only.
+
+    Args:
+        model: the network; it has a :attr:`~wdualmine.methods.system.Network.reach`.
+        image1: the first source, (N, 1, H, W) in [0, 1], of any sides, on the network's device.
+        image2: the second, the same shape.
+        side: of a piece, in pixels.
+
+    Returns:
+        (N, 1, H, W) in [0, 1].
+    """
+    assert model.reach is not None
+    fused = torch.empty_like(image1)
+    for rows, columns in _pieces(image1, side, model.reach, model.multiple):
+        piece = model(*_cut(image1, image2, rows, columns).chunk(2)).fused
+        fused[..., rows.place, columns.place] = piece[..., rows.own, columns.own]
+    return fused
 
 
 def _next_weights(

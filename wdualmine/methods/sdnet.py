@@ -54,6 +54,8 @@ class Branch(nn.Module):
 class SDNet(Network):
     """The squeezing network, with a branch a source, and the one that takes its result apart."""
 
+    reach = 5  # a 5 x 5 layer and three of 3 x 3
+
     def __init__(self, config: SDNetConfig | None = None) -> None:
         super().__init__()
         self.config = config or SDNetConfig()

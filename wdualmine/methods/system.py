@@ -39,6 +39,8 @@ class Network(nn.Module):
 
     config: Any
     multiple: int = 1
+    #: Within how many pixels lies what a fused pixel depends on; None where it may lie anywhere.
+    reach: int | None = None
 
 
 class SystemObjective(nn.Module):

@@ -32,6 +32,8 @@ class U2FusionConfig(NetworkConfig):
 class U2Fusion(Network):
     """Both images enter at once: six densely connected layers, then four that narrow to the fused image."""
 
+    reach = 10  # ten 3 x 3 layers
+
     def __init__(self, config: U2FusionConfig | None = None) -> None:
         super().__init__()
         self.config = config or U2FusionConfig()
