@@ -91,6 +91,31 @@ def test_scores_are_those_of_the_package(case: Path, findings: Findings) -> None
     assert (own["from_average"] == 0).all()
 
 
+def test_images_of_16_bits_are_rounded_where_that_is_asked_for(
+    case: Path, tmp_path: Path, findings: Findings, capsys: pytest.CaptureFixture
+) -> None:
+    for kind in ("a", "b", "average"):
+        for path in (case / kind).iterdir():
+            deep = np.minimum(read_image(path) * 257.0 + 100, 65535).astype(np.uint16)
+            write_image(tmp_path / kind / path.name, deep)
+    folders = [tmp_path / kind for kind in ("a", "b", "average")]
+    judged = [Judged("same", folders[2])]
+    deep = judge(*folders[:2], judged, KEYS, deep=True, progress=False)
+    same = [made.rows("same").reset_index(drop=True) for made in (deep, findings)]
+    pd.testing.assert_frame_equal(*same)
+    page = write_report(deep, tmp_path / "report")
+    assert "of 16 bits were rounded" in page.read_text()
+    assert json.loads((page.parent / "report.json").read_text())["rounded_to_8_bit"]
+    with pytest.raises(WdualmineError, match="has 16 bits; give --to-8-bit"):
+        judge(*folders[:2], judged, KEYS, progress=False)
+    code, out, _ = call(capsys, "evaluate", *folders, "--to-8-bit", "--csv")
+    assert code == 0
+    assert len(out.splitlines()) == 9
+    code, _, error = call(capsys, "evaluate", *folders)
+    assert code == 2
+    assert "has 16 bits; give --to-8-bit" in error
+
+
 def test_comparisons_are_those_of_the_statistics(findings: Findings) -> None:
     table = findings.comparisons.query("method == 'noisy' and against == 'maximum'")
     expected = compare(findings.rows("noisy"), findings.rows("maximum", True), KEYS)
@@ -309,7 +334,7 @@ def test_hostile_input_is_one_clear_line(
         message = f"{first}: is "
     elif kind == "16 bits":
         write_image(first, read_image(first).astype(np.uint16) * 257)
-        message = f"{first}: holds values from"
+        message = f"{first}: has 16 bits; give --to-8-bit"
     elif kind == "name":
         options += ["--name", "average"]
         message = "average: is the name of a baseline"

@@ -99,7 +99,7 @@ def test_bad_images_are_named(folders):
     imageio.imwrite(path, np.full_like(image, 9))
     assert f"{path}: is constant" in refusal(folders)
     imageio.imwrite(path, image[..., 0].astype(np.uint16) * 257)
-    assert f"{path}: holds values" in refusal(folders)
+    assert f"{path}: has 16 bits" in refusal(folders)
     path.write_bytes(whole[: len(whole) // 2])
     assert refusal(folders).startswith(f"{path}: ")
     path.write_bytes(b"")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wdualmine.cli.common import DeviceOption, app, check_network_options, print_table
+from wdualmine.cli.common import DeepOption, DeviceOption, app, check_network_options, print_table
 from wdualmine.cli.volumes import WindowOption, fuse_volume_files, read_window
 from wdualmine.errors import WdualmineError
 
@@ -148,6 +148,7 @@ def evaluate(
     convention: Annotated[
         str | None, typer.Option(help="A convention, for those of the metrics that have it.")
     ] = None,
+    deep: DeepOption = False,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a pair.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a pair and nothing else.")] = False,
 ) -> None:
@@ -158,7 +159,7 @@ def evaluate(
     if json and csv:
         raise WdualmineError("--json and --csv: choose one")
     keys = PAPER_METRICS if metrics is None else [key.strip() for key in metrics.split(",")]
-    frame = score_files(a, b, fused, keys, convention)
+    frame = score_files(a, b, fused, keys, convention, deep=deep)
     if csv:
         print(frame.to_csv(index=False, float_format="%.10g"), end="")
     elif json:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wdualmine.cli.common import app
+from wdualmine.cli.common import DeepOption, app
 from wdualmine.errors import WdualmineError
 
 
@@ -34,6 +34,7 @@ def report(
     allow: Annotated[
         bool, typer.Option("--allow", help="Go on with sources that seem mirrored, turned or shifted.")
     ] = False,
+    deep: DeepOption = False,
     recovery_pairs: Annotated[
         int, typer.Option(help="Put signals into at most so many pairs; each takes a command up to 11 runs.")
     ] = 6,
@@ -51,7 +52,7 @@ def report(
     ]
     keys = None if metrics is None else [key.strip() for key in metrics.split(",")]
     check_output(output)
-    findings = judge(a, b, judged, keys, recovery_pairs, allow)
+    findings = judge(a, b, judged, keys, recovery_pairs, allow, deep)
     page = write_report(findings, output)
     for method in judged:
         print(verdict(findings, method.name)[0])

@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import image_files, natural_key
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.registry import PAPER_METRICS, choose, in_threads, score
+from wdualmine.metrics.validation import to_8_bit
 
 _LISTED = 8  # names spelt out in a message
 
@@ -20,6 +23,7 @@ def score_files(
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
     workers: int = 1,
+    deep: bool = False,
 ) -> pd.DataFrame:
     """Score fused image files against their sources.
 
@@ -30,6 +34,7 @@ def score_files(
         metrics: see :func:`~wdualmine.metrics.registry.score`.
         convention: see :func:`~wdualmine.metrics.registry.score`.
         workers: number of threads; more than one only pays where cores are idle. Values do not depend on it.
+        deep: see :func:`read_levels`.
 
     Returns:
         One row a pair, in natural order of the names: column ``pair``, then one a metric. PSNR is scored in
@@ -43,7 +48,7 @@ def score_files(
     triples = match_files(a, b, fused)
 
     def one(triple: tuple[Path, Path, Path]) -> dict[str, float]:
-        a, b, fused = (read_image(path) for path in triple)
+        a, b, fused = (read_levels(path, deep) for path in triple)
         return score(a, b, fused, keys, convention, names=[str(path) for path in triple])
 
     rows = in_threads(one, triples.values(), workers)
@@ -51,6 +56,27 @@ def score_files(
         [{"pair": pair, **values} for pair, values in zip(triples, rows, strict=True)],
         columns=["pair", *keys],
     )
+
+
+def read_levels(path: Path, deep: bool = False) -> NDArray[np.uint8]:
+    """Read an image as the 8-bit levels that the metrics are defined on.
+
+    Args:
+        path: the file.
+        deep: round an image of 16 bits, v / 257; else it is refused, as nothing is rounded silently.
+
+    Raises:
+        WdualmineError: the file is unreadable, or of other values.
+    """
+    image = read_image(path)
+    if deep and image.dtype == np.uint16:
+        return np.rint(image / np.float64(257)).astype(np.uint8)
+    try:
+        return to_8_bit(image, str(path))
+    except WdualmineError as error:
+        if image.dtype == np.uint16:
+            raise WdualmineError(f"{path}: has 16 bits; give --to-8-bit to round it") from error
+        raise
 
 
 def match_files(a: str | Path, b: str | Path, fused: str | Path) -> dict[str, tuple[Path, Path, Path]]:

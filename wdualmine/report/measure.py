@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 from wdualmine.audit import BLENDS, background_scores, blacken
 from wdualmine.data import Pair
 from wdualmine.data.color import to_grey
-from wdualmine.data.images import read_image
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import CLASSICAL, average, blend, maximum
 from wdualmine.metrics import METRICS, score
-from wdualmine.metrics.files import match_files
+from wdualmine.metrics.files import match_files, read_levels
 from wdualmine.metrics.limits import limits
 from wdualmine.metrics.registry import choose
-from wdualmine.metrics.validation import check_triple, to_8_bit
+from wdualmine.metrics.validation import check_triple
 from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
 from wdualmine.registration import misalignment, require_registered
@@ -77,6 +76,7 @@ class Findings:
         comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against.
         undefined: sentences about scores that do not exist.
         misaligned: sentences about pairs whose sources are evidently not registered.
+        deep: whether images of 16 bits were rounded to 8.
         recovery: a row a signal, with the column method; empty where no way to fuse was given.
         recovery_summary: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise.
         remakes: by judged name, the mean distance in grey levels between its first image and what its
@@ -92,6 +92,7 @@ class Findings:
     comparisons: pd.DataFrame
     undefined: list[str]
     misaligned: list[str]
+    deep: bool = False
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
     recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
     remakes: dict[str, float] = field(default_factory=dict)
@@ -109,17 +110,19 @@ def judge(
     metrics: Sequence[str] | None = None,
     recovery_pairs: int = RECOVERY_PAIRS,
     allow: bool = False,
+    deep: bool = False,
     progress: bool = True,
 ) -> Findings:
     """Score methods' fused images beside trivial fusions of the same pairs.
 
     Args:
-        a: first sources, a folder or a file; 8 bits a channel.
+        a: first sources, a folder or a file.
         b: second sources, matched by name; at most one source of a pair may be in color.
         judged: the methods; their names must differ.
         metrics: keys of the registry; all unless told.
         recovery_pairs: put signals into at most so many pairs.
         allow: go on with sources that are evidently not registered, and say so.
+        deep: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
         progress: show a progress bar.
 
     Raises:
@@ -135,14 +138,14 @@ def judge(
         name: (*paths[:2], *(own[other][2] for own, other in zip(matched, names, strict=True)))
         for name, paths, names in _rows(matched)
     }
-    stretched, misaligned = _look(files, judged, allow)
+    stretched, misaligned = _look(files, judged, allow, deep)
     rows: list[dict] = []
     bounds: list[dict] = []
     reasons: dict[tuple[str, str], list[str]] = {}
     with task_bar("report", len(files), progress) as advance:
         for name, paths in files.items():
-            pair = read_pair(name, *paths[:2])
-            for row in _score_pair(pair, paths, judged, stretched, keys):
+            pair = read_pair(name, *paths[:2], deep=deep)
+            for row in _score_pair(pair, paths, judged, stretched, keys, deep):
                 for key, reason in row.pop("reasons").items():
                     reasons.setdefault((row["method"], key), []).append(f"{name}: {reason}")
                 rows.append(row)
@@ -153,19 +156,19 @@ def judge(
     findings = Findings(
         judged, files, keys, stretched, scores, pd.DataFrame(bounds)[shown],
         _compare(judged, stretched, scores, keys), _undefined(reasons, len(files)),
-        misaligned,
+        misaligned, deep,
     )  # fmt: skip
     _recover(findings, recovery_pairs, progress)
     return findings
 
 
-def read_pair(name: str, path_a: Path, path_b: Path) -> Pair:
-    """Read two sources of 8 bits a channel.
+def read_pair(name: str, path_a: Path, path_b: Path, *, deep: bool = False) -> Pair:
+    """Read two sources, those of 16 bits rounded to 8 where that is asked for.
 
     Raises:
         WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
     """
-    a, b = (to_8_bit(read_image(path), str(path)) for path in (path_a, path_b))
+    a, b = read_levels(path_a, deep), read_levels(path_b, deep)
     check_triple(a, b, a, (str(path_a), str(path_b), str(path_a)))
     return Pair(name, a, b)
 
@@ -200,20 +203,20 @@ def _rows(
 
 
 def _look(
-    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], allow: bool
+    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], allow: bool, deep: bool
 ) -> tuple[dict[str, bool], list[str]]:
     """Read every image once before the long work: whose span the full range, which sources are misaligned."""
     full = dict.fromkeys((method.name for method in judged), 0)
     misaligned = []
     for name, paths in files.items():
-        pair = read_pair(name, *paths[:2])
+        pair = read_pair(name, *paths[:2], deep=deep)
         if not allow:
             require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
         elif found := misalignment(pair.image_a, pair.image_b):
             misaligned.append(f"Source B of pair {name} {found}.")
         wanted = to_grey(finished(pair, average, stretch=True))
         for method, path in zip(judged, paths[2:], strict=True):
-            image = to_8_bit(read_image(path), str(path))
+            image = read_levels(path, deep)
             check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
             grey = to_grey(image)
             dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
@@ -227,12 +230,13 @@ def _score_pair(
     judged: Sequence[Judged],
     stretched: Mapping[str, bool],
     keys: Sequence[str],
+    deep: bool,
 ) -> Iterator[dict]:
     """Rows of one pair: the judged images, then the baselines in each finish that one of them has."""
     finishes = sorted(set(stretched.values()))
     averages = {stretch: finished(pair, average, stretch) for stretch in finishes}
     for method, path in zip(judged, paths[2:], strict=True):
-        image = to_8_bit(read_image(path), str(path))
+        image = read_levels(path, deep)
         stretch = stretched[method.name]
         yield _row(pair, image, method.name, stretch, keys, averages[stretch])
     compared = [key for key in keys if key in REFERENCED]
@@ -315,11 +319,11 @@ def _recover(findings: Findings, limit: int, progress: bool) -> None:
         return
     names = list(findings.files)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
-    pairs = [read_pair(name, *findings.files[name][:2]) for name in chosen]
+    pairs = [read_pair(name, *findings.files[name][:2], deep=findings.deep) for name in chosen]
     for number, method in enumerate(findings.judged):
         if isinstance(method.fuse, Command):
             made = to_grey(method.fuse.fuse(pairs[0].image_a, pairs[0].image_b)).astype(np.int16)
-            given = to_8_bit(read_image(findings.files[chosen[0]][2 + number]), method.name)
+            given = read_levels(findings.files[chosen[0]][2 + number], findings.deep)
             findings.remakes[method.name] = float(np.abs(made - to_grey(given)).mean())
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}
     frames, summaries = [], []

@@ -17,12 +17,11 @@ from PIL import Image
 
 from wdualmine import __version__
 from wdualmine.audit import BACKGROUND, BLACK
-from wdualmine.data.images import read_image
 from wdualmine.errors import WdualmineError
 from wdualmine.figures.style import render_figure
 from wdualmine.methods import average
 from wdualmine.metrics import METRICS
-from wdualmine.metrics.validation import to_8_bit
+from wdualmine.metrics.files import read_levels
 from wdualmine.records import now, read_json, write_bytes, write_csv, write_json
 from wdualmine.report.command import Command
 from wdualmine.report.figures import CURVES, plot_differences, plot_plane
@@ -127,6 +126,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
         ],
         "undefined": findings.undefined,
         "misaligned": findings.misaligned,
+        "rounded_to_8_bit": findings.deep,
     }
 
 
@@ -169,6 +169,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         scores=_scores_table(findings),
         undefined=findings.undefined,
         misaligned=findings.misaligned,
+        deep=findings.deep,
         comparisons=_comparison_tables(findings),
         figures=_figures(findings),
         recovery=_recovery_table(findings),
@@ -358,12 +359,12 @@ def gains_by_pair(findings: Findings, method: str) -> pd.Series:
 
 def _pictures_of(findings: Findings, name: str) -> list[dict[str, str]]:
     paths = findings.files[name]
-    pair = read_pair(name, *paths[:2])
+    pair = read_pair(name, *paths[:2], deep=findings.deep)
     images: list[tuple[str, NDArray]] = [("source A", pair.image_a), ("source B", pair.image_b)]
     for stretch in sorted(set(findings.stretched.values())):
         images.append((_name(findings, "average", stretch), finished(pair, average, stretch)))
     for method, path in zip(findings.judged, paths[2:], strict=True):
-        images.append((method.name, to_8_bit(read_image(path), str(path))))
+        images.append((method.name, read_levels(path, findings.deep)))
     return [
         {"source": _picture(image), "caption": caption, "alt": f"Pair {name}, {caption}"}
         for caption, image in images
