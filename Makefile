@@ -3,7 +3,7 @@
 # make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
 # make systems: train the systems of others on every task with one budget; FOLDS=yes volume-disjoint, too; it resumes.
 # make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
-# make release: the book as zip and PDF, the wheel and their SHA-256 in dist/.   make wheel: the wheel alone.
+# make release: the book as zip and PDF, the package and their SHA-256 in dist/.   make wheel: the package alone.
 # make notebooks: stamp launch links and the set-up cell.   make repository URL=...: the same with a new address.
 # WDUALMINE_DATA=FOLDER make book   trains on that folder's pairs.   make book PRESET=smoke   is quicker still.
 
@@ -63,9 +63,9 @@ pdf: book
 	@$(BIN)/python book/pdf.py dist/wdualmine-book.pdf
 
 wheel: setup
-	@rm -f dist/wdualmine-*.whl
-	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w dist .
-	@ls dist/wdualmine-*.whl
+	@rm -f dist/wdualmine-*.whl dist/wdualmine-*.tar.gz
+	@$(BIN)/python -m hatchling build -d dist > /dev/null
+	@ls dist/wdualmine-*.whl dist/wdualmine-*.tar.gz
 
 release: pdf wheel
 	@$(BIN)/python -c 'import shutil; shutil.make_archive("dist/wdualmine-book", "zip", "book/_build/html")'

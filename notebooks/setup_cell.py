@@ -28,8 +28,11 @@ if spec is None or spec.origin is None:  # without an origin it is just a folder
         )
     importlib.invalidate_caches()
     present = {re.sub(r"[-_.]+", "-", d.metadata["Name"] or "").lower() for d in metadata.distributions()}
-    needed = [r for r in metadata.requires("wdualmine") or [] if "extra ==" not in r]
-    for requirement in needed:
+    extra = re.compile(r"; extra == ['\"](\w+)")
+    for requirement in metadata.requires("wdualmine") or []:
+        if (found := extra.search(requirement)) and found[1] not in ("data", "figures"):
+            continue
+        requirement = requirement.partition(";")[0]
         name = re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
         if name in present or name in ("torch", "numpy"):
             continue

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -170,6 +171,17 @@ def smoke_book(built_book: Path) -> Path:
 def test_no_object_is_printed_for_what_it_should_show(built_book: Path, page: str) -> None:
     article = parse(built_book, page).select_one("article").get_text()
     assert not re.findall(r"<[\w.]+ (?:object|at 0x)[^>]*>|Traceback \(most recent", article)
+
+
+@pytest.mark.slow
+def test_the_page_of_the_package_has_all_that_it_offers(built_book: Path) -> None:
+    page = parse(built_book, "api")
+    for package in ("data", "metrics", "methods", "report"):
+        module = import_module(f"wdualmine.{package}")
+        for name in filter(lambda name: callable(getattr(module, name)), module.__all__):
+            entry = page.find(id=f"wdualmine.{package}.{name}")
+            assert entry, f"{package}.{name}"
+            assert entry.find_next_sibling("dd").get_text(strip=True), f"{name} has no words"
 
 
 @pytest.mark.slow

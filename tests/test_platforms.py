@@ -149,14 +149,15 @@ def test_without_a_wheel_it_takes_the_repository_and_never_torch(
 ) -> None:  # fmt: skip
     platform(name)
     monkeypatch.setenv("WDUALMINE_DATA", "phantom")
-    requires = ["torch>=99", "numpy>=99", "Some_Thing>=1", "scipy>=1", "extra-thing; extra == 'book'"]
+    requires = ["torch>=99", "numpy>=99", "Some_Thing>=1", "scipy>=1", "extra-thing; extra == 'book'",
+                "Drawing>=2; extra == 'figures'"]  # fmt: skip
     monkeypatch.setattr(metadata, "requires", lambda _: requires)
     present = [d for d in metadata.distributions() if d.metadata["Name"] not in ("torch", "numpy")]
     monkeypatch.setattr(metadata, "distributions", lambda: present)
     exec(setup_cell(), {})
     assert all(command[:4] == [sys.executable, "-m", "pip", "install"] for command in bare)
     assert all("--no-deps" in command for command in bare)
-    assert [command[-1] for command in bare] == [f"git+{stamp.repository()}", "Some_Thing>=1"]
+    assert [command[-1] for command in bare] == [f"git+{stamp.repository()}", "Some_Thing>=1", "Drawing>=2"]
     assert f"Platform: {name}" in capsys.readouterr().out
 
 

@@ -201,7 +201,7 @@ class WaveletExpert(nn.Module):
 
 
 def sobel_magnitude(x: Tensor) -> Tensor:
-    """Gradient magnitude G(x) = |grad_h x| + |grad_v x| of each channel, Eq. 8.
+    """Gradient magnitude ``G(x) = |grad_h x| + |grad_v x|`` of each channel, Eq. 8.
 
     Choice: Sobel's kernels are divided by 8, so that a ramp of slope 1 has gradient 1, and the border is
     replicated, so that a constant image has none.

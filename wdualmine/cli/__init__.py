@@ -17,7 +17,7 @@ from wdualmine.cli import (  # noqa: F401 (verbs register)
     runs,
     systems,
 )
-from wdualmine.cli.common import app
+from wdualmine.cli.common import app, missing_extra
 from wdualmine.errors import WdualmineError
 
 __all__ = ["app", "main"]
@@ -32,6 +32,11 @@ def main() -> None:
         app()
     except WdualmineError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except ImportError as error:  # of an extra that was not installed
+        if not (hint := missing_extra(error)):
+            raise
+        print(f"error: {hint}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted; the same command resumes what can be resumed", file=sys.stderr)

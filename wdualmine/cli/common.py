@@ -1,5 +1,7 @@
 """What the groups of verbs share: the program itself, common options and how a table is printed."""
 
+import re
+from importlib import metadata
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,6 +51,19 @@ def check_network_options(method: "Method", weights: "Path | None", residual_sca
         raise WdualmineError(f"--residual-scale belongs to W-DUALMINE, not to {method.name}; leave it out")
     if residual_scale is not None and not -1 <= residual_scale <= 1:
         raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
+
+
+def missing_extra(error: ImportError) -> str | None:
+    """Say what to install where a package of one of our extras is missing; None where it is another one."""
+    extras: dict[str, set[str]] = {}
+    for requirement in metadata.requires("wdualmine") or ():
+        if found := re.match(r"([\w.-]+)[^;]*; extra == ['\"](\w+)['\"]", requirement):
+            extras.setdefault(found[2], set()).add(found[1])
+    words = set(re.findall(r"\w+", error.name or str(error)))  # pandas names it in words only
+    for extra, packages in sorted(extras.items(), key=lambda item: len(item[1])):  # the least to install
+        if missing := words & packages:
+            return f"{missing.pop()}: is not installed; run `pip install 'wdualmine[{extra}]'`"
+    return None
 
 
 def print_results(run: "Run") -> None:
