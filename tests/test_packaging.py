@@ -125,7 +125,9 @@ def test_one_version_everywhere() -> None:
     version = metadata.version("wdualmine")
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
     assert wdualmine.__version__ == version
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == version
+    assert citation["license"] == metadata.metadata("wdualmine")["License-Expression"] == "MIT"
     headings = re.findall(r"^## \[?([\w.]+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert headings[0] == "Unreleased"
     assert version in headings
