@@ -4,6 +4,7 @@
 # make systems: train the systems of others on every task with one budget; FOLDS=yes volume-disjoint, too; it resumes.
 # make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
 # make release: the book as zip and PDF, the package and their SHA-256 in dist/.   make wheel: the package alone.
+# make fuzz CASES=10000: break files of every kind, kill a training at random moments; minutes.
 # make notebooks: stamp launch links and the set-up cell.   make repository URL=...: the same with a new address.
 # WDUALMINE_DATA=FOLDER make book   trains on that folder's pairs.   make book PRESET=smoke   is quicker still.
 
@@ -14,13 +15,14 @@ STUDY ?= ablations
 SEEDS ?= 3
 FOLDS ?= no
 PORT ?= 8000
+CASES ?= 10000
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 BIN := .venv/bin
 HTML := book/_build/html/index.html
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book study ablations systems serve pdf wheel release notebooks repository test lint lock clean
+.PHONY: help setup book study ablations systems serve pdf wheel release notebooks repository test fuzz lint lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -83,7 +85,10 @@ test: setup
 	@echo "==> Lint and types"
 	@$(MAKE) --no-print-directory lint
 	@echo "==> Tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+
+fuzz: setup
+	@$(BIN)/python tests/fuzz.py --cases $(CASES)
 
 lint: setup
 	@$(BIN)/ruff check .

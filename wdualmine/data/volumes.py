@@ -71,7 +71,7 @@ def read_volume(path: str | Path) -> Volume:
         if prod(shape) > MAX_VOXELS:
             raise WdualmineError(f"{path}: has {prod(shape)} voxels, more than the limit of {MAX_VOXELS}")
         values = np.asarray(array).reshape(shape)
-    except WdualmineError:
+    except (WdualmineError, ImportError):
         raise
     except MemoryError as error:
         raise WdualmineError(f"{path}: not enough memory to read it") from error
