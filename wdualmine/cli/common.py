@@ -56,7 +56,11 @@ def check_network_options(method: "Method", weights: "Path | None", residual_sca
 def missing_extra(error: ImportError) -> str | None:
     """Say what to install where a package of one of our extras is missing; None where it is another one."""
     extras: dict[str, set[str]] = {}
-    for requirement in metadata.requires("wdualmine") or ():
+    try:
+        requirements = metadata.requires("wdualmine") or ()
+    except metadata.PackageNotFoundError:  # run from a folder, never installed
+        return None
+    for requirement in requirements:
         if found := re.match(r"([\w.-]+)[^;]*; extra == ['\"](\w+)['\"]", requirement):
             extras.setdefault(found[2], set()).add(found[1])
     words = set(re.findall(r"\w+", error.name or str(error)))  # pandas names it in words only
