@@ -11,7 +11,13 @@ from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS, get_metric
 from wdualmine.records import Run
 from wdualmine.statistics import compare
-from wdualmine.tables.committed import paper_values, published_scores, reference_runs, study_runs
+from wdualmine.tables.committed import (
+    length_runs,
+    paper_values,
+    published_scores,
+    reference_runs,
+    study_runs,
+)
 from wdualmine.tables.printing import anchor, arrow, check_alike, print_grid, training_words
 
 #: The paper's comparison tables by number.
@@ -301,6 +307,7 @@ def networks_table(runs: Sequence[Run], studies: Sequence[Run] | None = None) ->
     groups: dict[str, list[Run]] = {}
     for place, found in (
         ("Reference", reference_runs()),
+        ("Study of length", length_runs()),
         ("Studies", study_runs() if studies is None else studies),
         ("This build", runs),
     ):
