@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from wdualmine.data import get_task
 from wdualmine.figures.style import WIDTH, styled
 from wdualmine.figures.systems import KINDS
-from wdualmine.ghosting import MOVES
+from wdualmine.ghosting import GIVEN, MOVES
 from wdualmine.records import Run
 from wdualmine.tables.ghosting import UNITS, ghosting_table
 from wdualmine.tables.systems import system_title
@@ -17,7 +17,7 @@ _MARKS = "osD^v<>PX*hpd8H"
 
 @styled
 def plot_ghosting(run: Run) -> Figure:
-    """Draw every method, a column a way to move the MRI: CC with the registered scans, and recovery of each.
+    """Draw every method: CC with the scans registered and as given, and recovery, a column a kind of move.
 
     Args:
         run: a record of ghosting.
@@ -25,11 +25,12 @@ def plot_ghosting(run: Run) -> Figure:
     table = ghosting_table(run)
     rows = {
         "CC": "CC, registered scans",
+        f"CC{GIVEN}": "CC, scans as given",
         "recovery_a": f"recovery {get_task(run.info['task']).a}",
         "recovery_b": "recovery MRI",
     }
     figure, grid = plt.subplots(
-        len(rows), len(MOVES), figsize=(WIDTH, 7.5), layout="constrained", sharex="col", sharey="row"
+        len(rows), len(MOVES), figsize=(WIDTH, 9.5), layout="constrained", sharex="col", sharey="row"
     )
     for (score, words), line in zip(rows.items(), grid, strict=True):
         for move, axes in zip(MOVES, line, strict=True):
@@ -52,5 +53,10 @@ def plot_ghosting(run: Run) -> Figure:
             if score == "recovery_b":
                 axes.set(xlabel=f"{move}, {UNITS[move]}")
         line[0].set(ylabel=words)
+    # One scale for both correlations: what falls above and stays below is the point of the picture.
+    both = table[["CC", f"CC{GIVEN}"]]
+    low, high = both.min().min(), both.max().max()
+    for line in grid[:2]:
+        line[0].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
