@@ -97,7 +97,8 @@ def test_the_network_is_compared_with_the_average_pair_by_pair(baselines: Run, s
     expected = (both[0]["w-dualmine"] - both[1]["average"]).mean()
     assert table.loc["EN", "difference"] == pytest.approx(expected)
     assert "network" in render_comparison(table.reset_index())
-    assert comparison_with_average([baselines]).empty
+    assert comparison_with_average([baselines], [baselines]).empty
+    assert set(comparison_with_average([])["task"]) == set(TASKS)  # a build that trained nothing
 
 
 def test_every_convention_is_scored(conventions: Run) -> None:

@@ -147,26 +147,29 @@ def _is_best(frame: pd.DataFrame) -> pd.Series:
     return value == value.groupby([frame["metric"], frame["column"]]).transform("max")
 
 
-def comparison_with_average(runs: Sequence[Run]) -> pd.DataFrame:
+def comparison_with_average(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> pd.DataFrame:
     """Compare this build's W-DUALMINE with the stretched average, pair by pair, on each task.
 
     Args:
         runs: this build's runs.
+        reference: the reference runs, compared where this build has trained nothing; None takes the committed
+            ones.
 
     Returns:
         :func:`wdualmine.statistics.compare`'s rows with a column task before them; Holm's correction is over
         the metrics of a task. Empty where one of the two has not run.
     """
+    if not any(run.info["kind"] == "training" for run in runs):
+        runs = reference_runs() if reference is None else reference
     parts, names = [], list(PAPER_METRICS)
     for task in TASKS:
-        scores = [run.metrics for run in runs if run.info["task"] == task]
+        scores = [run.metrics for run in _of_task(runs, task)]
         both = pd.concat(scores) if scores else pd.DataFrame(columns=["method", "stretch"])
         network, average = (
             both[(both["method"] == name) & both["stretch"].astype(bool)]
             for name in ("w-dualmine", "average")
         )
         if len(network) and len(average):
-            names = list(PAPER_METRICS)
             network = network.groupby("pair", as_index=False)[names].mean()
             parts.append(compare(network, average[["pair", *names]], names).assign(task=task))
     if not parts:
@@ -240,11 +243,12 @@ def column_titles(
     Args:
         runs: this build's runs.
         reference: the reference runs; None takes the committed ones.
-        number: of the table, whose runs alone are described; None describes those of all tasks.
+        number: of the table, whose runs alone are described; None describes those of all tasks, and names
+            the tasks where their runs differ.
     """
 
-    def title(name: str, given: Sequence[Run]) -> str:
-        chosen = given if number is None else _of_task(given, COMPARISONS[number])
+    def described(given: Sequence[Run], task: str) -> str:
+        chosen = _of_task(given, task)
         trained = [run for run in chosen if run.info["kind"] == "training"]
         seeds = {run.info["experiment"]["seed"] for run in trained}
         words = (training_words(run.info["experiment"]) for run in trained)
@@ -252,7 +256,17 @@ def column_titles(
         labels += [f"{len(seeds)} seeds"] if len(seeds) > 1 else []
         if not trained:
             labels = list(dict.fromkeys(run.label for run in chosen if run.info["kind"] == "baselines"))
-        return f"{name} ({'; '.join(labels)})" if labels else name
+        return "; ".join(labels)
+
+    def title(name: str, given: Sequence[Run]) -> str:
+        tasks: dict[str, list[str]] = {}
+        for task in COMPARISONS.values() if number is None else [COMPARISONS[number]]:
+            if words := described(given, task):
+                tasks.setdefault(words, []).append(get_task(task).folder)
+        if len(tasks) < 2:
+            return f"{name} ({''.join(tasks)})" if tasks else name
+        each = [f"{' and '.join(own)}: {words}" for words, own in tasks.items()]
+        return f"{name} ({'. '.join(each)})"
 
     reference = reference_runs() if reference is None else reference
     return {
