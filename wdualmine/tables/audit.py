@@ -10,7 +10,7 @@ from wdualmine.methods.learned import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, read_tensors
 from wdualmine.tables.committed import paper_values, published_scores, records_by_task
-from wdualmine.tables.printing import training_words
+from wdualmine.tables.printing import by_task, training_words
 
 PAPER = "W-DUALMINE"
 RIVALS = {"adafuse": "AdaFuse", "asfe-fusion": "ASFE-Fusion"}
@@ -35,9 +35,12 @@ NAMES = {
 
 def weights_label(runs: Mapping[str, Run]) -> str:
     """Say how the package's weights of the audited tasks were trained: preset, length and widths."""
-    experiments = [read_tensors(WEIGHTS / f"{task}.safetensors")[1]["experiment"] for task in runs]
-    labels = [f"preset {e['preset']}, seed {e['seed']}, {training_words(e)}" for e in experiments]
-    return "; ".join(dict.fromkeys(labels)) or "none"
+    experiments = {task: read_tensors(WEIGHTS / f"{task}.safetensors")[1]["experiment"] for task in runs}
+    labels = {
+        task: f"preset {e['preset']}, seed {e['seed']}, {training_words(e)}"
+        for task, e in experiments.items()
+    }
+    return by_task(labels) or "none"
 
 
 def audit_runs(runs: Iterable[Run]) -> dict[str, Run]:

@@ -18,7 +18,7 @@ from wdualmine.tables.committed import (
     reference_runs,
     study_runs,
 )
-from wdualmine.tables.printing import anchor, arrow, check_alike, print_grid, training_words
+from wdualmine.tables.printing import anchor, arrow, by_task, check_alike, print_grid, training_words
 
 #: The paper's comparison tables by number.
 COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
@@ -259,14 +259,9 @@ def column_titles(
         return "; ".join(labels)
 
     def title(name: str, given: Sequence[Run]) -> str:
-        tasks: dict[str, list[str]] = {}
-        for task in COMPARISONS.values() if number is None else [COMPARISONS[number]]:
-            if words := described(given, task):
-                tasks.setdefault(words, []).append(get_task(task).folder)
-        if len(tasks) < 2:
-            return f"{name} ({''.join(tasks)})" if tasks else name
-        each = [f"{' and '.join(own)}: {words}" for words, own in tasks.items()]
-        return f"{name} ({'. '.join(each)})"
+        tasks = COMPARISONS.values() if number is None else [COMPARISONS[number]]
+        words = by_task({task: described(given, task) for task in tasks})
+        return f"{name} ({words})" if words else name
 
     reference = reference_runs() if reference is None else reference
     return {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from wdualmine.data.tasks import get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import get_metric
 from wdualmine.records import Run
@@ -90,6 +91,21 @@ def _all_but_seed(run: Run) -> Any:
     # A record from before a setting existed has its default.
     former = {"fold": None, "objective": "paper", "method": "w-dualmine"}
     return former | run.info["experiment"] | {"seed": None}
+
+
+def by_task(words: Mapping[str, str]) -> str:
+    """Join what is said of each task: once where it is the same of all, else with the tasks' names before it.
+
+    Args:
+        words: by task's key; a task of which nothing is said is left out.
+    """
+    tasks: dict[str, list[str]] = {}
+    for task, said in words.items():
+        if said:
+            tasks.setdefault(said, []).append(get_task(task).folder)
+    if len(tasks) < 2:
+        return "".join(tasks)
+    return ". ".join(f"{' and '.join(own)}: {said}" for said, own in tasks.items())
 
 
 def training_words(experiment: Mapping[str, Any]) -> str:
