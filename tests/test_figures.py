@@ -54,7 +54,7 @@ from wdualmine.figures import (
     training_caption,
     typical_pair,
 )
-from wdualmine.figures.architecture import TERMS as LOSSES
+from wdualmine.figures.objective import TERMS as LOSSES
 from wdualmine.figures.scores import on_front
 from wdualmine.figures.training import TERMS
 from wdualmine.fusion import fuse_images, luma_tensor

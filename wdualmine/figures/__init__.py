@@ -1,14 +1,9 @@
 """Figures, drawn from records and networks when the book is built; none is stored in the repository."""
 
-from wdualmine.figures.architecture import (
-    architecture_caption,
-    inspect_network,
-    parts_of,
-    plot_architecture,
-    plot_training,
-    training_caption,
-)
+from wdualmine.figures.architecture import architecture_caption, plot_architecture
 from wdualmine.figures.audit import plot_entropy, plot_frontier
+from wdualmine.figures.objective import parts_of, plot_training, training_caption
+from wdualmine.figures.parts import inspect_network
 from wdualmine.figures.qualitative import (
     Comparison,
     Window,
