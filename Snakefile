@@ -203,7 +203,7 @@ rule book:
     input:
         "book/_generated/web/page.js",
         [f"book/runs/{page}.ipynb" for page in PAGES],
-        [str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and not {"_build", "_generated", "runs"} & set(path.parts)],
+        [str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and not {"_build", "_generated", "runs", "__pycache__"} & set(path.parts)],
         PACKAGE,
     output: "book/_build/html/index.html"
     params: jupyter_book=str(Path(sys.executable).with_name("jupyter-book")),

@@ -182,6 +182,9 @@ def test_the_page_of_the_package_has_all_that_it_offers(built_book: Path) -> Non
             entry = page.find(id=f"wdualmine.{package}.{name}")
             assert entry, f"{package}.{name}"
             assert entry.find_next_sibling("dd").get_text(strip=True), f"{name} has no words"
+    signatures = [entry.get_text() for entry in page.select("dt.sig")]
+    assert any("NDArray[uint8]" in text for text in signatures)
+    assert not [text for text in signatures if "~" in text or "<factory>" in text]
 
 
 @pytest.mark.slow
