@@ -57,6 +57,7 @@ from wdualmine.tables.systems import (
     systems_sentence,
     systems_table,
     training_table,
+    unseen_sentence,
 )
 from wdualmine.training import train
 
@@ -172,7 +173,10 @@ def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
     html = render_training(table)
     assert "SDNet" in html
     assert f"{table['CC'][0]:.4f}" in html
-    assert f"{np.average(table['CC'][1:], weights=table['pairs'][1:]):.4f}" in html
+    apart = np.average(table["CC"][1:], weights=table["pairs"][1:])
+    assert f"{apart:.4f}" in html
+    assert f"CC by {apart - table['CC'][0]:+.4f} to" in unseen_sentence(table)
+    assert unseen_sentence(table[:3]) == ""
 
 
 def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
