@@ -462,24 +462,6 @@ def ablation_label(ablations: Sequence[Run] | None = None) -> str:
     return "; ".join(dict.fromkeys(labels)) or "none yet"
 
 
-def claims_table(found: Sequence[Claim]) -> pd.DataFrame:
-    """Claims as a frame: columns claim, section, question, evidence, yes, asked, verdict."""
-    return pd.DataFrame(
-        [
-            {
-                "claim": claim.text,
-                "section": claim.section,
-                "question": claim.question,
-                "evidence": claim.evidence,
-                "yes": sum(outcome is True for outcome in claim.outcomes),
-                "asked": len(claim.outcomes),
-                "verdict": claim.verdict,
-            }
-            for claim in found
-        ]
-    )
-
-
 def render_claims(found: Sequence[Claim]) -> str:
     """Print claims as an HTML table: claim and section, question, evidence, verdict."""
     rows = [
