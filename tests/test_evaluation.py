@@ -1,6 +1,7 @@
 """Recorded evaluations: baselines with their limits, and every convention of every metric."""
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,13 @@ from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate, evaluate_baselines, evaluate_conventions
 from wdualmine.methods import average
 from wdualmine.metrics import METRICS, PAPER_METRICS
+from wdualmine.metrics.metric import Metric
 from wdualmine.records import Run, summarize
 from wdualmine.tables import (
     comparison_table,
     comparison_with_average,
     convention_table,
+    describe_metric,
     metric_reference,
     ranking_changes,
     reference_runs,
@@ -127,6 +130,17 @@ def test_convention_table_sees_a_changed_order(tmp_path: Path, conventions: Run)
     assert "MI (nats)" in ranking_changes(table.reset_index())
     assert ranking_changes(convention_table([conventions], "ct-mri").query("metric == 'MI'")) == "none"
     assert "nats" in render_conventions(table.reset_index())
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
+def test_a_formula_breaks_between_its_parts_only(metric: Metric) -> None:
+    text = describe_metric(metric)
+    assert text.startswith(f"**{metric.key}**")
+    assert all(f"`{convention.name}`" in text for convention in metric.conventions)
+    for formula in re.findall(r"\$(.*?)\$", text):
+        assert formula.count("{") == formula.count("}")
+        assert formula.count(r"\left") == formula.count(r"\right")
+        assert formula.count(r"\begin") == formula.count(r"\end")
 
 
 def test_metric_reference_lists_the_registry() -> None:

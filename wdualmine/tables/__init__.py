@@ -33,6 +33,7 @@ from wdualmine.tables.conclusions import (
 )
 from wdualmine.tables.conventions import (
     convention_table,
+    describe_metric,
     metric_reference,
     ranking_changes,
     render_conventions,
@@ -72,6 +73,7 @@ __all__ = [
     "comparison_table",
     "comparison_with_average",
     "convention_table",
+    "describe_metric",
     "difference_sentences",
     "leakage_sentence",
     "leakage_table",

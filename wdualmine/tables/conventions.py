@@ -1,5 +1,6 @@
 """The reference of metrics, and what their conventions change."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -8,6 +9,7 @@ from scipy.stats import kendalltau
 from wdualmine.errors import WdualmineError
 from wdualmine.methods import CLASSICAL
 from wdualmine.metrics import METRICS
+from wdualmine.metrics.metric import Metric
 from wdualmine.records import Run
 from wdualmine.tables.comparison import ROWS
 from wdualmine.tables.printing import print_grid
@@ -32,6 +34,18 @@ def metric_reference() -> pd.DataFrame:
             for metric in METRICS.values()
         ]
     )
+
+
+def describe_metric(metric: Metric) -> str:
+    """Say in Markdown what a metric is, with source, and each convention with its formula, the default first.
+
+    A formula of several parts is printed as several, so that a line can break between them.
+    """
+    lines = [f"**{metric.key}**, {metric.name}. {metric.source}", ""]
+    for convention in metric.conventions:
+        parts = ", ".join(f"${part}$" for part in re.split(r", \\(?:quad|;) ", convention.formula))
+        lines.append(f"- `{convention.name}` ({convention.used_by}): {parts}")
+    return "\n".join(lines)
 
 
 def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
