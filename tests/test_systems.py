@@ -189,7 +189,7 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     assert (table["peak_mib"] > 100).all()
     printed = cost_table(run)
     assert printed.set_index("Method").loc["W-DUALMINE", "× W-DUALMINE"] == "1.00"
-    assert cost_sentence(run) == run.info["hardware"]["processor"]
+    assert cost_sentence(run) == f"{run.info['hardware']['processor']}."
     assert cost_of([run]) is run
     assert cost_of([run], "cuda") is None
     write_json(tmp_path / "run.json", run.info | {"kind": "baselines"})
@@ -199,6 +199,17 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
         run_cost(tmp_path, ["median"], progress=False)
     with pytest.raises(WdualmineError, match="side 0"):
         run_cost(tmp_path, ["average"], side=0)
+
+
+def test_the_committed_cost_is_told_beside_both_of_our_networks() -> None:
+    run = cost_of(comparison_runs())
+    assert run is not None
+    seconds = run.table("cost.csv").set_index("method")["processor_seconds"]
+    sentence = cost_sentence(run)
+    for name in WIDENED:
+        own = sentence.split(system_title(f"{name}-widened"))[1].split(".")[0]
+        for other, title in (("w-dualmine", "W-DUALMINE and"), ("w-dualmine-recovery", "W-DUALMINE, rec")):
+            assert f" {seconds[f'{name}-widened'] / seconds[other]:.0f} times as long as {title}" in own
 
 
 @pytest.mark.parametrize("name", WIDENED)

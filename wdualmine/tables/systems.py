@@ -11,7 +11,7 @@ from wdualmine.cost import KIND as COST_KIND
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import FOLDS
-from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE
+from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS as REGISTRY
 from wdualmine.ranking import METRICS
 from wdualmine.records import Run, find_runs
@@ -178,20 +178,17 @@ def render_cost(table: pd.DataFrame) -> str:
 
 
 def cost_sentence(run: Run) -> str:
-    """Say how much longer than W-DUALMINE the systems take whose published networks are far larger."""
+    """Say how much longer than our networks the systems take whose published networks are far larger."""
     table = run.table("cost.csv").set_index("method")
-    own, clauses = table.loc[W_DUALMINE.name], []
-    for name in (name for name in table.index if str(name).endswith("-widened")):
-        ratio = table.loc[name, "processor_seconds"] / own["processor_seconds"]
-        clauses.append(
-            f"{system_title(str(name))} ({table.loc[name, 'gflop']:.0f}) takes {ratio:.0f} times as long"
+    own = [name for name in (W_DUALMINE.name, W_DUALMINE_RECOVERY.name) if name in table.index]
+    seconds = table["processor_seconds"]
+    sentences = [f"{run.info['hardware']['processor']}."]
+    for name in (str(name) for name in table.index if own and str(name).endswith("-widened")):
+        times = [f"{seconds[name] / seconds[one]:.0f} times as long as {system_title(one)}" for one in own]
+        sentences.append(
+            f"{system_title(name)} ({table.loc[name, 'gflop']:.0f}), takes {' and '.join(times)}."
         )
-    there = run.info["hardware"]["processor"]
-    return (
-        f"{there}. Beside W-DUALMINE, {own['gflop']:.1f} GFLOP, {' and '.join(clauses)}."
-        if clauses
-        else there
-    )
+    return " ".join(sentences)
 
 
 def render_systems(table: pd.DataFrame, task: str) -> str:
