@@ -306,6 +306,16 @@ def test_a_moved_scan_leaves_the_registered_one_and_not_what_was_given(ghosts: R
     assert figure.axes[0].get_ylim() == figure.axes[2].get_ylim()
 
 
+def test_the_legends_of_the_committed_records_lie_inside_their_figures() -> None:
+    figures = [plot_ghosting(run) for run in ghosting_runs(comparison_runs()).values()]
+    figures.append(plot_systems(comparisons(comparison_runs())))
+    assert len(figures) > 1
+    for figure in figures:
+        (legend,) = figure.legends
+        box, page = legend.get_window_extent(), figure.bbox
+        assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0
+
+
 def test_what_moves_is_what_is_said() -> None:
     spot = np.zeros((21, 21), np.uint8)
     spot[10, 14] = 200

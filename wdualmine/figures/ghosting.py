@@ -58,5 +58,11 @@ def plot_ghosting(run: Run) -> Figure:
     low, high = both.min().min(), both.max().max()
     for line in grid[:2]:
         line[0].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(
+        *grid[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        handlelength=2.2,
+        columnspacing=0.9,
+    )
     return figure
