@@ -1,5 +1,6 @@
 """All systems side by side: the records, the tables and sentences made of them, and the verbs."""
 
+import re
 import shutil
 import tempfile
 from dataclasses import replace
@@ -21,7 +22,7 @@ from wdualmine.figures.ghosting import plot_ghosting
 from wdualmine.figures.systems import plot_systems
 from wdualmine.ghosting import MOVES, moved, run_ghosting
 from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
-from wdualmine.methods.learned import packaged_file, packaged_methods, parameters
+from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
 from wdualmine.ranking import METRICS
 from wdualmine.records import (
     Run,
@@ -49,6 +50,7 @@ from wdualmine.tables.systems import (
     cost_table,
     differences_table,
     limit_of,
+    own_training_sentence,
     render_differences,
     render_systems,
     render_training,
@@ -212,6 +214,16 @@ def test_the_committed_cost_is_told_beside_both_of_our_networks() -> None:
             assert f" {seconds[f'{name}-widened'] / seconds[other]:.0f} times as long as {title}" in own
 
 
+def test_the_networks_of_the_package_are_told_with_their_training() -> None:
+    text = own_training_sentence()
+    for task in TASKS:
+        for name in (task, f"{task}-recovery"):
+            schedule = read_shapes(WEIGHTS / f"{name}.safetensors")[1]["experiment"]["schedule"]
+            told = next(part for part in re.split(r"[.;] ", text) if f"{schedule['epochs']} epochs" in part)
+            assert TASKS[task].folder in told
+            assert (f"patches of {schedule['patch_size']}" in told) == (schedule["patch_size"] is not None)
+
+
 @pytest.mark.parametrize("name", WIDENED)
 def test_a_widened_system_costs_what_the_published_one_does(name: str) -> None:
     system = get_system(name)
@@ -313,7 +325,8 @@ def test_the_legends_of_the_committed_records_lie_inside_their_figures() -> None
     for figure in figures:
         (legend,) = figure.legends
         box, page = legend.get_window_extent(), figure.bbox
-        assert page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0
 
 
 def test_what_moves_is_what_is_said() -> None:

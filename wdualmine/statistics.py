@@ -16,6 +16,8 @@ from wdualmine.metrics import METRICS
 
 Floats = NDArray[np.float64]
 
+#: A corrected p value below it tells a difference from zero.
+SIGNIFICANT = 0.05
 #: Columns that say which image pair a row is about; those of them that both frames have are matched.
 KEYS = ("task", "split", "pair")
 

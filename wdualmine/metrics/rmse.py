@@ -27,7 +27,7 @@ def root_mean_square_error(a: Image, b: Image, fused: Image) -> float:
 
 
 def root_of_mean(a: Image, b: Image, fused: Image) -> float:
-    """Root of the mean of the two square errors, the error that PSNR is made of: grey levels, 0 to 255."""
+    """Root of the mean of the two square errors, that of a grey image's PSNR: grey levels, 0 to 255."""
     return math.sqrt((_square(a, fused) + _square(b, fused)) / 2)
 
 
@@ -63,7 +63,7 @@ METRIC = Metric(
             name="root-of-mean",
             function=root_of_mean,
             formula=r"\sqrt{\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}}",
-            used_by="what PSNR is made of",
+            used_by="what PSNR is made of, on grey images",
         ),
         Convention(
             name="root-over-pixels",

@@ -176,7 +176,7 @@ class RecoveryWeights:
 
 
 class RecoveryObjective(nn.Module):
-    """The weighted sum of the five terms; it has no parameters of its own."""
+    """The weighted sum of the six terms; it has no parameters of its own."""
 
     def __init__(self, weights: RecoveryWeights | None = None, residual_scale: float = 1.0) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class RecoveryObjective(nn.Module):
     def forward(
         self, pieces: Sequence[Fusion], image1: Tensor, image2: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give the weighted sum and its five unweighted terms by name, all scalars.
+        """Give the weighted sum and its six unweighted terms by name, all scalars.
 
         Args:
             pieces: the network's output for what :meth:`inputs` gave, whole or in pieces of it, in order.

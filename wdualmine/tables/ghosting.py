@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
@@ -80,12 +81,12 @@ def ghosting_sentence(run: Run) -> str:
         true = {str(name): float(value) for name, value in changes[(move, "CC")].items()}
         given = changes[(move, f"CC{GIVEN}")]
         least, most = max(true, key=true.__getitem__), min(true, key=true.__getitem__)
-        recovery = changes[[(move, "recovery_a"), (move, "recovery_b")]].min(axis=1)
+        recovery = changes[[(move, "recovery_a"), (move, "recovery_b")]].to_numpy()
         parts.append(
             f"{'Shifted' if move == 'shift' else 'Turned'} by {amounts[-1]} {UNITS[move]}, CC with the "
             f"registered scans falls least with {system_title(least)} ({true[least]:+.3f}) and most with "
             f"{system_title(most)} ({true[most]:+.3f}); CC with the scans as given, which a table prints, "
-            f"changes by {given.min():+.3f} to {given.max():+.3f}. The recovery of either scan falls by at "
-            f"most {max(0.0, -float(recovery.min())):.3f} ({system_title(str(recovery.idxmin()))})."
+            f"changes by {given.min():+.3f} to {given.max():+.3f}. The recovery of a scan changes by "
+            f"{recovery.min():+.2f} to {recovery.max():+.2f}, in the median {np.median(recovery):+.2f}."
         )
     return f"**{get_task(run.info['task']).folder}**: " + " ".join(parts)

@@ -9,12 +9,11 @@ from wdualmine.data.tasks import TASKS
 from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
-from wdualmine.statistics import compare, holm
+from wdualmine.statistics import SIGNIFICANT, compare, holm
 from wdualmine.tables.committed import length_runs, paper_values, reference_runs
 from wdualmine.tables.printing import anchor, print_grid, training_words
 from wdualmine.tables.studies import SHOWN
 
-SIGNIFICANT = 0.05
 LEVELS = 255
 _COLUMNS = [
     "task", "metric", "paper", "long", "short", "short_seeds", "short_seed_std",

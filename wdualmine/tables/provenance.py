@@ -49,6 +49,7 @@ def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
         info = run.info
         code, hardware = info["code"], info["hardware"]
         commit = (code["commit"] or "no commit")[:10] + (" + changes" if code["dirty"] else "")
+        threads = hardware["threads"]
         seconds = info.get("train_seconds", 0) + info["evaluation_seconds"]
         experiment = info.get("experiment", {})
         return {
@@ -59,7 +60,8 @@ def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
             "Seed": str(experiment.get("seed", "–")),
             "Data": f"{info['data']['name']} ({info['data']['fingerprint'][:10]})",
             "Commit": commit,
-            "Machine": f"{hardware.get('gpu', hardware['processor'])}, {hardware['threads']} threads",
+            "Machine": hardware.get("gpu", hardware["processor"])
+            + f", {threads} thread{'s' * (threads != 1)}",
             "Seconds": f"{seconds:.0f}",
             "Finished": info["finished"],
         }

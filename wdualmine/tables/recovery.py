@@ -19,6 +19,8 @@ from wdualmine.tables.committed import record_of, results_folder
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
 RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
+#: Of an interval that is asked for each metric on each task, so that 95 % stand for all of them together.
+AGREEMENT_LEVEL = 1 - 0.05 / (len(METRICS) * len(TASKS))
 VARIANT = "recovery"
 FOLD = "recovery-fold-"
 
@@ -127,22 +129,24 @@ def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
-def agreement_table(run: Run, level: float = 0.95) -> pd.DataFrame:
+def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
     """Ask of each metric whether it ranks methods as recovery does.
 
     Recovery is that of the source that a method keeps less of, so that losing one cannot be made up for.
 
     Args:
-        run: a ranking.
-        level: of the interval.
+        run: a ranking, or a comparison of all systems.
+        level: of the interval; it is corrected for the number of metrics and tasks unless told.
 
     Returns:
-        A row a metric: columns metric, over_methods (Spearman's correlation of the methods' means), within
-        (the mean over the pairs of the correlation over methods), low, high (its bootstrap interval) and
-        first (the title of the method that the metric ranks first). The metric's direction is counted: 1 is
+        A row a metric: columns metric, methods (their number), over_methods (Spearman's correlation of the
+        methods' means), within (the mean over the pairs of the correlation over methods), low, high (its
+        bootstrap interval) and first (the title of the method that the metric ranks first). The metric's
+        direction is counted: 1 is
         agreement.
     """
     scores = run.metrics[run.metrics["method"].isin(RANKED)]
+    methods = scores["method"].nunique()
     scores = scores.assign(worse=scores[["recovery_a", "recovery_b"]].min(axis=1))
     means = scores.groupby("method")[[*METRICS, "recovery_a", "recovery_b"]].mean()
     worse = means[["recovery_a", "recovery_b"]].min(axis=1)
@@ -154,10 +158,11 @@ def agreement_table(run: Run, level: float = 0.95) -> pd.DataFrame:
             for _, own in scores.groupby("pair")
             if own[metric].notna().all()
         ]
-        low, high = bootstrap_interval(np.array(each)[:, None], level)
+        low, high = bootstrap_interval(np.array(each)[:, None], level, resamples=50_000)
         rows.append(
             {
                 "metric": metric,
+                "methods": methods,
                 "over_methods": sign * float(spearmanr(means[metric], worse).statistic),
                 "within": float(np.mean(each)),
                 "low": float(low[0]),

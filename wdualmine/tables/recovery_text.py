@@ -11,7 +11,6 @@ from wdualmine.records import Run
 from wdualmine.tables.committed import record_of
 from wdualmine.tables.printing import print_grid
 from wdualmine.tables.recovery import (
-    agreement_table,
     front_at,
     method_title,
     share_of_the_way,
@@ -59,30 +58,43 @@ def render_field_metrics(table: pd.DataFrame, form: str = "html") -> str:
     return print_grid(pd.DataFrame(rows), form)
 
 
-def render_agreement(table: pd.DataFrame, form: str = "html") -> str:
-    """Print how each metric's order of the methods agrees with recovery's."""
-    rows = [
-        {
-            "Metric": row["metric"],
-            "over methods": f"{row['over_methods']:+.2f}",
-            "within pairs": f"{row['within']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})",
-            "ranks first": row["first"],
-        }
-        for row in table.to_dict("records")
-    ]
+def render_agreement(tables: Sequence[pd.DataFrame], form: str = "html") -> str:
+    """Print how each metric's order agrees with recovery's, beside each other for several sets of methods."""
+    rows = []
+    for metric in tables[0]["metric"]:
+        cells = {"Metric": metric}
+        for table in tables:
+            row = table.set_index("metric").loc[metric]
+            of = f"{row['methods']} methods: "
+            cells[f"{of}over means"] = f"{row['over_methods']:+.2f}"
+            cells[f"{of}within pairs"] = f"{row['within']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
+            cells[f"{of}ranks first"] = row["first"]
+        rows.append(cells)
     return print_grid(pd.DataFrame(rows), form)
 
 
-def agreement_sentence(run: Run) -> str:
-    """Say which metrics agree with recovery on a task and which reward losing a source."""
-    table = agreement_table(run)
-    agree = list(table.loc[table["low"] > 0.2, "metric"])
-    against = list(table.loc[table["high"] < 0, "metric"])
-    named = get_task(run.info["task"]).folder
+def agreement_sentence(task: str, tables: Sequence[pd.DataFrame]) -> str:
+    """Say which metrics agree with recovery on a task, whatever the set of methods, and which go against it.
+
+    Args:
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        tables: as :func:`~wdualmine.tables.recovery.agreement_table` gives them, one a set of methods.
+    """
+    metrics = list(tables[0]["metric"])
+    rows = [table.set_index("metric") for table in tables]
+    agree = [metric for metric in metrics if all(row["low"][metric] > 0 for row in rows)]
+    against = [metric for metric in metrics if all(row["high"][metric] < 0 for row in rows)]
+    turned = [
+        metric
+        for metric in metrics
+        if any(row["within"][metric] > 0 for row in rows) and any(row["within"][metric] < 0 for row in rows)
+    ]
     return (
-        f"{named}: within pairs, {_list(agree) or 'no metric'} {_verb(agree)} methods as recovery does "
-        f"(correlation above 0.2 with its interval); {_list(against) or 'none'} {_verb(against)} them the "
-        "other way round."
+        f"{get_task(task).folder}: within pairs, {_list(agree) or 'no metric'} {_verb(agree)} methods as "
+        f"recovery does, if only in part, {_list(against) or 'none'} the other way round, "
+        "whichever set is asked. "
+        f"{_list(turned) or 'No metric'} {'turn' if len(turned) > 1 else 'turns'} round from one set to the "
+        "other."
     )
 
 
@@ -102,8 +114,11 @@ def recovery_sentences(runs: Sequence[Run]) -> list[str]:
             f"{metric} {own[metric]:.3f} (blend {front_at(ranking, metric, own['CC']):.3f})"
             for metric in FRONT
         ]
-        clearest = {method_title(str(table[f"visibility_{source}"].idxmax())) for source in "ab"}
         a, b = get_task(task).modalities
+        clearest = " and ".join(
+            f"*{method_title(str(table[f'visibility_{source}'].idxmax()))}* in the {modality}"
+            for source, modality in (("a", a), ("b", b))
+        )
         sentences.append(
             f"**{get_task(task).folder}**: on unseen volumes the recovery network keeps "
             f"{_both(own, 'mean', '.3f')} of a signal in the {a} and in the {b} (10th percentiles "
@@ -111,7 +126,7 @@ def recovery_sentences(runs: Sequence[Run]) -> list[str]:
             f"{_both(own, 'inverted', '.1%')}; the average keeps {_both(average, 'mean', '.3f')}. Its CC is "
             f"{own['CC'] - average['CC']:+.4f} from the average's; at the same CC stand {_list(front)}. Its "
             f"visibility is {_both(own, 'visibility', '.2f')}, the average's "
-            f"{_both(average, 'visibility', '.2f')}; the highest is that of {_list(sorted(clearest))}. "
+            f"{_both(average, 'visibility', '.2f')}; the highest of the table is that of {clearest}. "
             f"*{method_title('detail-average')}*, which learns nothing, keeps "
             f"{_both(detail, 'mean', '.3f')} at a CC {detail['CC'] - average['CC']:+.4f} from the average's."
         )
@@ -139,11 +154,11 @@ def second_finding(runs: Sequence[Run]) -> str:
     if not kept:
         return ""
     return (
-        "Put a known spot into one source and look for it in the fused image: the average and the paper's "
-        f"network keep {_span(plain, '.0%')} of it. The same network trained to keep such signals keeps "
-        f"{_span(kept, '.0%')} on volumes that it never saw and loses at most {max(lost):.1%} of them; the "
-        f"pixelwise maximum loses {_span(maximum, '.0%')}. Three lines without training, the average plus "
-        f"each source's details, keep {_span(filtered, '.0%')}."
+        "Put a small known signal into one source and look for it in the fused image: the average and the "
+        f"paper's network keep {_span(plain, '.0%')} of it. The same network, half as wide and trained to "
+        f"keep such signals, keeps {_span(kept, '.0%')} on volumes that it never saw and loses at most "
+        f"{max(lost):.1%} of them; the pixelwise maximum loses {_span(maximum, '.0%')}. Three lines without "
+        f"training, the average plus each source's details, keep {_span(filtered, '.0%')}."
     )
 
 
@@ -261,8 +276,8 @@ def robustness_sentence(run: Run) -> str:
     return (
         f"{get_task(run.info['task']).folder}: noise comes through the recovery network with a gain of at "
         f"most {gain:.2f}, {'not amplified' if gain <= 1 else 'amplified'}. At a shift of {SHIFTS[-1]} "
-        f"pixels it keeps at least {kept:.2f} of a signal, and its CC falls by {-falls[0]:.4f}, the "
-        f"average's by {-falls[1]:.4f}."
+        f"pixels it keeps {kept:.2f} of a signal, in the mean of the scan that it keeps less of, and its CC "
+        f"falls by {-falls[0]:.4f}, the average's by {-falls[1]:.4f}."
     )
 
 

@@ -12,18 +12,19 @@ from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import FOLDS
 from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
+from wdualmine.methods.learned import packaged_file
 from wdualmine.metrics import METRICS as REGISTRY
 from wdualmine.ranking import METRICS
-from wdualmine.records import Run, find_runs
-from wdualmine.statistics import compare, holm
+from wdualmine.records import Run, find_runs, read_shapes
+from wdualmine.statistics import SIGNIFICANT, compare, holm
 from wdualmine.tables.committed import records_by_task, results_folder
-from wdualmine.tables.printing import arrow, html_grid
+from wdualmine.tables.printing import arrow, html_grid, training_words
 from wdualmine.tables.recovery import method_title
+from wdualmine.tables.studies import SHOWN
 
 RECOVERY = ("recovery_a", "recovery_b")
 #: What each system is compared with, pair by pair.
 REFERENCES = ("average", W_DUALMINE.name)
-SIGNIFICANT = 0.05
 
 
 def comparison_runs() -> list[Run]:
@@ -87,7 +88,8 @@ def differences_table(run: Run, reference: str) -> pd.DataFrame:
     Returns:
         A row a method and metric (and recovery_a, recovery_b where there is one): method, and the columns of
         :func:`~wdualmine.statistics.compare`, with p_holm corrected for all rows, that is for all methods and
-        metrics of the task; verdict is "better", "worse" or, where p_holm is not below 0.05, empty.
+        metrics of the task; verdict is "better", "worse" or, where p_holm is not below 0.05 or four decimals
+        do not show the difference, empty.
     """
     scores = {name: own for name, own in run.metrics.groupby("method", sort=False) if name != LIMIT}
     parts = []
@@ -100,7 +102,8 @@ def differences_table(run: Run, reference: str) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     table["p_holm"] = holm(table["p"].to_numpy())
     lower = table["metric"].map(lambda key: key in REGISTRY and REGISTRY[key].direction == "lower")
-    better, told = (table["difference"] > 0) != lower, table["p_holm"] < SIGNIFICANT
+    better = (table["difference"] > 0) != lower
+    told = (table["p_holm"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
     return table.assign(verdict=np.select([told & better, told & ~better], ["better", "worse"], ""))
 
 
@@ -142,6 +145,23 @@ def training_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def own_training_sentence() -> str:
+    """Say how long the networks of the paper were trained whose weights come with the package."""
+    parts = []
+    for method in (W_DUALMINE, W_DUALMINE_RECOVERY):
+        tasks: dict[str, list[str]] = {}
+        for task in TASKS.values():
+            file = packaged_file(method, task.key)
+            if file.is_file():
+                experiment = read_shapes(file)[1]["experiment"]
+                side = experiment["schedule"]["patch_size"]
+                words = f"{training_words(experiment)}, " + (f"patches of {side}" if side else "whole images")
+                tasks.setdefault(words, []).append(task.folder)
+        told = "; ".join(f"{words} ({', '.join(names)})" for words, names in tasks.items())
+        parts.append(f"{method.title}: {told}")
+    return f"The weights of the paper's network had other budgets. {'. '.join(parts)}."
+
+
 def cost_table(run: Run) -> pd.DataFrame:
     """Tabulate a cost: a row a method, the cheapest first, as printed strings."""
     table = run.table("cost.csv").sort_values("processor_seconds")
@@ -181,13 +201,11 @@ def cost_sentence(run: Run) -> str:
     """Say how much longer than our networks the systems take whose published networks are far larger."""
     table = run.table("cost.csv").set_index("method")
     own = [name for name in (W_DUALMINE.name, W_DUALMINE_RECOVERY.name) if name in table.index]
-    seconds = table["processor_seconds"]
+    seconds, gflop = table["processor_seconds"], table["gflop"]
     sentences = [f"{run.info['hardware']['processor']}."]
     for name in (str(name) for name in table.index if own and str(name).endswith("-widened")):
         times = [f"{seconds[name] / seconds[one]:.0f} times as long as {system_title(one)}" for one in own]
-        sentences.append(
-            f"{system_title(name)} ({table.loc[name, 'gflop']:.0f}), takes {' and '.join(times)}."
-        )
+        sentences.append(f"{system_title(name)} ({float(gflop[name]):.0f}), takes {' and '.join(times)}.")
     return " ".join(sentences)
 
 
