@@ -95,6 +95,8 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         (tmp_path / folder).mkdir()
         for name in names:
             write_image(tmp_path / folder / f"{name}.png", grey)
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "log.csv").write_text("my own")
     return tmp_path
 
 
@@ -132,9 +134,15 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("fuse {}/a.png {}/b.png -o {}/o.png --device cuda:99", "device cuda:99: does not run here"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --method average --task nonsense", "nonsense: unknown task"),
         ("table 1 --run {}/nowhere", "nowhere: holds no finished run"),
-        ("train ct-mri --learning-rate nan -o {}/run", "learning rate positive and finite"),
-        ("train ct-mri --learning-rate inf -o {}/run", "learning rate positive and finite"),
-        ("train ct-mri --epochs 0 -o {}/run", "must be at least 1"),
+        ("train ct-mri --learning-rate nan -o {}/run", "give a positive, finite number"),
+        ("train ct-mri --learning-rate inf -o {}/run", "give a positive, finite number"),
+        ("train ct-mri --epochs 0 -o {}/run", "epochs 0: give an integer of at least 1"),
+        ("train ct-mri --method w-dualmine-recovery -o {}/run", "train that with --variant recovery"),
+        ("train ct-mri --method densefuse-l1 -o {}/run", "has the network of densefuse; train that"),
+        ("train ct-mri --preset smoke --data phantom -o {}/others", "log.csv: is of no run"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --axis 1", "--axis 1: is for volumes"),
+        ("fuse {}/a.png {}/b.png -o {}/out/plain", "plain: unknown image suffix"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --window-a=0,inf", "--window-a 0,inf: give two numbers"),
         ("train ct-mri --preset smoke --device abacus -o {}/run", "device abacus"),
         ("train ct-mri --preset smoke --data {}/nowhere -o {}/run", "nowhere"),
         ("baselines ct-mri --data {}/left -o {}/run", "left"),
@@ -307,6 +315,12 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
     code, _, error = call(capsys, *fuse, "--method", "sdnet")
     assert code == 0, error
     assert read_image(output).shape == read_image(a).shape
+    code, _, error = call(capsys, "table", 2, "--run", run)
+    assert (code, "holds no run of W-DUALMINE for table 2" in error) == (2, True)
+    code, _, error = call(capsys, "export", run, "-o", tmp_path / "x.onnx")
+    assert (code, error.strip()) == (
+        2, f"error: {run / 'model.safetensors'}: holds a network of sdnet; give --method sdnet",
+    )  # fmt: skip
     for options, message in (
         (("--method", "w-dualmine"), "holds a network of sdnet; give --method sdnet"),
         (("--method", "ifcnn"), "holds a network of sdnet; give --method sdnet"),
@@ -328,6 +342,34 @@ def test_methods_are_listed_with_size_and_source(capsys: pytest.CaptureFixture) 
     assert "74,193" in next(line for line in out.splitlines() if line.startswith("densefuse "))
     assert "539,000,000" in next(line for line in out.splitlines() if line.startswith("adafuse"))
     assert out.count("doi:") >= 10
+
+
+def test_folders_of_what_only_tiff_holds_become_tiff(
+    tmp_path: Path, rng: np.random.Generator, capsys: pytest.CaptureFixture
+) -> None:
+    floats = rng.random((2, 32, 32)).astype(np.float32)
+    deep = rng.integers(0, 65536, (32, 32, 3)).astype(np.uint16)
+    for folder, first_image in (("a", floats[0]), ("b", floats[1])):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "float.npy", first_image)
+        write_image(tmp_path / folder / "grey.png", (first_image * 255).astype(np.uint8))
+    write_image(tmp_path / "a" / "deep.tif", deep)
+    write_image(tmp_path / "b" / "deep.tif", deep[..., 0])
+    output = tmp_path / "out"
+    arguments = ("fuse", tmp_path / "a", tmp_path / "b", "-o", output, "--method", "average", "--no-stretch")
+    code, _, error = call(capsys, *arguments)
+    assert code == 0, error
+    assert sorted(path.name for path in output.iterdir()) == ["deep.tif", "float.tif", "grey.png"]
+    np.testing.assert_allclose(read_image(output / "float.tif"), floats.mean(axis=0), atol=1e-6)
+    assert read_image(output / "deep.tif").dtype == np.uint16
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "deep.tif").symlink_to(tmp_path / "a" / "deep.tif")
+    before = (tmp_path / "a" / "deep.tif").read_bytes()
+    code, _, error = call(capsys, *arguments[:4], linked, *arguments[5:])
+    assert code == 2
+    assert "deep.tif: is one of the images to fuse" in error
+    assert (tmp_path / "a" / "deep.tif").read_bytes() == before
 
 
 def test_a_task_is_known_by_its_folder_too(

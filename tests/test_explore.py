@@ -20,10 +20,12 @@ from wdualmine import fuse_images, fuse_with, load_model, load_pairs, score
 from wdualmine.data import DataSource
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
+from wdualmine.experiments import make_experiment
 from wdualmine.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
 from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run
 from wdualmine.tables import published_scores, reference_runs
+from wdualmine.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -97,6 +99,15 @@ def test_sides_that_the_network_does_not_take(
     explorer = Explorer(tmp_path, [smoke_run.folder])
     view = View("ct-mri", "1", weights=list(explorer.weights("ct-mri"))[1])
     assert np.array_equal(explorer.fuse(view), fuse_images(a, b, fuse_with(load_model(smoke_run.folder))))
+
+
+def test_runs_of_other_systems_are_no_weights_of_the_network(tmp_path: Path, smoke_run: Run) -> None:
+    experiment = make_experiment("ct-mri", "smoke", method="sdnet", epochs=1)
+    other = train(experiment, tmp_path / "sdnet", "phantom", "cpu", 1, progress=False)
+    explorer = Explorer("phantom", [smoke_run.folder, other.folder])
+    files = explorer.weights("ct-mri").values()
+    assert smoke_run.folder / "model.safetensors" in files
+    assert other.folder / "model.safetensors" not in files
 
 
 def test_published_images_are_shown_as_they_are(

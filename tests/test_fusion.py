@@ -49,6 +49,19 @@ def test_size_and_type_out_as_in(
         assert fused.max() <= scale
 
 
+def test_what_a_function_gives_is_checked(rng: np.random.Generator) -> None:
+    a, b = rng.random((2, 16, 16)).astype(np.float32)
+    for wrong, message in (
+        ("average", "fuse 'average': give a function"),
+        (lambda x, y: average(x, y) * 255, r"gave values from .* to .*; it must give numbers in \[0, 1\]"),
+        (lambda x, y: average(x, y).numpy(), "gave ndarray; it must give a tensor"),
+    ):
+        with pytest.raises(WdualmineError, match=message):
+            fuse_images(a, b, wrong)
+    half = fuse_images(a, b, lambda x, y: average(x, y).bfloat16(), stretch=False)
+    np.testing.assert_allclose(half, (a + b) / 2, atol=2**-8)
+
+
 def test_color_of_either_source_is_kept(rng: np.random.Generator) -> None:
     red = np.zeros((16, 16, 3), np.uint8)
     red[..., 0] = rng.integers(60, 200, (16, 16))

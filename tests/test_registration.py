@@ -38,6 +38,12 @@ def test_registered_pairs_pass(pairs: list[Pair]) -> None:
         require_registered(pair.image_a, pair.image_b, ("a", "b"))
 
 
+@pytest.mark.parametrize("shape", [(64, 2000), (64, 9000), (9000, 64), (64, 500)])
+def test_a_strip_is_too_narrow_to_tell(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    noise = rng.integers(0, 256, (2, *shape)).astype(np.uint8)
+    assert misalignment(*noise) is None
+
+
 @pytest.mark.parametrize("move", MOVES)
 def test_a_moved_source_is_named_with_what_it_seems(pairs: list[Pair], move: str) -> None:
     change, what = MOVES[move]

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -180,12 +181,101 @@ def test_a_score_that_does_not_exist_is_said_and_left_out(case: Path, tmp_path: 
     judged = [Judged("copy", case / "a")]
     findings = judge(case / "a", case / "b", judged, ("SCD", "CC"), progress=False)
     assert findings.rows("copy")["SCD"].isna().all()
-    assert any(line.startswith("SCD of copy is undefined on 8 of 8 pairs") for line in findings.undefined)
+    assert findings.undefined["copy", True][0].startswith("SCD of copy is undefined on 8 of 8 pairs")
     assert list(findings.comparisons.query("against == 'average'")["metric"]) == ["CC"]
     page = write_report(findings, tmp_path / "out")
     record = json.loads((tmp_path / "out" / "report.json").read_text(), parse_constant=pytest.fail)
     assert record["means"][0]["mean"]["SCD"] is None
     assert "SCD of copy is undefined" in page.read_text()
+
+
+def test_a_score_that_some_pairs_lack_has_no_mean(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """SCD of a method that copied its source once: the mean over the other pairs would not compare."""
+    shutil.copytree(case / "noisy", tmp_path / "partly")
+    name = sorted(path.name for path in (case / "a").iterdir())[0]
+    shutil.copyfile(case / "a" / name, tmp_path / "partly" / name)
+    arguments = (
+        case / "a",
+        case / "b",
+        tmp_path / "partly",
+        "-o",
+        tmp_path / "out",
+        "--metrics",
+        "SCD,CC,MI",
+    )
+    assert call(capsys, "report", *arguments)[0] == 0
+    record = json.loads((tmp_path / "out" / "report.json").read_text())
+    own, average = record["means"][0], next(row for row in record["means"] if row["method"] == "average")
+    assert [own["mean"]["SCD"], own["std"]["SCD"]] == [None, None]
+    assert None not in (own["mean"]["CC"], average["mean"]["SCD"], average["std"]["SCD"])
+    said = " ".join(record["methods"][0]["says"])
+    assert "Not compared: SCD of partly is undefined on 1 of 8 pairs" in said
+    assert "in all of CC, MI" in said
+
+
+def test_equal_sources_have_an_infinite_score_that_is_said_and_left_out(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = (case / "a", case / "a", case / "a")
+    options = ("--name", "copy", "--metrics", "PSNR,CC", "-o", tmp_path / "out")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert call(capsys, "report", *arguments, *options)[::2] == (0, "")
+        code, table, error = call(capsys, "evaluate", *arguments, "--metrics", "PSNR,CC")
+    assert (code, error) == (0, "")
+    assert table.split()[-6:] == ["mean", "inf", "1.0000", "std", "–", "0.0000"]
+    record = json.loads((tmp_path / "out" / "report.json").read_text(), parse_constant=pytest.fail)
+    assert [row["metric"] for row in record["comparisons"] if row["against"] == "average"] == ["CC"]
+    said = " ".join(record["methods"][0]["says"])
+    assert "Not compared: PSNR of copy is infinite on 8 of 8 pairs" in said
+    assert "where the image equals both sources." in said
+
+
+def test_an_average_without_scores_is_not_compared(
+    case: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Sources that sum to white: their average is constant."""
+    for path in (case / "a").iterdir():
+        write_image(tmp_path / "negative" / path.name, 255 - read_image(path))
+    arguments = (case / "a", tmp_path / "negative", case / "noisy", "--allow", "--metrics", "CC,EN,PSNR")
+    code, out, error = call(capsys, "report", *arguments, "-o", tmp_path / "out")
+    assert (code, error) == (0, "")
+    assert out.startswith(
+        "noisy cannot be compared with the average: no metric is finite for both on every pair"
+    )
+    assert re.search(
+        "Not compared: CC, EN, PSNR of average.* are undefined on 8 of 8 pairs, .* is constant", out
+    )
+    says = json.loads((tmp_path / "out" / "report.json").read_text())["methods"][0]["says"]
+    assert not re.search(r"\bnan\b|\b0 metrics", " ".join(says))
+
+
+def test_a_name_that_begins_as_a_blends(case: Path) -> None:
+    judged = [Judged("blend-mine", case / "noisy")]
+    findings = judge(case / "a", case / "b", judged, ("EN",), progress=False)
+    assert findings.rows("blend-mine")["EN, black"].notna().all()
+    assert "Setting them to black changes EN from" in " ".join(verdict(findings, "blend-mine"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Metric", "limit", "Average", "average,  stretched", "Laplacian pyramid", "LAPLACIAN-PYRAMID",
+        "maximum, stretched", "blend-0.0", "blend, t = 0.3", "source a", "ours",
+    ],
+)  # fmt: skip
+def test_a_name_that_the_report_uses_is_refused(name: str, case: Path) -> None:
+    judged = [Judged("Ours", case / "noisy"), Judged(name, case / "average")]
+    with pytest.raises(WdualmineError, match=f"^{name}: is the name of a baseline, .*; give another --name"):
+        judge(case / "a", case / "b", judged, ("CC",), progress=False)
+
+
+def test_a_method_with_a_name_of_our_records_keeps_it(case: Path, tmp_path: Path) -> None:
+    judged = [Judged("noise-2", case / "noisy"), Judged("w-dualmine", case / "average")]
+    findings = judge(case / "a", case / "b", judged, ("CC",), progress=False)
+    assert "noise-2 against w-dualmine" in write_report(findings, tmp_path / "out").read_text()
 
 
 def test_one_pair_of_files_has_no_statistics(case: Path, tmp_path: Path) -> None:
@@ -316,11 +406,15 @@ def test_from_the_command_line(case: Path, tmp_path: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     "kind",
-    ["missing pair", "other size", "16 bits", "name", "names", "metric", "output", "no folder", "command"],
-)
+    [
+        "missing pair", "other size", "16 bits", "name", "names", "metric", "empty metric", "output",
+        "output in a file", "output nowhere", "no folder", "command", "no program",
+    ],
+)  # fmt: skip
 def test_hostile_input_is_one_clear_line(
-    kind: str, case: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    kind: str, case: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wdualmine.report.measure.score", lambda *_, **__: pytest.fail("it scores first"))
     folder = tmp_path / "case"
     shutil.copytree(case, folder)
     first = sorted((folder / "noisy").iterdir())[0]
@@ -344,6 +438,15 @@ def test_hostile_input_is_one_clear_line(
     elif kind == "metric":
         options = ["--metrics", "LPIPS"]
         message = "LPIPS: unknown metric"
+    elif kind == "empty metric":
+        options = ["--metrics", "CC,"]
+        message = "'': is no metric's name, as after a comma too many"
+    elif kind == "output in a file":
+        output = folder / "tool.py" / "report"
+        message = f"{output}: cannot be written ("
+    elif kind == "output nowhere":
+        output = tmp_path / ("x" * 300)
+        message = f"{output}: cannot be written ("
     elif kind == "output":
         output = folder / "a"
         message = f"{output}: holds other files; name an empty or new folder"
@@ -353,6 +456,9 @@ def test_hostile_input_is_one_clear_line(
     elif kind == "command":
         options += ["--command", "false {a} {b} {out}"]
         message = "false: ended with exit code 1 (no message)"
+    elif kind == "no program":
+        options += ["--command", "no-such-program {a} {b} {out}"]
+        message = "no-such-program: cannot be started"
     code, out, error = call(capsys, "report", folder / "a", folder / "b", fused, "-o", output, *options)
     assert (code, out) == (2, "")
     assert message in error

@@ -194,6 +194,8 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     assert cost_sentence(run) == f"{run.info['hardware']['processor']}."
     assert cost_of([run]) is run
     assert cost_of([run], "cuda") is None
+    alone = cost_table(run_cost(tmp_path / "alone", ["average"], side=32, repeats=1, progress=False))
+    assert alone.loc[0, "Parameters"] == alone.loc[0, "GFLOP"] == "–"
     write_json(tmp_path / "run.json", run.info | {"kind": "baselines"})
     with pytest.raises(WdualmineError, match="holds a run of kind baselines; choose another folder"):
         run_cost(tmp_path, ["average"], progress=False)

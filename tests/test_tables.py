@@ -524,7 +524,7 @@ def test_a_run_that_holds_none_is_named(
     assert f"--run {tmp_path / folder}: holds no" in error
     assert len(error.splitlines()) == 1
     code, _, error = table_verb(capsys, 4, "--run", tmp_path / "baselines")
-    assert (code, "holds no run for table 4" in error) == (2, True)
+    assert (code, "holds no run of W-DUALMINE for table 4" in error) == (2, True)
 
 
 def test_a_longer_training_stands_beside_a_shorter_one() -> None:

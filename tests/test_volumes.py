@@ -8,7 +8,8 @@ import pytest
 import torch
 from test_cli import call
 
-from wdualmine.data.volumes import is_volume, read_volume, write_volume
+from wdualmine.data import find_data, load_pairs
+from wdualmine.data.volumes import Volume, is_volume, read_volume, write_volume
 from wdualmine.errors import WdualmineError
 from wdualmine.methods import average, maximum
 from wdualmine.volumes import distance, fuse_volumes
@@ -43,6 +44,38 @@ def test_slices_across_any_axis(files: tuple[Path, Path], axis: int) -> None:
     expected = (ct + mri) / 2 * 800 - 200
     assert fused.dtype == np.int16
     np.testing.assert_allclose(fused, expected, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("stored", "window", "written"),
+    [
+        (np.uint8, (-20, 80), np.int16),
+        (np.uint8, (0, 300), np.int16),
+        (np.uint8, (0, 255), np.uint8),
+        (np.int16, (-1000, 40000), np.int32),
+        (np.int16, (-1e30, 1e30), np.float64),
+        (np.float32, (-20, 80), np.float32),
+    ],
+)
+def test_a_window_beyond_the_type_widens_it(stored: type, window: tuple, written: type) -> None:
+    rng = np.random.default_rng(5)
+    a, b = (Volume(rng.integers(0, 120, (9, 10, 3)).astype(stored)) for _ in "ab")
+    fused = fuse_volumes(a, b, lambda x, y: x, windows=(window, None))
+    assert fused.dtype == written
+    np.testing.assert_allclose(fused, np.clip(a.values, *window), atol=max(0.51, 1e-6 * window[1]))
+    for window in ((0, np.inf), (-np.inf, 80), (80, 80)):
+        with pytest.raises(WdualmineError, match=r"volume: window .* give two finite numbers"):
+            fuse_volumes(a, b, average, windows=(window, None))
+
+
+def test_volumes_that_are_evidently_not_registered_are_refused() -> None:
+    pair = load_pairs(find_data("phantom"), "ct-mri", limit=1)[0]
+    a, b = (np.repeat(image[..., None], 3, axis=2) for image in (pair.image_a, pair.image_b))
+    fuse_volumes(Volume(a), Volume(b), average)
+    mirrored = Volume(np.ascontiguousarray(b[:, ::-1]), name="mri.nii")
+    with pytest.raises(WdualmineError, match=r"mri.nii: seems mirrored left to right"):
+        fuse_volumes(Volume(a), mirrored, average)
+    assert fuse_volumes(Volume(a), mirrored, average, allow=True).shape == a.shape
 
 
 def test_from_the_command_line_with_the_geometry_kept(
@@ -80,7 +113,10 @@ def test_arrays_of_three_dimensions(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert not is_volume(tmp_path / "rgb.npy")
 
 
-MISTAKES = "shape, place, four dimensions, garbage, missing, suffix, axis, window, source, NaN, constant"
+MISTAKES = (
+    "shape, place, four dimensions, garbage, missing, suffix, axis, window, endless, stretch, source, NaN, "
+    "constant"
+)
 
 
 @pytest.mark.parametrize("kind", MISTAKES.split(", "))
@@ -116,6 +152,12 @@ def test_mistakes_are_one_clear_line(
     elif kind == "window":
         options += ["--window-b=9,1"]
         message = "--window-b 9,1: give two numbers LOW,HIGH"
+    elif kind == "endless":
+        options += ["--window-a=0,inf"]
+        message = "--window-a 0,inf: give two numbers LOW,HIGH"
+    elif kind == "stretch":
+        options += ["--stretch"]
+        message = "--stretch: slices of a volume keep their intensities"
     elif kind == "source":
         output = b
         message = "is one of the volumes to fuse"

@@ -46,13 +46,12 @@ class Schedule:
     one_cycle: bool = False
 
     def __post_init__(self) -> None:
-        counts = [self.epochs, self.batch_size, self.patch_size]
-        counts += [self.train_pairs, self.test_pairs, self.epoch_pairs]
-        counted = all(value is None or (isinstance(value, int) and value >= 1) for value in counts)
-        if not counted or not 0 < self.learning_rate < math.inf:
-            raise WdualmineError(
-                f"{self}: counts are integers and must be at least 1, the learning rate positive and finite"
-            )
+        for name in ("epochs", "batch_size", "patch_size", "train_pairs", "test_pairs", "epoch_pairs"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int) and value >= 1):
+                raise WdualmineError(f"{name} {value!r}: give an integer of at least 1")
+        if not 0 < self.learning_rate < math.inf:
+            raise WdualmineError(f"learning_rate {self.learning_rate!r}: give a positive, finite number")
 
 
 @dataclass(frozen=True)

@@ -131,13 +131,15 @@ class Explorer:
     def weights(self, task: str) -> dict[str, Path]:
         """Give the files of weights that were trained on a task, by the name to choose them by.
 
-        A run on a fold of volumes is left out: it may have been trained on the very pairs shown.
+        A run of another system is left out, and one on a fold of volumes: it may have been trained on the
+        very pairs shown.
         """
         task = get_task(task).key
         choices = {PACKAGE: WEIGHTS / f"{task}.safetensors"}
         for run in self.runs:
             experiment = run.info["experiment"]
-            if run.info["task"] == task and experiment.get("fold") is None:
+            own = experiment.get("method", W_DUALMINE.name) == W_DUALMINE.name
+            if own and run.info["task"] == task and experiment.get("fold") is None:
                 name = f"{experiment['variant']}, seed {experiment['seed']} ({run.label})"
                 name = f"{name} in {run.folder}" if name in choices else name
                 choices[name] = run.folder / "model.safetensors"

@@ -18,6 +18,8 @@ from wdualmine.errors import WdualmineError
 
 #: A way to fuse: two lumas (N, 1, H, W) in [0, 1], any size, to one of the same shape; no side effects.
 Fuse = Callable[[Tensor, Tensor], Tensor]
+#: By how much a fused image may leave [0, 1] before it is taken for one in other units.
+OUTSIDE = 10.0
 ROWS = 256  # of an image that are converted at once, which takes up to 100 bytes a pixel
 
 
@@ -55,27 +57,47 @@ def fuse_images(
         )
     if is_color(image_a) and is_color(image_b):
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
+    if not callable(fuse):
+        raise WdualmineError(
+            f"fuse {fuse!r}: give a function; wdualmine.methods.load_fuse makes one of a method"
+        )
     luma_a, luma_b = luma_tensor(image_a, names[0]), luma_tensor(image_b, names[1])
     with torch.inference_mode():
         fused = fuse(luma_a, luma_b)
-        _check_fused(fused, luma_a)
+        check_fused(fused, luma_a)
         del luma_a, luma_b  # of a large image
-        luma = fused[0, 0].cpu().numpy()
+        luma = fused[0, 0].to(torch.promote_types(fused.dtype, torch.float32)).cpu().numpy()
     color = image_a if is_color(image_a) else image_b if is_color(image_b) else None
     return finish(luma, color, np.result_type(image_a, image_b), stretch)
 
 
-def _check_fused(fused: Tensor, luma: Tensor) -> None:
+def check_fused(fused: object, luma: Tensor, name: str = "") -> None:
+    """See that what a fusing function gave is an image like its sources.
+
+    Methods may leave [0, 1] by a little, which is cut off; an image in other units is refused.
+
+    Args:
+        fused: what it gave.
+        luma: one of the sources, (N, 1, H, W).
+        name: of the pair, for the message.
+
+    Raises:
+        WdualmineError: it is no tensor of floats, of another shape, not finite, or far outside of [0, 1].
+    """
+    given = f"{name}: the fusing function gave" if name else "the fusing function gave"
     if not isinstance(fused, Tensor) or not fused.is_floating_point():
         kind = fused.dtype if isinstance(fused, Tensor) else type(fused).__name__
-        raise WdualmineError(f"the fusing function gave {kind}; it must give a tensor of floats")
+        raise WdualmineError(f"{given} {kind}; it must give a tensor of floats")
     if fused.shape != luma.shape:
         raise WdualmineError(
-            f"the fusing function gave shape {tuple(fused.shape)} for images of shape {tuple(luma.shape)}; "
+            f"{given} shape {tuple(fused.shape)} for images of shape {tuple(luma.shape)}; "
             "it must give one of the same shape"
         )
-    if not all(map(math.isfinite, fused.aminmax())):  # NaN is both; no copy of a large image is made
-        raise WdualmineError("the fusing function gave NaN or infinity; it must give numbers in [0, 1]")
+    low, high = map(float, fused.aminmax())  # NaN is both; no copy of a large image is made
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise WdualmineError(f"{given} NaN or infinity; it must give numbers in [0, 1]")
+    if low < -OUTSIDE or high > 1 + OUTSIDE:
+        raise WdualmineError(f"{given} values from {low:g} to {high:g}; it must give numbers in [0, 1]")
 
 
 def luma_tensor(image: NDArray, name: str = "image") -> Tensor:

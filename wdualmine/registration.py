@@ -73,7 +73,8 @@ def misalignment(
         names: what to call them in an error.
 
     Returns:
-        What is best undone; None where nothing is evident, or the images are smaller than 64 x 64.
+        What is best undone; None where nothing is evident, or the images are smaller than 64 x 64 or more
+        than about four times as long as wide.
 
     Raises:
         WdualmineError: a float image leaves [0, 1].
@@ -84,6 +85,8 @@ def misalignment(
     if min(a.shape[:2]) < SMALLEST:
         return None
     coarse_a, coarse_b = _coarse(a, names[0]), _coarse(b, names[1])
+    if min(coarse_a.shape) < SIDE // 4:
+        return None
     first, second = _levels(coarse_a), _levels(coarse_b)
     given = _information(first, second)
     tried = []

@@ -101,6 +101,7 @@ def train(
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
+    _refuse_other_files(output)
     with numerics(threads), held(output):
         description = describe_run("training", source, experiment.task, torch_device)
         description["experiment"] = experiment.as_dict()
@@ -330,6 +331,17 @@ def _check_size(images: Tensor, schedule: Schedule, model: Any) -> None:
             f"training on sides of {' x '.join(map(str, sides))}: the network needs multiples of "
             f"{model.multiple}; set a patch size that is one"
         )
+
+
+def _refuse_other_files(output: Path) -> None:
+    """Refuse a folder with files that training would replace and that no run of ours wrote."""
+    if any((output / name).exists() for name in ("run.json", "started.json", CHECKPOINT)):
+        return
+    for name in FILES:
+        if (output / name).exists():
+            raise WdualmineError(
+                f"{output / name}: is of no run, and training would replace it; choose another folder"
+            )
 
 
 def _claim(output: Path, description: dict[str, Any]) -> bool:

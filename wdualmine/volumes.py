@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wdualmine.data.scans import Window
+from wdualmine.data.scans import Window, check_window
 from wdualmine.data.volumes import Volume
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
+from wdualmine.registration import require_registered
 
 #: Corners of two volumes may be so many millimeters apart and still be the same place.
 APART = 0.5
@@ -27,7 +28,8 @@ def fuse_volumes(
     """Fuse two volumes of one grid, slice by slice along an axis.
 
     Each volume's window is mapped to [0, 1], what is outside is cut off, and the fused [0, 1] is mapped to
-    the window of the first volume: the result has its type and its units. No slice is stretched by itself, so
+    the window of the first volume: the result has its units and its type, or the next wider one where the
+    window leaves that. No slice is stretched by itself, so
     that slices stay comparable.
 
     Args:
@@ -36,15 +38,15 @@ def fuse_volumes(
         fuse: how.
         axis: slices lie across it: 0, 1 or 2.
         windows: what of each volume's range to use, in its units; None takes all of it.
-        allow: go on where the volumes do not lie on each other.
+        allow: go on where the volumes do not lie on each other, or their middle slices seem not to.
         progress: called after every slice.
 
     Returns:
-        (X, Y, Z), of the first volume's type.
+        (X, Y, Z), of a type that holds the first volume's values and its window.
 
     Raises:
-        WdualmineError: the shapes differ, the places of the volumes differ by more than half a millimeter, a
-            window is empty, or there is no such axis.
+        WdualmineError: the shapes differ, the places of the volumes differ by more than half a millimeter,
+            their middle slices are evidently not registered, a window is empty, or there is no such axis.
     """
     if axis not in (0, 1, 2):
         raise WdualmineError(f"axis {axis}: choose 0, 1 or 2")
@@ -60,12 +62,19 @@ def fuse_volumes(
         )
     low, high = _window(a, windows[0])
     ranges = ((low, high), _window(b, windows[1]))
-    result = np.empty_like(a.values)
+    result = np.empty(a.values.shape, _holding(a.values.dtype, (low, high)))
+
+    def slices(number: int) -> list[torch.Tensor]:
+        place = (slice(None),) * axis + (number,)
+        return [_unit(volume.values[place], window) for volume, window in zip((a, b), ranges, strict=True)]
+
+    if not allow:
+        first, second = (luma[0, 0].numpy() for luma in slices(a.values.shape[axis] // 2))
+        require_registered(first, second, (a.name, b.name))
     for number in range(a.values.shape[axis]):
         place = (slice(None),) * axis + (number,)
-        slices = [_unit(volume.values[place], window) for volume, window in zip((a, b), ranges, strict=True)]
         with torch.inference_mode():
-            fused = fuse(*slices)[0, 0].double().clamp(0, 1).cpu().numpy()
+            fused = fuse(*slices(number))[0, 0].double().clamp(0, 1).cpu().numpy()
         levels = low + fused * (high - low)
         result[place] = np.rint(levels) if result.dtype.kind in "iu" else levels
         progress()
@@ -82,11 +91,24 @@ def distance(a: Volume, b: Volume) -> float:
 
 
 def _window(volume: Volume, window: Window | None) -> Window:
-    low, high = window or (float(volume.values.min()), float(volume.values.max()))
+    if window is not None:
+        return check_window(window, volume.name)
+    low, high = float(volume.values.min()), float(volume.values.max())
     if not low < high:
-        reason = "the first must be below the second" if window else "the volume is constant"
-        raise WdualmineError(f"{volume.name}: window {low:g} to {high:g}; {reason}")
+        raise WdualmineError(f"{volume.name}: window {low:g} to {high:g}; the volume is constant")
     return low, high
+
+
+def _holding(dtype: np.dtype, window: Window) -> np.dtype:
+    """The narrowest type that holds what a type holds and, of integers, the whole numbers of a window."""
+    if dtype.kind == "f":
+        return dtype
+    own = np.iinfo(dtype)
+    low, high = min(own.min, round(window[0])), max(own.max, round(window[1]))
+    for wider in map(np.dtype, (dtype, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64)):
+        if np.iinfo(wider).min <= low and high <= np.iinfo(wider).max:
+            return wider
+    return np.dtype(np.float64)
 
 
 def _unit(values: NDArray, window: Window) -> torch.Tensor:

@@ -84,12 +84,47 @@ def test_arrays(tmp_path: Path) -> None:
         read_image(tmp_path / "x.npy")
 
 
+def test_color_of_more_bits_keeps_its_upper_ones_and_has_no_window(tmp_path: Path) -> None:
+    color = np.stack([RAMP + 100, RAMP[::-1] + 3000, RAMP[:, ::-1] + 500], axis=-1).astype(np.uint16)
+    path = write_dicom(tmp_path / "c.dcm", color, BitsStored=12, HighBit=11)
+    np.testing.assert_array_equal(read_image(path), color >> 4)
+    with pytest.raises(WdualmineError, match=r"c.dcm: is in color, which has no window"):
+        read_image(path, window=(0, 20))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((4, 5), np.nan), "holds NaN or infinite values"),
+        (np.array([[0, np.inf]]), "holds NaN or infinite values"),
+        (np.ones((4, 5), complex), "holds complex128; save it as integers or float"),
+    ],
+)
+@pytest.mark.parametrize("window", [None, (-1000, 1000)])
+def test_arrays_without_a_number_are_refused(
+    array: NDArray, message: str, window: tuple | None, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(WdualmineError, match=message):
+        read_image(tmp_path / "x.npy", window=window)
+
+
+def test_an_array_of_units_asks_for_a_window(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", RAMP)
+    with pytest.raises(WdualmineError, match=r"x.npy: holds int16; say what to show with --window-a"):
+        read_image(tmp_path / "x.npy")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.npy", window=(0, 400)), scaled(RAMP, 0, 400))
+
+
 def test_a_window_of_other_images(tmp_path: Path) -> None:
     eight = (RAMP % 256).astype(np.uint8)
     path = write_image(tmp_path / "x.png", eight)
     np.testing.assert_array_equal(read_image(path, window=(50, 150)), scaled(eight, 50, 150, 255))
     with pytest.raises(WdualmineError, match="the first must be below the second"):
         read_image(path, window=(5, 5))
+    for window in ((0, np.inf), (-np.inf, 80), (np.nan, 1)):
+        with pytest.raises(WdualmineError, match="give two finite numbers"):
+            read_image(path, window=window)
 
 
 def test_folders_hold_them_too(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from sample_images import noise_triple, smooth_triple
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import METRICS, PAPER_METRICS, get_metric, score, score_batch
+from wdualmine.metrics.registry import choose
 
 PERMUTABLE = ("EN", "MI", "CC", "PSNR")
 
@@ -63,8 +64,14 @@ def test_keys_in_any_case_and_clear_refusals():
     assert get_metric("psnr") is METRICS["PSNR"]
     assert list(score(*noise_triple((8, 8)), ["cc", "EN"])) == ["CC", "EN"]
     assert list(score(*noise_triple((8, 8)), "EN")) == ["EN"]
+    assert [metric.key for metric in choose(["CC", "EN", "cc", " CC"])] == ["CC", "EN"]
     with pytest.raises(WdualmineError, match="LPIPS: unknown metric; choose from EN, MI, CC"):
         get_metric("LPIPS")
+    for empty in ("", " "):
+        with pytest.raises(
+            WdualmineError, match=f"^'{empty}': is no metric's name, as after a comma too many"
+        ):
+            choose(["CC", empty])
     with pytest.raises(WdualmineError, match="no metric asked for"):
         score(*noise_triple((8, 8)), [])
 

@@ -102,10 +102,14 @@ def test_noise_comes_through_with_the_gain_of_the_method(fuse, a: float, b: floa
 
 
 def test_a_method_that_misbehaves_and_pairs_without_room_are_named() -> None:
-    with pytest.raises(WdualmineError, match=r"0: the fused image has the shape \(1, 1, 80, 160\)"):
+    with pytest.raises(WdualmineError, match=r"0: the fusing function gave shape \(1, 1, 80, 160\)"):
         recovery_of_signals(lambda a, b: a[..., ::2, :], PAIRS[:1])
-    with pytest.raises(WdualmineError, match="not finite"):
+    with pytest.raises(WdualmineError, match="0: the fusing function gave NaN or infinity"):
         recovery_of_signals(lambda a, b: a * torch.nan, PAIRS[:1])
+    with pytest.raises(WdualmineError, match=r"0: the fusing function gave values from .* to"):
+        recovery_of_signals(lambda a, b: 255 * average(a, b), PAIRS[:1])
+    with pytest.raises(WdualmineError, match="0: the fusing function gave ndarray"):
+        recovery_of_signals(lambda a, b: average(a, b).numpy(), PAIRS[:1])
     black = Pair("black", np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8))
     with pytest.raises(WdualmineError, match="no pair has room for a signal"):
         recovery_of_signals(average, [black])

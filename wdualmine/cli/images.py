@@ -40,12 +40,19 @@ def fuse(
         float, typer.Option(help="Blend with the average: this much of the method, from 0 to 1.")
     ] = 1.0,
     stretch: Annotated[
-        bool, typer.Option(help="Stretch to the full range, as the published images; else keep intensities.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            help="Stretch to the full range, as the published images and by default; else keep intensities. "
+            "Slices of a volume are never stretched, so that they stay comparable.",
+            show_default=False,
+        ),
+    ] = None,
     allow: Annotated[
         bool, typer.Option("--allow", help="Go on with sources that seem mirrored, turned or shifted.")
     ] = False,
-    axis: Annotated[int, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2.")] = 2,
+    axis: Annotated[
+        int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default 2.")
+    ] = None,
     window_a: WindowOption = None,
     window_b: WindowOption = None,
     device: DeviceOption = "auto",
@@ -55,7 +62,7 @@ def fuse(
     Also DICOM slices and NumPy arrays, and, slice by slice, two NIfTI volumes, whose geometry is kept.
     """
     from wdualmine.data.color import is_color
-    from wdualmine.data.images import read_image, write_image
+    from wdualmine.data.images import check_suffix, needs_tiff, read_image, write_image
     from wdualmine.data.pairs import paired_files
     from wdualmine.data.tasks import get_task
     from wdualmine.data.volumes import is_volume
@@ -72,16 +79,20 @@ def fuse(
         raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
     windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
     if is_volume(a) or is_volume(b):
+        if stretch:
+            raise WdualmineError("--stretch: slices of a volume keep their intensities; leave it out")
         fuser = load_fuse(chosen, weights or asked or "ct-mri", pick_device(device), residual_scale)
         fuser = blend_with_average(fuser, blend) if blend < 1 else fuser
-        fuse_volume_files(a, b, output, fuser, axis, windows, allow)
+        fuse_volume_files(a, b, output, fuser, 2 if axis is None else axis, windows, allow)
         return
+    if axis is not None:
+        raise WdualmineError(f"--axis {axis}: is for volumes, {a} is none; leave it out")
     if a.is_dir() != b.is_dir():
         raise WdualmineError(f"{a} and {b}: give two images or two folders")
     if a.is_dir():
         jobs = [(*paths, output / f"{name}.png") for name, paths in paired_files(a, b).items()]
     else:
-        jobs = [(a, b, output)]
+        jobs = [(a, b, check_suffix(output))]
     _check_outputs(a, b, output, jobs)
     fusers = {}
     with task_bar("fuse", len(jobs)) as advance:
@@ -101,7 +112,10 @@ def fuse(
                 fuser = fusers[key]
             if blend < 1:
                 fuser = blend_with_average(fuser, blend)
-            fused = fuse_images(image_a, image_b, fuser, stretch, (str(path_a), str(path_b)))
+            fused = fuse_images(image_a, image_b, fuser, stretch is not False, (str(path_a), str(path_b)))
+            if a.is_dir() and needs_tiff(fused):
+                path_fused = path_fused.with_name(f"{path_fused.stem}.tif")
+                _check_outputs(a, b, output, [*jobs, (path_a, path_b, path_fused)])
             write_image(path_fused, fused)
             advance()
     for key in fusers:
@@ -171,7 +185,9 @@ def evaluate(
         ]
         if len(frame) > 1:
             rows.append(("mean", *(f"{frame[name].mean():.4f}" for name in names)))
-            rows.append(("std", *(f"{frame[name].std(ddof=0):.4f}" for name in names)))
+            finite = {name: not isinf(frame[name].sum()) for name in names}
+            spreads = (f"{frame[name].std(ddof=0):.4f}" if finite[name] else "–" for name in names)
+            rows.append(("std", *spreads))
         print_table(("pair", *names), rows)
 
 

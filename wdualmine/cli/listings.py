@@ -90,7 +90,9 @@ def table(
         used, titles = "This build" in set(table["column"]), [by_column[c] for c in table["column"].unique()]
         text = render(table, format.value, by_column)
     if runs and not used:
-        raise WdualmineError(f"--run {runs[0]}: holds no run for table {number}; name those of its task")
+        raise WdualmineError(
+            f"--run {runs[0]}: holds no run of W-DUALMINE for table {number}; name those of its task"
+        )
     print(text)
     if format is Format.latex:
         print("% needs \\usepackage{booktabs}")

@@ -53,7 +53,8 @@ def recovery(
             for value, low, high in own[["value", "low", "high"]].to_numpy(float)
         ]
         rows.append((key.modalities[0 if name == "a" else 1], count, *values))
-    print(f"{chosen.title} on {len(pairs)} pairs of {source.describe()}; intervals at 95 % over pairs")
+    count = f"{len(pairs)} pair{'s' * (len(pairs) != 1)}"
+    print(f"{chosen.title} on {count} of {source.describe()}; intervals at 95 % over pairs")
     print_table(("signals in", "number", *summary["statistic"].unique()), rows)
 
 

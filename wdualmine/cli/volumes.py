@@ -1,5 +1,6 @@
 """What ``fuse`` does with volumes, and the windows that it takes."""
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,7 @@ def read_window(text: str | None, option: str) -> "Window | None":
     """Read what was given for a window.
 
     Raises:
-        WdualmineError: it is no two numbers, the first below the second.
+        WdualmineError: it is no two finite numbers, the first below the second.
     """
     if text is None:
         return None
@@ -32,7 +33,7 @@ def read_window(text: str | None, option: str) -> "Window | None":
         low, high = map(float, text.split(","))
     except ValueError:
         low = high = 0.0
-    if not low < high:
+    if not -inf < low < high < inf:
         raise WdualmineError(f"{option} {text}: give two numbers LOW,HIGH, the first below the second")
     return low, high
 

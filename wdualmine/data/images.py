@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wdualmine.data.scans import SUFFIXES as SCANS
-from wdualmine.data.scans import Window, read_scan, scan_format, show
+from wdualmine.data.scans import Window, check_window, read_scan, scan_format, show
 from wdualmine.errors import WdualmineError
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
 
 def _show(image: NDArray, window: Window, name: str) -> NDArray:
     """Scale a window of an image to its full range; of floats to [0, 1]."""
-    if not window[0] < window[1]:
-        raise WdualmineError(f"window {window[0]:g} to {window[1]:g}: the first must be below the second")
+    check_window(window, name)
     if image.ndim == 3:
         raise WdualmineError(f"{name}: is in color, which has no window; leave it out")
     if image.dtype.kind == "f":
@@ -283,19 +282,33 @@ def check_image(image: NDArray, name: str) -> NDArray:
     return image
 
 
+def check_suffix(path: str | Path) -> Path:
+    """Refuse a name that no image can be written under.
+
+    Raises:
+        WdualmineError: its suffix is none of :data:`SUFFIXES`.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise WdualmineError(f"{path}: unknown image suffix; use one of {', '.join(SUFFIXES)}")
+    return path
+
+
+def needs_tiff(image: NDArray) -> bool:
+    """Whether an image is of a type that only TIFF holds: float, or color of 16 bits."""
+    return image.dtype.kind == "f" or (image.dtype == np.uint16 and image.ndim == 3)
+
+
 def write_image(path: str | Path, image: NDArray) -> Path:
     """Write an image whole or not at all: to a temporary file beside it, then renamed.
 
     Raises:
         WdualmineError: the folder cannot be made, or the suffix is no image format that holds this type.
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise WdualmineError(f"{path}: unknown image suffix; use one of {', '.join(SUFFIXES)}")
-    if image.dtype.kind == "f" and path.suffix.lower() not in (".tif", ".tiff"):
-        raise WdualmineError(f"{path}: float pixels need a .tif file")
-    if image.dtype == np.uint16 and image.ndim == 3 and path.suffix.lower() not in (".tif", ".tiff"):
-        raise WdualmineError(f"{path}: 16-bit color pixels need a .tif file")
+    path = check_suffix(path)
+    if needs_tiff(image) and path.suffix.lower() not in (".tif", ".tiff"):
+        kind = "float" if image.dtype.kind == "f" else "16-bit color"
+        raise WdualmineError(f"{path}: {kind} pixels need a .tif file")
     if path.is_dir():
         raise WdualmineError(f"{path}: is a folder; name a file to write")
     try:

@@ -3,6 +3,7 @@
 Nothing but pixels leaves this module: no name, date or number of a patient.
 """
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,23 @@ def read_scan(path: Path, form: str, limit: int, window: Window | None = None) -
             compressed in a way that cannot be read, or has too many pixels; or the array has no two
             dimensions.
     """
-    if window is not None and not window[0] < window[1]:
-        raise WdualmineError(f"window {window[0]:g} to {window[1]:g}: the first must be below the second")
+    if window is not None:
+        check_window(window, str(path))
     return _read_dicom(path, limit, window) if form == "DICOM" else _read_array(path, limit, window)
+
+
+def check_window(window: Window, name: str) -> Window:
+    """Give a window back.
+
+    Raises:
+        WdualmineError: its ends are not finite, or the first is not below the second.
+    """
+    low, high = window
+    if not -math.inf < low < high < math.inf:
+        raise WdualmineError(
+            f"{name}: window {low:g} to {high:g}; give two finite numbers, the first must be below the second"
+        )
+    return window
 
 
 def show(values: NDArray, window: Window, dtype: type[np.unsignedinteger]) -> NDArray:
@@ -88,13 +103,17 @@ def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
             )
         stored = data.pixel_array
         photometric = str(data.PhotometricInterpretation)
+        if window is not None and (photometric == "PALETTE COLOR" or stored.ndim == 3):
+            raise WdualmineError(f"{path}: is in color, which has no window; leave it out")
         if photometric == "PALETTE COLOR":
             color = apply_color_lut(stored, data)
             return color if color.dtype == np.uint8 else (color >> 8).astype(np.uint8)
         if stored.ndim == 3:
+            if stored.dtype != np.uint8:  # the upper 8 of the bits stored
+                stored = (stored >> max(int(data.BitsStored) - 8, 0)).astype(np.uint8)
             if photometric.startswith("YBR"):
                 stored = convert_color_space(stored, photometric, "RGB")
-            return stored.astype(np.uint8) if stored.dtype != np.uint8 else stored
+            return stored
         if photometric not in ("MONOCHROME1", "MONOCHROME2"):
             raise WdualmineError(f"{path}: has the photometric interpretation {photometric}; save it as grey")
         values = apply_rescale(stored, data).astype(np.float64)
@@ -132,6 +151,14 @@ def _read_array(path: Path, limit: int, window: Window | None) -> NDArray:
             f"{path}: has {array.shape[1]} x {array.shape[0]} pixels, more than the limit of {limit}"
         )
     values = np.array(array)
+    if values.dtype.kind not in "biuf":
+        raise WdualmineError(f"{path}: holds {values.dtype}; save it as integers or float")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise WdualmineError(f"{path}: holds NaN or infinite values; replace them first")
+    if window is None and values.dtype.kind in "iu" and values.dtype not in (np.uint8, np.uint16):
+        raise WdualmineError(
+            f"{path}: holds {values.dtype}; say what to show with --window-a or --window-b LOW,HIGH"
+        )
     if window is not None:
         return show(values, window, np.uint16)
     if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):

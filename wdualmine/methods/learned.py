@@ -78,9 +78,8 @@ def load_network(
     try:
         experiment = metadata["experiment"]
         system = get_system(experiment.get("method", W_DUALMINE.name))
-        if system is not method.system:
-            raise WdualmineError(f"{path}: holds a network of {system.name}; give --method {system.name}")
-        config = replace(system.config(**experiment["model"]), **method.settings)
+        settings = method.settings if system is method.system else {}
+        config = replace(system.config(**experiment["model"]), **settings)
         with torch.device("meta"):  # takes no memory: what is declared need not be what is there
             declared = {name: tuple(t.shape) for name, t in system.network(config).state_dict().items()}
         for name in sorted(shapes.keys() | declared.keys()):
@@ -90,6 +89,8 @@ def load_network(
         raise WdualmineError(
             f"{path}: not weights of this network ({first_reason(error)}); train them again"
         ) from error
+    if system is not method.system:
+        raise WdualmineError(f"{path}: holds a network of {system.name}; give --method {system.name}")
     tensors, _ = read_tensors(path)
     for name, tensor in tensors.items():
         if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either

@@ -130,6 +130,13 @@ def get_system(name: str) -> System:
         WdualmineError: no learned system has that name.
     """
     systems = {method.system.name: method.system for method in LEARNED.values() if method.system}
+    if name == W_DUALMINE_RECOVERY.name:
+        raise WdualmineError(
+            f"{name}: is {W_DUALMINE.name} with another objective; train that with --variant recovery, "
+            "best with --preset cycle"
+        )
+    if name in LEARNED and name not in systems and (shared := LEARNED[name].system):
+        raise WdualmineError(f"{name}: has the network of {shared.name}; train that and fuse with {name}")
     if name not in systems:
         raise WdualmineError(f"unknown learned method {name!r}; choose one of {', '.join(systems)}")
     return systems[name]

@@ -88,8 +88,12 @@ def get_metric(key: str) -> Metric:
     """Look a metric up, in any case.
 
     Raises:
-        WdualmineError: no such metric; the message lists those there are.
+        WdualmineError: an empty key, or no such metric; the message lists those there are.
     """
+    if not key.strip():
+        raise WdualmineError(
+            f"{key!r}: is no metric's name, as after a comma too many; choose from {', '.join(METRICS)}"
+        )
     for metric in METRICS.values():
         if metric.key.lower() == key.strip().lower():
             return metric
@@ -177,12 +181,13 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item], worker
 
 
 def choose(metrics: Iterable[str], convention: str | None = None) -> list[Metric]:
-    """The metrics of these keys, once it is sure that one of them has the convention.
+    """The metrics of these keys, each once, when it is sure that one of them has the convention.
 
     Raises:
         WdualmineError: an unknown metric, no metric at all, or a convention that none of them has.
     """
-    chosen = [get_metric(key) for key in ([metrics] if isinstance(metrics, str) else metrics)]
+    found = (get_metric(key) for key in ([metrics] if isinstance(metrics, str) else metrics))
+    chosen = list({metric.key: metric for metric in found}.values())  # in the order asked for
     if not chosen:
         raise WdualmineError(f"no metric asked for; choose from {', '.join(METRICS)}")
     if convention is not None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
-from wdualmine.fusion import Fuse, luma_tensor
+from wdualmine.fusion import Fuse, check_fused, luma_tensor
 from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, head, insert
 
 #: Signals a pair, source and shape, at most.
@@ -200,13 +200,8 @@ def _fuse(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
     """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
     with torch.inference_mode():
         fused = fuse(a, b)
-    if fused.shape != a.shape:
-        raise WdualmineError(
-            f"{name}: the fused image has the shape {tuple(fused.shape)}, not {tuple(a.shape)} as its sources"
-        )
+    check_fused(fused, a, name)
     levels: NDArray = fused[0, 0].double().clamp(0, 1).cpu().numpy() * 255
-    if not np.isfinite(levels).all():
-        raise WdualmineError(f"{name}: the fused image has values that are not finite")
     return levels
 
 

@@ -9,8 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from wdualmine.figures.style import COLORS, LINES, WIDTH, styled
 from wdualmine.metrics import METRICS
-from wdualmine.report.measure import REFERENCES, Findings
-from wdualmine.report.words import title
+from wdualmine.report.measure import LINE, REFERENCES, Findings, title
 
 #: Drawn pair by pair, as far as they are scored; others where none of them is.
 CURVES = ("CC", "PSNR", "MI", "EN", "Qabf", "SSIM")
@@ -63,15 +62,14 @@ def plot_plane(findings: Findings, keys: Sequence[str], x: str = "CC") -> Figure
         for stretch, color in ((True, "0.55"), (False, "0.75")):
             if stretch not in findings.stretched.values():
                 continue
-            blends = ["average", *(f"blend-{t / 10:.1f}" for t in range(1, 10)), "maximum"]
-            means = np.array([findings.rows(name, stretch)[[x, key]].mean() for name in blends])
+            means = np.array([findings.means(name, stretch)[[x, key]] for name in LINE])
             finish = "stretched" if stretch else "not stretched"
             axes.plot(*means.T, color=color, marker=".", label=f"blends, average to maximum, {finish}")
-            pyramid = findings.rows(REFERENCES[2], stretch)[[x, key]].mean()
+            pyramid = findings.means(REFERENCES[2], stretch)[[x, key]]
             axes.scatter(*pyramid, marker="s", color=color, label=f"{title(REFERENCES[2])}, {finish}")
         for number, method in enumerate(findings.judged):
             axes.scatter(
-                *findings.rows(method.name)[[x, key]].mean(), color=COLORS[number % len(COLORS)], s=48,
+                *findings.means(method.name)[[x, key]], color=COLORS[number % len(COLORS)], s=48,
                 marker="o^vDP*X"[number % 7], edgecolor="black", linewidth=0.5, zorder=3,
                 label=_label(method.name),
             )  # fmt: skip

@@ -26,10 +26,21 @@ from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
 from wdualmine.registration import misalignment, require_registered
 from wdualmine.report.command import Command
 from wdualmine.statistics import compare
-from wdualmine.tables.audit import REFERENCED
+from wdualmine.tables.audit import NAMES, REFERENCED
 
 #: What every method is compared with, pair by pair.
 REFERENCES = ("average", "maximum", "laplacian-pyramid")
+#: The blends between average and maximum, by name: their t.
+MIXES = {f"blend-{t:.1f}": t for t in BLENDS[1:-1]}
+#: Every blend, from average to maximum.
+LINE = ("average", *MIXES, "maximum")
+#: What baselines are called in print.
+TITLES = {
+    **{name: NAMES.get(name, name) for name in (*LINE, "blend-0.0", "blend-1.0")},
+    "laplacian-pyramid": "Laplacian pyramid",
+}
+#: What stands beside the methods' names on the page, as a column, under a picture or in a sentence.
+HEADINGS = ("Metric", "Limit", "source A", "source B", "the average")
 #: Metrics that look at the fused image alone: noise raises them as detail does.
 ALONE = ("EN", "SD", "SF", "AG", "EI")
 #: Scored again with the background set to black.
@@ -74,7 +85,7 @@ class Findings:
             from_average, the mean distance to the average in grey levels.
         limits: a row a pair: pair, CC and PSNR, as far as they are scored.
         comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against.
-        undefined: sentences about scores that do not exist.
+        undefined: by method and whether it is stretched, sentences about scores that do not exist.
         misaligned: sentences about pairs whose sources are evidently not registered.
         deep: whether images of 16 bits were rounded to 8.
         recovery: a row a signal, with the column method; empty where no way to fuse was given.
@@ -90,7 +101,7 @@ class Findings:
     scores: pd.DataFrame
     limits: pd.DataFrame
     comparisons: pd.DataFrame
-    undefined: list[str]
+    undefined: dict[tuple[str, bool], list[str]]
     misaligned: list[str]
     deep: bool = False
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -101,6 +112,15 @@ class Findings:
         """Scores of one method, a row a pair; of a judged one there is only one finish."""
         own = self.scores[self.scores["method"] == method]
         return own if stretch is None else own[own["stretch"] == stretch]
+
+    def means(self, method: str, stretch: bool | None = None) -> pd.Series:
+        """Mean of each metric over all pairs: NaN where it does not exist on one of them."""
+        return self.rows(method, stretch)[list(self.metrics)].mean(skipna=False)
+
+
+def title(method: str, stretch: bool = False) -> str:
+    """What a baseline is called in print, with its finish; a judged method by its own name."""
+    return f"{TITLES[method]}{', stretched' * stretch}" if method in TITLES else method
 
 
 def judge(
@@ -138,16 +158,18 @@ def judge(
         name: (*paths[:2], *(own[other][2] for own, other in zip(matched, names, strict=True)))
         for name, paths, names in _rows(matched)
     }
+    made = _run_commands(files, judged, deep)
     stretched, misaligned = _look(files, judged, allow, deep)
     rows: list[dict] = []
     bounds: list[dict] = []
-    reasons: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, bool, str], list[str]] = {}
     with task_bar("report", len(files), progress) as advance:
         for name, paths in files.items():
             pair = read_pair(name, *paths[:2], deep=deep)
             for row in _score_pair(pair, paths, judged, stretched, keys, deep):
                 for key, reason in row.pop("reasons").items():
-                    reasons.setdefault((row["method"], key), []).append(f"{name}: {reason}")
+                    found = reasons.setdefault((row["method"], row["stretch"], key), [])
+                    found.append(f"{name}: {reason}")
                 rows.append(row)
             bounds.append({"pair": name, **limits(pair.image_a, pair.image_b, tuple(map(str, paths[:2])))})
             advance()
@@ -158,7 +180,7 @@ def judge(
         _compare(judged, stretched, scores, keys), _undefined(reasons, len(files)),
         misaligned, deep,
     )  # fmt: skip
-    _recover(findings, recovery_pairs, progress)
+    _recover(findings, made, recovery_pairs, progress)
     return findings
 
 
@@ -180,17 +202,26 @@ def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
 
 
 def _check_names(judged: Sequence[Judged]) -> None:
+    """Refuse a name that a reader could take for something else in the report."""
     if not judged:
         raise WdualmineError("no fused images to judge; name their folder")
-    taken = {*REFERENCES, LIMIT, *(f"blend-{t:.1f}" for t in BLENDS)}
+    printed = (title(name, stretch) for name in TITLES for stretch in (False, True))
+    taken = {_read(name) for name in (*TITLES, *printed, *HEADINGS, LIMIT)}
     for method in judged:
-        if not method.name.strip():
+        name = _read(method.name)
+        if not name:
             raise WdualmineError(f"{method.fused}: has an empty name; give one with --name")
-        if method.name in taken:
+        if name in taken:
             raise WdualmineError(
-                f"{method.name}: is the name of a baseline or of another method; give others with --name"
+                f"{method.name}: is the name of a baseline, of a column or of another method; "
+                "give another --name"
             )
-        taken.add(method.name)
+        taken.add(name)
+
+
+def _read(name: str) -> str:
+    """A name as far as readers tell it from others: without case and runs of spaces."""
+    return " ".join(name.split()).casefold()
 
 
 def _rows(
@@ -200,6 +231,18 @@ def _rows(
     for number, (name, paths) in enumerate(matched[0].items()):
         # A single file goes with single files whatever their names; folders have the same names.
         yield name, paths, [name if name in own else list(own)[number] for own in matched]
+
+
+def _run_commands(
+    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], deep: bool
+) -> dict[str, NDArray[np.uint8]]:
+    """Run each command on the first pair before the long work, so that a mistake in it shows at once."""
+    commands = {method.name: method.fuse for method in judged if isinstance(method.fuse, Command)}
+    if not commands:
+        return {}
+    name, paths = next(iter(files.items()))
+    pair = read_pair(name, *paths[:2], deep=deep)
+    return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
 
 def _look(
@@ -245,9 +288,9 @@ def _score_pair(
             fuse = CLASSICAL[name].fuse
             assert fuse is not None  # classical methods need no weights
             yield _row(pair, finished(pair, fuse, stretch), name, stretch, keys, averages[stretch])
-        for t in BLENDS[1:-1] if compared else ():
+        for name, t in MIXES.items() if compared else ():
             image = finished(pair, blend(maximum, t), stretch)
-            yield _row(pair, image, f"blend-{t:.1f}", stretch, compared, averages[stretch])
+            yield _row(pair, image, name, stretch, compared, averages[stretch])
 
 
 def _row(
@@ -261,7 +304,7 @@ def _row(
     scores, reasons = _scores(pair, image, keys)
     grey = to_grey(image)
     row = {"pair": pair.name, "method": method, "stretch": stretch, **scores}
-    if not method.startswith("blend-"):
+    if method not in MIXES:
         black, _ = _scores(pair, blacken(pair, image), [key for key in BLACKENED if key in keys])
         row |= {f"{key}, black": value for key, value in black.items()}
     return row | {
@@ -305,15 +348,31 @@ def _compare(
     return pd.concat(frames, ignore_index=True)
 
 
-def _undefined(reasons: Mapping[tuple[str, str], Sequence[str]], pairs: int) -> list[str]:
-    return [
-        f"{key} of {method} is undefined on {len(found)} of {pairs} pairs, such as {found[0]}"
-        for (method, key), found in reasons.items()
-    ]
+def _undefined(
+    reasons: Mapping[tuple[str, bool, str], Sequence[str]], pairs: int
+) -> dict[tuple[str, bool], list[str]]:
+    """One sentence for all metrics of a method that fail in the same way."""
+    alike: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
+    for (method, stretch, key), found in reasons.items():
+        alike.setdefault((method, stretch, tuple(found)), []).append(key)
+    sentences: dict[tuple[str, bool], list[str]] = {}
+    for (method, stretch, failures), keys in alike.items():
+        sentences.setdefault((method, stretch), []).append(
+            f"{', '.join(keys)} of {title(method, stretch)} {'is' if len(keys) == 1 else 'are'} undefined on "
+            f"{len(failures)} of {pairs} pairs, such as {failures[0]}"
+        )
+    return sentences
 
 
-def _recover(findings: Findings, limit: int, progress: bool) -> None:
-    """Put signals into evenly spaced pairs, for the methods that can be run and for the references."""
+def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: int, progress: bool) -> None:
+    """Put signals into evenly spaced pairs, for the methods that can be run and for the references.
+
+    Args:
+        findings: what the recovery is added to.
+        made: what each command makes of the first pair.
+        limit: take at most so many pairs.
+        progress: show a progress bar.
+    """
     runnable = {method.name: method.fuse for method in findings.judged if method.fuse is not None}
     if not runnable:
         return
@@ -321,10 +380,10 @@ def _recover(findings: Findings, limit: int, progress: bool) -> None:
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
     pairs = [read_pair(name, *findings.files[name][:2], deep=findings.deep) for name in chosen]
     for number, method in enumerate(findings.judged):
-        if isinstance(method.fuse, Command):
-            made = to_grey(method.fuse.fuse(pairs[0].image_a, pairs[0].image_b)).astype(np.int16)
-            given = read_levels(findings.files[chosen[0]][2 + number], findings.deep)
-            findings.remakes[method.name] = float(np.abs(made - to_grey(given)).mean())
+        if method.name in made:
+            given = to_grey(read_levels(findings.files[names[0]][2 + number], findings.deep))
+            distance = np.abs(to_grey(made[method.name]).astype(np.int16) - given).mean()
+            findings.remakes[method.name] = float(distance)
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}
     frames, summaries = [], []
     with task_bar("signal recovery", len(pairs) * (len(runnable) + len(references)), progress) as advance:

@@ -3,20 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from wdualmine.audit import BLENDS
 from wdualmine.metrics import METRICS
 from wdualmine.recovery.measure import LOST
-from wdualmine.report.measure import ALONE, BLACKENED, FEWEST, Findings
-from wdualmine.tables.audit import NAMES, REFERENCED, dominating
+from wdualmine.report.measure import ALONE, BLACKENED, FEWEST, LINE, Findings, title
+from wdualmine.tables.audit import REFERENCED, dominating
 
 LEVEL = 0.05
 #: A background of which a larger share is not black is worth a word.
 NOT_BLACK = 0.01
-
-
-def title(method: str) -> str:
-    """What a baseline is called in print; a judged method by its own name."""
-    return {"laplacian-pyramid": "Laplacian pyramid"}.get(method, NAMES.get(method, method))
 
 
 def told_apart(findings: Findings, method: str, against: str) -> tuple[list[str], list[str], list[str]]:
@@ -58,19 +52,28 @@ def verdict(findings: Findings, method: str) -> list[str]:
 
 def _against_average(findings: Findings, method: str) -> list[str]:
     own = findings.rows(method)
+    left_out = _left_out(findings, method)
     if len(own) < FEWEST:
-        return [f"Fewer than {FEWEST} pairs are too few to tell methods apart; {method} has {len(own)}."]
+        few = f"Fewer than {FEWEST} pairs are too few to tell methods apart; {method} has {len(own)}."
+        return [few, *left_out]
     better, worse, equal = told_apart(findings, method, "average")
     count = len(better) + len(worse) + len(equal)
     distance = f"Its images are {own['from_average'].mean():.2f} grey levels from the average's, on average."
+    if not count:
+        nothing = f"{method} cannot be compared with the average: no metric is finite for both on every pair."
+        return [" ".join([nothing, *left_out, distance])]
     if not better and not worse:
         needed = pairs_needed(count)
         if len(own) < needed:
             return [
                 f"{len(own)} pairs are too few to tell {method} from the average in {count} metrics, however "
-                f"it differs; at least {needed} are needed. {distance}"
+                f"it differs; at least {needed} are needed. {distance}",
+                *left_out,
             ]
-        return [f"{method} cannot be told from the average in any of {count} metrics. {distance}"]
+        return [
+            f"{method} cannot be told from the average in any of {count} metrics. {distance}",
+            *left_out,
+        ]
     parts = [
         f"{words} {', '.join(keys)}"
         for words, keys in (
@@ -80,7 +83,10 @@ def _against_average(findings: Findings, method: str) -> list[str]:
         )
         if keys
     ]
-    sentences = [f"Against the average of the two sources, {method} {'; '.join(parts)}. {distance}"]
+    sentences = [
+        f"Against the average of the two sources, {method} {'; '.join(parts)}. {distance}",
+        *left_out,
+    ]
     if all(key in ALONE for key in better):
         sentences.append(f"In no metric that compares with the sources is {method} better than the average.")
     if any(key in ALONE for key in better):
@@ -88,18 +94,34 @@ def _against_average(findings: Findings, method: str) -> list[str]:
     return sentences
 
 
+def _left_out(findings: Findings, method: str) -> list[str]:
+    """Say which metrics take no part in the comparison with the average, and why."""
+    stretch = findings.stretched[method]
+    found = []
+    for name in (method, "average"):
+        own = findings.rows(name, stretch)
+        found += findings.undefined.get((name, stretch), [])
+        for key in findings.metrics:
+            pairs = own.loc[np.isinf(own[key]), "pair"]
+            if len(pairs):
+                # PSNR is the only such metric.
+                found.append(
+                    f"{key} of {title(name, stretch)} is infinite on {len(pairs)} of {len(own)} pairs, such "
+                    f"as {pairs.iloc[0]}, where the image equals both sources"
+                )
+    return [f"Not compared: {sentence}." for sentence in found]
+
+
 def _frontier(findings: Findings, method: str) -> list[str]:
     """Name the blends of average and maximum that do as well in all that compares with the sources."""
-    keys = [key for key in findings.metrics if key in REFERENCED]
-    own = findings.rows(method)[keys].mean()
-    keys = [key for key in keys if np.isfinite(own[key])]
-    if len(keys) < 2:
+    own = findings.means(method)
+    blends = pd.DataFrame({name: findings.means(name, findings.stretched[method]) for name in LINE}).T
+    blends = blends[[key for key in findings.metrics if key in REFERENCED]].dropna(how="all")
+    # Means over other pairs than all would not compare.
+    keys = [key for key in blends.columns if np.isfinite(own[key]) and blends[key].notna().all()]
+    if len(keys) < 2 or blends.empty:
         return []
-    stretch = findings.stretched[method]
-    names = {"average": 0.0, "maximum": 1.0} | {f"blend-{t:.1f}": t for t in BLENDS[1:-1]}
-    blends = pd.DataFrame({name: findings.rows(name, stretch)[keys].mean() for name in names}).T
-    blends = blends.dropna()
-    _, as_good, _ = dominating(own, blends.loc[sorted(blends.index, key=names.__getitem__)], keys)
+    _, as_good, _ = dominating(own, blends, keys)
     metrics = ", ".join(keys)
     if not as_good:
         return [f"No blend of average and maximum does at least as well as {method} in all of {metrics}."]
@@ -111,18 +133,15 @@ def _frontier(findings: Findings, method: str) -> list[str]:
 
 def _limits(findings: Findings, method: str) -> list[str]:
     sentences = []
-    stretch = findings.stretched[method]
     for key, decimals in (("CC", 4), ("PSNR", 2)):
         if key not in findings.limits or not np.isfinite(findings.limits[key]).all():
             continue
         limit = findings.limits[key].mean()
-        own, average = (
-            rows[key].mean() for rows in (findings.rows(method), findings.rows("average", stretch))
-        )
-        sentences.append(
-            f"On these pairs no image can have a mean {key} above {limit:.{decimals}f}; {method} has "
-            f"{own:.{decimals}f}, the average {average:.{decimals}f}."
-        )
+        own, average = findings.means(method), findings.means("average", findings.stretched[method])
+        means = ((method, own[key]), ("the average", average[key]))
+        has = [f"{who} has {mean:.{decimals}f}" for who, mean in means if np.isfinite(mean)]
+        bound = f"On these pairs no image can have a mean {key} above {limit:.{decimals}f}"
+        sentences.append(f"{'; '.join([bound, *has])}.")
     return sentences
 
 

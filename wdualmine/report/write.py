@@ -3,8 +3,11 @@
 import base64
 import io
 import math
+import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,8 @@ from wdualmine.metrics.files import read_levels
 from wdualmine.records import now, read_json, write_bytes, write_csv, write_json
 from wdualmine.report.command import Command
 from wdualmine.report.figures import CURVES, plot_differences, plot_plane
-from wdualmine.report.measure import ALONE, REFERENCES, Findings, finished, read_pair
-from wdualmine.report.words import title, verdict
+from wdualmine.report.measure import ALONE, REFERENCES, Findings, finished, read_pair, title
+from wdualmine.report.words import verdict
 from wdualmine.runtime import code_state
 from wdualmine.tables.printing import arrow
 
@@ -50,7 +53,7 @@ def write_report(findings: Findings, output: str | Path) -> Path:
         The page.
 
     Raises:
-        WdualmineError: the folder holds something else.
+        WdualmineError: the folder holds something else, or cannot be written.
     """
     output = Path(output)
     check_output(output)
@@ -69,17 +72,36 @@ def write_report(findings: Findings, output: str | Path) -> Path:
 
 
 def check_output(output: Path) -> None:
-    """Refuse a folder for the report that holds anything but an earlier one.
+    """Refuse a folder for the report that holds anything but an earlier one, or that cannot be written.
 
     Raises:
         WdualmineError: so it is, or it is a file.
     """
-    if output.exists() and not output.is_dir():
-        raise WdualmineError(f"{output}: is a file; name a folder for the report with -o")
-    if output.is_dir() and any(output.iterdir()):
-        record = output / "report.json"
-        if not record.is_file() or read_json(record).get("kind") != KIND:
-            raise WdualmineError(f"{output}: holds other files; name an empty or new folder with -o")
+    try:
+        if output.exists() and not output.is_dir():
+            raise WdualmineError(f"{output}: is a file; name a folder for the report with -o")
+        if output.is_dir() and any(output.iterdir()):
+            record = output / "report.json"
+            if not record.is_file() or read_json(record).get("kind") != KIND:
+                raise WdualmineError(f"{output}: holds other files; name an empty or new folder with -o")
+        _try_folder(output)
+    except OSError as error:
+        raise WdualmineError(
+            f"{output}: cannot be written ({error.strerror}); name another folder with -o"
+        ) from error
+
+
+def _try_folder(output: Path) -> None:
+    """Write into a folder and leave it as it was, or not there."""
+    missing = [folder for folder in (output, *output.parents) if not folder.exists()]
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # never made, or in use by now
+                folder.rmdir()
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -111,8 +133,8 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
             {
                 "method": name,
                 "stretch": stretch,
-                "mean": {key: _finite(rows[key].mean()) for key in findings.metrics},
-                "std": {key: _finite(rows[key].std(ddof=0)) for key in findings.metrics},
+                "mean": {key: _finite(rows[key].mean(skipna=False)) for key in findings.metrics},
+                "std": {key: _finite(_deviation(rows[key])) for key in findings.metrics},
             }
             for name, stretch, rows in _shown(findings, blends=True)
         ],
@@ -124,7 +146,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
             {name: _finite(value) for name, value in row.items()}
             for row in findings.recovery_summary.to_dict("records")
         ],
-        "undefined": findings.undefined,
+        "undefined": _undefined(findings),
         "misaligned": findings.misaligned,
         "rounded_to_8_bit": findings.deep,
     }
@@ -135,6 +157,15 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _undefined(findings: Findings) -> list[str]:
+    return list(chain.from_iterable(findings.undefined.values()))
+
+
+def _deviation(values: pd.Series) -> float:
+    """Their population standard deviation; NaN where one of them is missing or infinite."""
+    return float(values.std(ddof=0)) if np.isfinite(values).all() else math.nan
 
 
 def _limits_by_pair(findings: Findings) -> pd.DataFrame:
@@ -167,7 +198,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         made=f"Made by wdualmine {__version__}, {now()}.",
         verdicts=[{"name": name, "first": said[0], "rest": said[1:]} for name, said in sentences.items()],
         scores=_scores_table(findings),
-        undefined=findings.undefined,
+        undefined=_undefined(findings),
         misaligned=findings.misaligned,
         deep=findings.deep,
         comparisons=_comparison_tables(findings),
@@ -190,20 +221,13 @@ def _table(caption: str, frame: pd.DataFrame, text: bool = False) -> dict[str, A
     }
 
 
-def _name(findings: Findings, name: str, stretch: bool) -> str:
-    """A method in print; of a baseline with its finish."""
-    judged = {method.name for method in findings.judged}
-    return name if name in judged else f"{title(name)}{', stretched' if stretch else ''}"
-
-
 def _scores_table(findings: Findings) -> dict[str, Any]:
     """A row a metric, a column a method, the limit last."""
     columns: dict[str, list[str]] = {
         "Metric": [f"{key} {arrow(key, 'html')}" for key in findings.metrics],
     }
     for name, stretch, rows in _shown(findings):
-        means = [(rows[key].mean(skipna=False), rows[key].std(ddof=0)) for key in findings.metrics]
-        columns[_name(findings, name, stretch)] = [_spread(*pair) for pair in means]
+        columns[title(name, stretch)] = [_spread(rows[key]) for key in findings.metrics]
     limits = [findings.limits[key].mean() if key in findings.limits else math.nan for key in findings.metrics]
     columns["Limit"] = [_number(limit) for limit in limits]
     return _table("Scores", pd.DataFrame(columns))
@@ -256,15 +280,15 @@ def _background_table(findings: Findings) -> dict[str, Any]:
     for name, stretch, own in _shown(findings):
         share, mean, nonzero = (own[column].mean() for column in BACKGROUND)
         row = {
-            "Method": _name(findings, name, stretch),
+            "Method": title(name, stretch),
             "Background": f"{share:.0%}",
             "Not black": NONE if math.isnan(nonzero) else f"{nonzero:.0%}",
             "Mean level": _number(mean, 2),
         }
         for key in ("EN", "SSIM"):
             if key in findings.metrics:
-                row[key] = _number(own[key].mean())
-                row[f"{key}, black background"] = _number(own[f"{key}, black"].mean())
+                row[key] = _number(own[key].mean(skipna=False))
+                row[f"{key}, black background"] = _number(own[f"{key}, black"].mean(skipna=False))
         rows.append(row | {"Distance to average": _number(own["from_average"].mean(), 2)})
     return _table("Background and finish", pd.DataFrame(rows))
 
@@ -288,8 +312,9 @@ def _definitions(findings: Findings) -> dict[str, Any]:
     return _table("Definitions", pd.DataFrame(rows), text=True)
 
 
-def _spread(mean: float, deviation: float) -> str:
-    return f"{mean:.4f} ± {deviation:.4f}" if math.isfinite(mean) else _number(mean)
+def _spread(values: pd.Series) -> str:
+    mean = values.mean(skipna=False)
+    return f"{mean:.4f} ± {_deviation(values):.4f}" if math.isfinite(mean) else _number(mean)
 
 
 def _number(value: float, decimals: int = 4) -> str:
@@ -362,7 +387,7 @@ def _pictures_of(findings: Findings, name: str) -> list[dict[str, str]]:
     pair = read_pair(name, *paths[:2], deep=findings.deep)
     images: list[tuple[str, NDArray]] = [("source A", pair.image_a), ("source B", pair.image_b)]
     for stretch in sorted(set(findings.stretched.values())):
-        images.append((_name(findings, "average", stretch), finished(pair, average, stretch)))
+        images.append((title("average", stretch), finished(pair, average, stretch)))
     for method, path in zip(findings.judged, paths[2:], strict=True):
         images.append((method.name, read_levels(path, findings.deep)))
     return [

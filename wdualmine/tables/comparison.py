@@ -8,6 +8,7 @@ import pandas as pd
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS
+from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS, get_metric
 from wdualmine.records import Run
 from wdualmine.statistics import compare
@@ -93,6 +94,7 @@ def _of_task(runs: Iterable[Run], task: str) -> list[Run]:
         if run.info["kind"] in ("training", "baselines")
         and run.info["task"] == task
         and run.info.get("experiment", {}).get("variant", "proposed") == "proposed"
+        and run.info.get("experiment", {}).get("method", W_DUALMINE.name) == W_DUALMINE.name
     ]
     check_alike(chosen)
     return chosen

@@ -165,6 +165,7 @@ def own_training_sentence() -> str:
 def cost_table(run: Run) -> pd.DataFrame:
     """Tabulate a cost: a row a method, the cheapest first, as printed strings."""
     table = run.table("cost.csv").sort_values("processor_seconds")
+    table = table.reindex(columns=table.columns.union(["parameters", "gflop"], sort=False))
     own = table.set_index("method")["processor_seconds"]
     rows = []
     for row in table.to_dict("records"):
