@@ -64,17 +64,17 @@ def fuse_volumes(
     ranges = ((low, high), _window(b, windows[1]))
     result = np.empty(a.values.shape, _holding(a.values.dtype, (low, high)))
 
-    def slices(number: int) -> list[torch.Tensor]:
-        place = (slice(None),) * axis + (number,)
+    places = [(slice(None),) * axis + (number,) for number in range(a.values.shape[axis])]
+
+    def lumas(place: tuple[slice | int, ...]) -> list[torch.Tensor]:
         return [_unit(volume.values[place], window) for volume, window in zip((a, b), ranges, strict=True)]
 
     if not allow:
-        first, second = (luma[0, 0].numpy() for luma in slices(a.values.shape[axis] // 2))
+        first, second = (luma[0, 0].numpy() for luma in lumas(places[len(places) // 2]))
         require_registered(first, second, (a.name, b.name))
-    for number in range(a.values.shape[axis]):
-        place = (slice(None),) * axis + (number,)
+    for place in places:
         with torch.inference_mode():
-            fused = fuse(*slices(number))[0, 0].double().clamp(0, 1).cpu().numpy()
+            fused = fuse(*lumas(place))[0, 0].double().clamp(0, 1).cpu().numpy()
         levels = low + fused * (high - low)
         result[place] = np.rint(levels) if result.dtype.kind in "iu" else levels
         progress()
@@ -105,8 +105,9 @@ def _holding(dtype: np.dtype, window: Window) -> np.dtype:
         return dtype
     own = np.iinfo(dtype)
     low, high = min(own.min, round(window[0])), max(own.max, round(window[1]))
-    for wider in map(np.dtype, (dtype, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64)):
-        if np.iinfo(wider).min <= low and high <= np.iinfo(wider).max:
+    for wider in (dtype, *(np.dtype(name) for name in ("int16", "uint16", "int32", "uint32"))):
+        held = np.iinfo(wider)
+        if held.min <= low and high <= held.max:
             return wider
     return np.dtype(np.float64)
 
