@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sample_images import KINDS, make_image, noise_triple
@@ -43,6 +44,7 @@ REFUSED = {
     "complex": (F.astype(complex), r"^fused.png: has pixel type complex128"),
     "dates": (F.astype("datetime64[D]"), r"^fused.png: has pixel type datetime64"),
     "ragged": ([[1, 2], [3]], r"^fused.png: "),
+    "gradients": (torch.ones(12, 15, requires_grad=True), r"^fused.png: cannot be read as one array"),
 }
 
 

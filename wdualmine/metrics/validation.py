@@ -64,7 +64,7 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
         raise WdualmineError(f"{name}: is a masked array; fill the mask first")
     try:
         array = np.asarray(image)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors with gradients
         raise WdualmineError(f"{name}: cannot be read as one array; pass a NumPy array (H, W)") from error
     if array.dtype.kind in "iu" and array.dtype != np.uint8:
         # check_image takes fewer integer types
