@@ -114,7 +114,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
     sentences = recovery_sentences(runs)
     assert [sentence.split("**")[1] for sentence in sentences] == [task.folder for task in TASKS.values()]
     assert "not reached: " in conclusion(runs)
-    assert second_finding(runs).startswith("Put a known spot")
+    assert second_finding(runs).startswith("Put a small known signal")
     assert second_finding([]) == ""
 
 
