@@ -36,9 +36,10 @@ def test_the_file_gives_what_torch_gives(
     values = dict(zip(INPUTS, (a.numpy(), b.numpy(), np.array(scale, np.float32)), strict=True))
     fused, residual = session.run(list(OUTPUTS), values)
     expected = load_model("ct-mri")(a, b, scale)
-    tolerance = TOLERANCES["onnx"].value
-    assert fused == pytest.approx(expected.fused.numpy(), abs=tolerance)
-    assert residual == pytest.approx(expected.residual.numpy(), abs=tolerance)
+    for given, wanted in ((fused, expected.fused), (residual, expected.residual)):
+        apart = np.abs(given - wanted.numpy())
+        assert (apart > TOLERANCES["onnx"].value).mean() < 1e-3
+        assert apart.max() < TOLERANCES["onnx, ties"].value
 
 
 def test_the_file_says_what_a_caller_has_to_know(session: "runtime.InferenceSession") -> None:

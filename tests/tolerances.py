@@ -25,10 +25,16 @@ TOLERANCES = {
     "limit": Tolerance(1e-9, "a closed form against sums over the pixels of the image that reaches it"),
     "recovery": Tolerance(1e-4, "float32 images, one subtracted from the other; signals of 15 levels"),
     "bootstrap": Tolerance(0.05, "of the interval's width: other random numbers than scipy's"),
-    "record": Tolerance(1e-4, "float32 convolutions summed in another order on another processor"),
+    "record": Tolerance(
+        3e-4,
+        "float32 convolutions summed in another order on another processor; a pixel's level is 2e-4 of MI",
+    ),
     "record, color": Tolerance(
         5e-4, "records of color pairs were scored when ties of grey still rounded as BLAS fell: 3e-4 of MI"
     ),
     "pieces": Tolerance(1e-5, "float32 means and convolutions summed in another order"),
     "onnx": Tolerance(1e-5, "float32 convolutions summed in another order by onnxruntime"),
+    "onnx, ties": Tolerance(
+        1e-3, "of a pixel in a thousand: of two nearly equal coefficients, Eq. 7 may choose the other"
+    ),
 }
