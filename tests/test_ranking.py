@@ -25,6 +25,7 @@ from wdualmine.tables.recovery import (
     unseen_table,
 )
 from wdualmine.tables.recovery_text import (
+    agreement_conclusion,
     agreement_sentence,
     conclusion,
     recovery_sentences,
@@ -72,6 +73,9 @@ def test_a_metric_agrees_with_recovery_only_if_it_does_so_for_every_set_of_metho
     claims_nothing = agreement_sentence(task, [tables[1], turned])
     assert "no metric ranks" in claims_nothing
     assert "none the other way round" in claims_nothing
+    assert agreement_conclusion({task: tables, "other": [tables[1], turned]}).startswith("No metric")
+    every = agreement_conclusion({task: tables})
+    assert all(name in every for name in against.replace(",", "").replace(" and", "").split())
 
 
 def test_a_bound_is_on_the_far_side_of_every_method(tmp_path: Path) -> None:

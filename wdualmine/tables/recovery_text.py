@@ -6,7 +6,7 @@ import pandas as pd
 
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY
-from wdualmine.ranking import KIND, SHIFTS, load_robustness
+from wdualmine.ranking import KIND, METRICS, SHIFTS, load_robustness
 from wdualmine.records import Run
 from wdualmine.tables.committed import record_of
 from wdualmine.tables.printing import print_grid
@@ -80,13 +80,12 @@ def agreement_sentence(task: str, tables: Sequence[pd.DataFrame]) -> str:
         task: "ct-mri", "pet-mri" or "spect-mri".
         tables: as :func:`~wdualmine.tables.recovery.agreement_table` gives them, one a set of methods.
     """
-    metrics = list(tables[0]["metric"])
     rows = [table.set_index("metric") for table in tables]
-    agree = [metric for metric in metrics if all(row["low"][metric] > 0 for row in rows)]
-    against = [metric for metric in metrics if all(row["high"][metric] < 0 for row in rows)]
+    agree = [metric for metric in tables[0]["metric"] if all(row["low"][metric] > 0 for row in rows)]
+    against = _against(tables)
     turned = [
         metric
-        for metric in metrics
+        for metric in tables[0]["metric"]
         if any(row["within"][metric] > 0 for row in rows) and any(row["within"][metric] < 0 for row in rows)
     ]
     return (
@@ -96,6 +95,23 @@ def agreement_sentence(task: str, tables: Sequence[pd.DataFrame]) -> str:
         f"{_list(turned) or 'No metric'} {'turn' if len(turned) > 1 else 'turns'} round from one set to the "
         "other."
     )
+
+
+def agreement_conclusion(agreements: Mapping[str, Sequence[pd.DataFrame]]) -> str:
+    """Say which metrics go against recovery on every task and for every set of methods."""
+    each = [set(_against(tables)) for tables in agreements.values()]
+    always = [metric for metric in METRICS if each and all(metric in own for own in each)]
+    if not always:
+        return "No metric goes against recovery on every task."
+    return (
+        f"On every task and for both sets, {_list(always)} {_verb(always)} methods against recovery: the "
+        "better score goes to what keeps less of one scan."
+    )
+
+
+def _against(tables: Sequence[pd.DataFrame]) -> list[str]:
+    rows = [table.set_index("metric") for table in tables]
+    return [metric for metric in tables[0]["metric"] if all(row["high"][metric] < 0 for row in rows)]
 
 
 def recovery_sentences(runs: Sequence[Run]) -> list[str]:
