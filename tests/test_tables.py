@@ -50,7 +50,7 @@ from wdualmine.tables import (
     summary_table,
     training_conclusion,
 )
-from wdualmine.tables.printing import folded, training_words
+from wdualmine.tables.printing import folded, html_grid, training_words
 from wdualmine.tables.studies import CHOICES, told_count
 
 
@@ -389,6 +389,16 @@ def test_a_row_that_becomes_a_card_names_its_columns_and_its_metric(runs: list[R
     rows = re.findall(r"<tr>(<td.*?)</tr>", page)
     assert all(re.findall(r'data-label="(.*?)"', row)[:3] == ["Metric", "Method", "Paper"] for row in rows)
     assert page.count("class=repeat>EN ↑") == sum("EN ↑" in row for row in rows) - 1
+
+
+def test_a_number_in_the_title_of_a_card_names_its_column() -> None:
+    grid = pd.DataFrame({"Metric": ["EN", "MI", "CC"], "over means": ["+0.38", "–", "Maximum"], "rest": "1"})
+    assert re.findall(r'data-label="over means"(.*?)>', html_grid(grid)) == [
+        " class=number",
+        " class=none",
+        "",
+    ]
+    assert html_grid(grid).count("class=number") == 1
 
 
 def test_conclusions_are_two_sentences_with_the_tables_numbers(runs: list[Run], tmp_path: Path) -> None:

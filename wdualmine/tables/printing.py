@@ -43,7 +43,8 @@ def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:
 
     Each cell names its column, which the book's style sheet shows where a row becomes a card on a phone. A
     first cell that repeats the one above has the class "repeat": only a card shows it. One without a value
-    has the class "none": a card leaves it out.
+    has the class "none": a card leaves it out. A second cell that is a number has the class "number": the
+    title of a card, which it belongs to, names its column.
     """
     names = [str(name) for name in grid.columns]
     head = "".join(f"<th>{name}</th>" for name in names)
@@ -53,6 +54,8 @@ def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:
         cells = []
         for number, (name, value) in enumerate(zip(names, values, strict=True)):
             kind = " class=repeat" if again and number == 0 else " class=none" if value == "–" else ""
+            if number == 1 and str(value)[:1] in set("+-0123456789"):
+                kind = " class=number"
             cells.append(f'<td data-label="{escape(name)}"{kind}>{value}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     body = "\n".join(rows)
