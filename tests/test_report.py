@@ -196,16 +196,8 @@ def test_a_score_that_some_pairs_lack_has_no_mean(
     shutil.copytree(case / "noisy", tmp_path / "partly")
     name = sorted(path.name for path in (case / "a").iterdir())[0]
     shutil.copyfile(case / "a" / name, tmp_path / "partly" / name)
-    arguments = (
-        case / "a",
-        case / "b",
-        tmp_path / "partly",
-        "-o",
-        tmp_path / "out",
-        "--metrics",
-        "SCD,CC,MI",
-    )
-    assert call(capsys, "report", *arguments)[0] == 0
+    options = ("--metrics", "SCD,CC,MI", "-o", tmp_path / "out")
+    assert call(capsys, "report", case / "a", case / "b", tmp_path / "partly", *options)[0] == 0
     record = json.loads((tmp_path / "out" / "report.json").read_text())
     own, average = record["means"][0], next(row for row in record["means"] if row["method"] == "average")
     assert [own["mean"]["SCD"], own["std"]["SCD"]] == [None, None]

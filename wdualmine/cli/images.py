@@ -114,8 +114,7 @@ def fuse(
                 fuser = blend_with_average(fuser, blend)
             fused = fuse_images(image_a, image_b, fuser, stretch is not False, (str(path_a), str(path_b)))
             if a.is_dir() and needs_tiff(fused):
-                path_fused = path_fused.with_name(f"{path_fused.stem}.tif")
-                _check_outputs(a, b, output, [*jobs, (path_a, path_b, path_fused)])
+                path_fused = _as_tiff(path_fused)
             write_image(path_fused, fused)
             advance()
     for key in fusers:
@@ -141,9 +140,15 @@ def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, 
     # Of the whole job: a result could be the source of another pair, too.
     sources = {(status.st_dev, status.st_ino) for *pair, _ in jobs for status in map(_status, pair) if status}
     for *_, result in jobs:
-        status = _status(result)
-        if status and (status.st_dev, status.st_ino) in sources:
-            raise WdualmineError(f"{result}: is one of the images to fuse; name another with -o")
+        for path in (result, _as_tiff(result)) if a.is_dir() else (result,):
+            status = _status(path)
+            if status and (status.st_dev, status.st_ino) in sources:
+                raise WdualmineError(f"{path}: is one of the images to fuse; name another with -o")
+
+
+def _as_tiff(result: Path) -> Path:
+    """The name of a folder's result that PNG cannot hold."""
+    return result.with_name(f"{result.stem}.tif")
 
 
 def _status(path: Path) -> os.stat_result | None:

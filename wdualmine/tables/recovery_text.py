@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from wdualmine.data.tasks import TASKS, get_task
@@ -80,14 +81,9 @@ def agreement_sentence(task: str, tables: Sequence[pd.DataFrame]) -> str:
         task: "ct-mri", "pet-mri" or "spect-mri".
         tables: as :func:`~wdualmine.tables.recovery.agreement_table` gives them, one a set of methods.
     """
-    rows = [table.set_index("metric") for table in tables]
-    agree = [metric for metric in tables[0]["metric"] if all(row["low"][metric] > 0 for row in rows)]
-    against = _against(tables)
-    turned = [
-        metric
-        for metric in tables[0]["metric"]
-        if any(row["within"][metric] > 0 for row in rows) and any(row["within"][metric] < 0 for row in rows)
-    ]
+    agree, against = _agreeing(tables), _against(tables)
+    signs = pd.DataFrame([np.sign(table.set_index("metric")["within"]) for table in tables])
+    turned = [str(metric) for metric in signs.columns if {-1, 1} <= set(signs[metric])]
     return (
         f"{get_task(task).folder}: within pairs, {_list(agree) or 'no metric'} {_verb(agree)} methods as "
         f"recovery does, if only in part, {_list(against) or 'none'} the other way round, "
@@ -109,9 +105,14 @@ def agreement_conclusion(agreements: Mapping[str, Sequence[pd.DataFrame]]) -> st
     )
 
 
+def _agreeing(tables: Sequence[pd.DataFrame]) -> list[str]:
+    told = [set(table.loc[table["low"] > 0, "metric"]) for table in tables]
+    return [metric for metric in tables[0]["metric"] if metric in set.intersection(*told)]
+
+
 def _against(tables: Sequence[pd.DataFrame]) -> list[str]:
-    rows = [table.set_index("metric") for table in tables]
-    return [metric for metric in tables[0]["metric"] if all(row["high"][metric] < 0 for row in rows)]
+    told = [set(table.loc[table["high"] < 0, "metric"]) for table in tables]
+    return [metric for metric in tables[0]["metric"] if metric in set.intersection(*told)]
 
 
 def recovery_sentences(runs: Sequence[Run]) -> list[str]:

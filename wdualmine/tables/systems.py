@@ -18,7 +18,7 @@ from wdualmine.ranking import METRICS
 from wdualmine.records import Run, find_runs, read_shapes
 from wdualmine.statistics import SIGNIFICANT, compare, holm
 from wdualmine.tables.committed import records_by_task, results_folder
-from wdualmine.tables.printing import arrow, html_grid, training_words
+from wdualmine.tables.printing import arrow, by_task, html_grid, training_words
 from wdualmine.tables.recovery import method_title
 from wdualmine.tables.studies import SHOWN
 
@@ -147,19 +147,16 @@ def training_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def own_training_sentence() -> str:
     """Say how long the networks of the paper were trained whose weights come with the package."""
-    parts = []
+    parts = ["The weights of the paper's network had other budgets"]
     for method in (W_DUALMINE, W_DUALMINE_RECOVERY):
-        tasks: dict[str, list[str]] = {}
-        for task in TASKS.values():
-            file = packaged_file(method, task.key)
-            if file.is_file():
-                experiment = read_shapes(file)[1]["experiment"]
-                side = experiment["schedule"]["patch_size"]
-                words = f"{training_words(experiment)}, " + (f"patches of {side}" if side else "whole images")
-                tasks.setdefault(words, []).append(task.folder)
-        told = "; ".join(f"{words} ({', '.join(names)})" for words, names in tasks.items())
-        parts.append(f"{method.title}: {told}")
-    return f"The weights of the paper's network had other budgets. {'. '.join(parts)}."
+        words = {}
+        for task in TASKS:
+            experiment = read_shapes(packaged_file(method, task))[1]["experiment"]
+            side = experiment["schedule"]["patch_size"]
+            crop = f"patches of {side}" if side else "whole images"
+            words[task] = f"{training_words(experiment)}, {crop}"
+        parts.append(f"*{method.title}*. {by_task(words)}")
+    return ". ".join(parts) + "."
 
 
 def cost_table(run: Run) -> pd.DataFrame:
