@@ -6,17 +6,26 @@ from hypothesis import strategies as st
 from scipy import stats
 from tolerances import TOLERANCES
 
+from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.statistics import (
-    bootstrap_interval,
+    SIGNIFICANT,
     compare,
     crossed_interval,
     crossed_p_value,
+    detectable,
     holm,
+    jackknife_interval,
+    mean_and_error,
+    smallest_p,
+    t_quantile,
     wilcoxon,
 )
 
-COLUMNS = ["metric", "pairs", "first", "second", "difference", "low", "high", "wins", "p", "p_holm"]
+COLUMNS = [
+    "metric", "pairs", "groups", "first", "second", "difference", "low", "high", "error", "wins", "p", "p_holm",
+    "detectable",
+]  # fmt: skip
 
 
 def scores(values, **columns):
@@ -62,32 +71,86 @@ def test_swapping_the_methods_turns_the_sign(frames):
     forth, back = compare(*frames), compare(*reversed(frames))
     assert forth["difference"].tolist() == pytest.approx(list(-back["difference"]))
     assert forth["p"].tolist() == pytest.approx(back["p"].tolist())
-    width = (forth["high"] - forth["low"]).max()
-    assert forth["low"].tolist() == pytest.approx(list(-back["high"]), abs=0.02 * width)
+    assert forth["low"].tolist() == pytest.approx(list(-back["high"]))
 
 
-def test_the_same_seed_gives_the_same_interval(frames):
-    pd.testing.assert_frame_equal(compare(*frames), compare(*frames))
-    assert not compare(*frames, seed=1)["low"].equals(compare(*frames)["low"])
+def test_the_interval_is_students(frames):
+    first, second = frames
+    row = compare(first, second, ["EN"]).iloc[0]
+    difference = first["EN"] - second["EN"]
+    expected = stats.t.interval(0.95, 23, difference.mean(), stats.sem(difference))
+    assert (row["low"], row["high"]) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("level", [0.8, 0.95])
-@pytest.mark.parametrize("draw", ["normal", "exponential", "lognormal"])
-def test_the_interval_is_scipys_bca(level, draw, rng):
-    values = getattr(rng, draw)(size=(24, 1)) if draw != "normal" else rng.normal(size=(24, 1))
-    low, high = bootstrap_interval(values, level, resamples=20_000)
-    reference = stats.bootstrap(
-        (values[:, 0],), np.mean, confidence_level=level, n_resamples=20_000, method="BCa", rng=5
-    ).confidence_interval
-    tolerance = TOLERANCES["bootstrap"].value * (reference.high - reference.low)
-    assert (low[0], high[0]) == pytest.approx(tuple(reference), abs=tolerance)
+VOLUMES = ["16009", "16010", "16011", "2004", "2010", "41010", "41011", "41012", "28011"]
 
 
-def test_the_interval_covers_as_often_as_it_says():
+def test_a_volume_counts_once_however_many_slices_it_has():
+    first = pd.DataFrame({"pair": VOLUMES, "EN": [1.0, 1, 1, 2, 4, 0, 0, 0, 5]})
+    second = pd.DataFrame({"pair": VOLUMES, "EN": 0.0})
+    row = compare(first, second, group=volume_of).iloc[0]
+    assert (row["pairs"], row["groups"], row["difference"], row["wins"]) == (9, 4, pytest.approx(9 / 4), 3)
+    assert row["p"] == stats.wilcoxon([1, 3, 0, 5]).pvalue
+    once = compare(first.iloc[[0, 3, 5, 8]].assign(EN=[1.0, 3, 0, 5]), second.iloc[[0, 3, 5, 8]]).iloc[0]
+    assert row[["difference", "low", "high", "p"]].tolist() == pytest.approx(
+        once[["difference", "low", "high", "p"]].tolist()
+    )
+
+
+def test_volumes_of_two_tasks_are_not_one_another():
+    frames = [pd.DataFrame({"pair": VOLUMES, "EN": np.arange(9.0) + k}) for k in (0, 1)]
+    both = [pd.concat([frame.assign(task=task) for task in ("ct-mri", "pet-mri")]) for frame in frames]
+    assert compare(*both, group=volume_of)["groups"].tolist() == [8]
+
+
+@pytest.mark.parametrize("groups", [3, 10])
+def test_slices_of_a_volume_do_not_make_a_difference_of_nothing(groups):
+    """Where volumes differ and slices do not, a test over slices finds something in most of all trials."""
     rng = np.random.default_rng(0)
-    samples = rng.normal(size=(24, 400))
-    low, high = bootstrap_interval(samples, 0.9, resamples=1000)
-    assert 0.84 < ((low < 0) & (high > 0)).mean() < 0.94
+    names = [f"{volume + 1}{k:03d}" for volume in range(groups) for k in range(8)]
+    found = {"by volume": 0, "by slice": 0, "outside": 0}
+    for _ in range(200):
+        values = np.repeat(rng.normal(0, 1, groups), 8) + rng.normal(0, 0.1, len(names))
+        frames = pd.DataFrame({"pair": names, "EN": values}), pd.DataFrame({"pair": names, "EN": 0.0})
+        by_volume, by_slice = compare(*frames, group=volume_of), compare(*frames)
+        found["by volume"] += by_volume["p"][0] < SIGNIFICANT
+        found["by slice"] += by_slice["p"][0] < SIGNIFICANT
+        found["outside"] += by_volume["low"][0] > 0 or by_volume["high"][0] < 0
+    assert found["by volume"] <= 16  # 0.05 of 200, and two standard deviations
+    assert found["outside"] <= 16
+    assert found["by slice"] > 80
+
+
+def test_a_single_volume_says_nothing_of_others(frames):
+    table = compare(*frames, group=lambda name: "one")
+    assert table[["low", "high"]].isna().all(axis=None)
+    assert (table["p"] == 1).all() and np.isinf(table["detectable"]).all()
+
+
+def test_the_smallest_p_is_that_of_volumes_on_one_side():
+    for groups in (3, 6, 10):
+        assert wilcoxon(np.arange(1.0, groups + 1)) == pytest.approx(smallest_p(groups))
+    assert smallest_p(10, 34) == pytest.approx(34 * 2 / 2**10)  # ten volumes and 34 questions: never
+    assert smallest_p(3) == 0.25
+
+
+def test_a_detectable_difference_is_found_four_times_in_five():
+    rng = np.random.default_rng(0)
+    groups, found = 10, 0
+    size = float(detectable(np.array([1 / np.sqrt(groups)]), groups)[0])
+    for _ in range(500):
+        found += wilcoxon(rng.normal(size, 1, groups)) < SIGNIFICANT
+    assert 0.7 < found / 500 < 0.87  # of known spread; of ranks a little less
+    assert np.isinf(detectable(np.ones(1), 3)).all() and np.isinf(detectable(np.ones(1), 10, 34)).all()
+    assert detectable(np.ones(1), 10, 20) > detectable(np.ones(1), 10)
+
+
+def test_the_jackknife_of_a_mean_is_students_interval(rng):
+    values = rng.normal(2, 1, 12)
+    low, high = jackknife_interval(lambda at: values[at].mean(keepdims=True), [np.array([k]) for k in range(12)])
+    assert (low[0], high[0]) == pytest.approx(stats.t.interval(0.95, 11, values.mean(), stats.sem(values)))
+    alone = jackknife_interval(lambda at: values[at].mean(keepdims=True), [np.arange(12)])
+    assert np.isnan(alone).all()
 
 
 def test_identical_methods_have_no_difference(frames):
@@ -103,10 +166,10 @@ def test_identical_methods_have_no_difference(frames):
 @given(st.lists(st.floats(-10, 10).map(lambda x: round(x, 3)), min_size=3, max_size=30))
 def test_intervals_and_p_values_are_always_sound(values):
     values = np.array(values)
-    low, high = bootstrap_interval(values[:, None], resamples=200)
-    assert np.isfinite([low, high]).all()
-    assert values.min() - 1e-9 <= low[0] <= high[0] <= values.max() + 1e-9
-    assert 0 <= wilcoxon(values) <= 1
+    mean, error = mean_and_error(values[:, None])
+    half = t_quantile(0.975, len(values)) * error
+    assert np.isfinite([mean, half]).all() and half >= 0
+    assert smallest_p(len(values)) * (1 - 1e-9) <= wilcoxon(values) <= 1 or len(values) > 13
 
 
 def test_holm_by_hand():

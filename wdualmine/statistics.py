@@ -1,11 +1,12 @@
-"""Paired comparison of two methods over the same image pairs: is the difference more than chance?
+"""Paired comparison of two methods: is the difference more than chance, and could this test have found one?
 
-One rule for the whole project: two methods differ where their difference, pair by pair, can be told from
-zero, with the p values of one question corrected for their number. How far the scores of one method spread
-over the pairs decides nothing, because both methods see the same pairs.
+One rule for the whole project. Slices of one volume are alike, so the volume is the unit: the differences of
+its slices are averaged first, and test and interval are over the volumes. Two methods differ where the p value,
+corrected for the number of questions, says so. How far the scores of one method spread over the pairs decides
+nothing, because both methods see the same pairs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,13 @@ from wdualmine.errors import WdualmineError
 from wdualmine.metrics import METRICS
 
 Floats = NDArray[np.float64]
+#: Gives the volume (patient, examination) that a pair belongs to, by the pair's name.
+Group = Callable[[str], str]
 
 #: A corrected p value below it tells a difference from zero.
 SIGNIFICANT = 0.05
+#: Probability of finding the smallest detectable difference.
+POWER = 0.8
 #: Columns that say which image pair a row is about; those of them that both frames have are matched.
 KEYS = ("task", "split", "pair")
 
@@ -26,33 +31,32 @@ def compare(
     first: pd.DataFrame,
     second: pd.DataFrame,
     metrics: Sequence[str] | None = None,
+    group: Group | None = None,
     level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """Compare two methods pair by pair.
+    """Compare two methods on the same pairs, volume by volume.
 
     Args:
-        first: scores of one method, a row a pair: ``pair`` (and ``task``, ``split`` if there are several) and
-            a column a metric.
+        first: scores of one method, a row per pair: ``pair`` (and ``task``, ``split`` if there are several) and
+            a column per metric.
         second: scores of the other on the same pairs, in any order.
         metrics: columns to compare; every metric that both frames have unless told.
+        group: gives a pair's volume by its name; None takes every pair for a volume of its own.
         level: confidence level of the interval.
-        resamples: bootstrap resamples of the pairs, the same for every metric.
-        seed: of the resampling; the same seed gives the same interval.
 
     Returns:
-        A row a metric: ``metric``, ``pairs`` (their number), ``first`` and ``second`` (means), ``difference``
-        (mean of first - second), ``low`` and ``high`` (its BCa bootstrap interval), ``wins`` (pairs on which
-        the first is better by the metric's direction), ``p`` (two-sided Wilcoxon signed-rank) and ``p_holm``
-        (the same, corrected for the number of metrics by Holm's method).
+        A row per metric: ``metric``, ``pairs`` and ``groups`` (their numbers), ``first``, ``second`` and
+        ``difference`` (means over the volumes, each the mean of its pairs), ``low`` and ``high`` (Student's t
+        interval of the difference), ``error`` (its standard error), ``wins`` (volumes on which the first is
+        better by the metric's direction), ``p`` (two-sided exact Wilcoxon signed-rank), ``p_holm`` (the same,
+        corrected for the number of metrics by Holm's method) and ``detectable`` (:func:`detectable` for that
+        number). With a single volume the interval is NaN and p is 1.
 
     Raises:
         WdualmineError: the frames do not hold the same pairs once each, a metric is missing or not finite, or
             there are fewer than three pairs.
 
-    Sources: B. Efron, 1987, DOI 10.1080/01621459.1987.10478410; F. Wilcoxon, 1945, DOI 10.2307/3001968;
-    S. Holm, 1979, https://www.jstor.org/stable/4615733.
+    Sources: F. Wilcoxon, 1945, DOI 10.2307/3001968; S. Holm, 1979, https://www.jstor.org/stable/4615733.
     """
     if not 0 < level < 1:
         raise WdualmineError(f"level {level}: must lie between 0 and 1, such as 0.95")
@@ -71,65 +75,97 @@ def compare(
             raise WdualmineError(
                 f"{metrics[column]}: is not finite on pair {_label(frame.index[row])}; leave that pair out"
             )
+    pairs = len(x)
+    x, y = (_group_means(frame, group) for frame in (x, y))
     differences = (x - y).to_numpy()
-    low, high = bootstrap_interval(differences, level, resamples, seed)
+    mean, error = mean_and_error(differences)
+    half = t_quantile((1 + level) / 2, len(differences)) * error
     p = np.array([wilcoxon(column) for column in differences.T])
     signs = np.array([-1 if key in METRICS and METRICS[key].direction == "lower" else 1 for key in metrics])
     return pd.DataFrame(
         {
             "metric": list(metrics),
-            "pairs": len(differences),
+            "pairs": pairs,
+            "groups": len(differences),
             "first": x.mean().to_numpy(),
             "second": y.mean().to_numpy(),
-            "difference": differences.mean(axis=0),
-            "low": low,
-            "high": high,
+            "difference": mean,
+            "low": mean - half,
+            "high": mean + half,
+            "error": error,
             "wins": (differences * signs > 0).sum(axis=0),
             "p": p,
             "p_holm": holm(p),
+            "detectable": detectable(error, len(differences), len(metrics)),
         }
     )
 
 
-def bootstrap_interval(
-    values: Floats, level: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> tuple[Floats, Floats]:
-    """Bias-corrected and accelerated (BCa) bootstrap interval of the mean of each column.
+def mean_and_error(values: Floats) -> tuple[Floats, Floats]:
+    """Return the mean of each column of (n, columns) and its standard error; NaN of a single row."""
+    n = len(values)
+    if n < 2:
+        return values.mean(axis=0), np.full(values.shape[1], np.nan)
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(n)
+
+
+def t_quantile(share: float, groups: int) -> float:
+    """Return the quantile of Student's t for a mean over so many volumes; NaN for a single one."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(groups - 1, share)) if groups > 1 else float("nan")
+
+
+def smallest_p(groups: int, questions: int = 1) -> float:
+    """Return the smallest corrected p value that the test can give: all volumes on one side.
 
     Args:
-        values: (n, columns); whole rows are resampled, so that the columns stay paired.
-        level: confidence level.
-        resamples: number of resamples.
-        seed: of the generator.
+        groups: number of volumes.
+        questions: number of questions asked at once.
+    """
+    return min(1.0, questions * 2.0 ** (1 - groups))
+
+
+def detectable(error: Floats, groups: int, questions: int = 1) -> Floats:
+    """Return the smallest difference that the test would find four times in five (:data:`POWER`).
+
+    Args:
+        error: standard error of the difference.
+        groups: number of volumes.
+        questions: number of questions asked at once; Holm's first step divides the level by it.
 
     Returns:
-        Lower and upper end, (columns,) each; both the mean itself for a column without spread.
+        Of the shape of ``error``; infinite where no difference, however large, could be found, because
+        :func:`smallest_p` is not below :data:`SIGNIFICANT`.
     """
-    from scipy.special import ndtr, ndtri
+    if smallest_p(groups, questions) >= SIGNIFICANT:
+        return np.full_like(error, np.inf)
+    return (t_quantile(1 - SIGNIFICANT / (2 * questions), groups) + t_quantile(POWER, groups)) * error
 
-    n = len(values)
-    mean = values.mean(axis=0)
-    # How often each row is drawn, as counts: a resampled mean is then one matrix product.
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    means = counts @ values / n
-    deviations = values - mean  # the jackknife's, up to a factor that cancels
-    with np.errstate(divide="ignore", invalid="ignore"):
-        acceleration = (deviations**3).sum(axis=0) / (6 * (deviations**2).sum(axis=0) ** 1.5)
-        bias = ndtri(((means < mean).sum(axis=0) + (means <= mean).sum(axis=0)) / (2 * resamples))
-        ends = []
-        for tail in ((1 - level) / 2, (1 + level) / 2):
-            z = bias + ndtri(tail)
-            quantile = ndtr(bias + z / (1 - acceleration * z))
-            ends.append(
-                np.array(
-                    [
-                        np.quantile(column, q) if np.isfinite(q) else center
-                        for column, q, center in zip(means.T, quantile, mean, strict=True)
-                    ]
-                )
-            )
-    spread = np.ptp(values, axis=0) > 0
-    return np.where(spread, ends[0], mean), np.where(spread, ends[1], mean)
+
+def jackknife_interval(
+    statistics: Callable[[NDArray[np.intp]], Floats], groups: Sequence[NDArray[np.intp]], level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Interval of statistics of grouped samples: each group is left out once.
+
+    Args:
+        statistics: gives the statistics, (k,), of the samples at some positions.
+        groups: the positions of each group's samples; none empty.
+        level: confidence level.
+
+    Returns:
+        Lower and upper end, (k,) each, from the jackknife's variance and Student's t; NaN for a single group.
+
+    Source: J. Shao and C. F. J. Wu, 1989, DOI 10.1214/aos/1176347263.
+    """
+    value = np.asarray(statistics(np.concatenate(groups)))
+    count = len(groups)
+    if count < 2:
+        return np.full_like(value, np.nan), np.full_like(value, np.nan)
+    left = np.array([statistics(np.concatenate([*groups[:k], *groups[k + 1 :]])) for k in range(count)])
+    error = np.sqrt((count - 1) * left.var(axis=0))
+    half = t_quantile((1 + level) / 2, count) * error
+    return value - half, value + half
 
 
 def crossed_interval(differences: Floats, level: float = 0.95) -> tuple[float, float]:
@@ -200,7 +236,7 @@ def _crossed(differences: Floats) -> tuple[float, float, float]:
 
 
 def wilcoxon(differences: Floats) -> float:
-    """Two-sided p-value of the Wilcoxon signed-rank test, 1 where all differences are 0."""
+    """Return the two-sided p value of the Wilcoxon signed-rank test, 1 where all differences are 0."""
     from scipy import stats
 
     if not differences.any():
@@ -238,6 +274,15 @@ def _matched(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, p
     if len(x) < 3:
         raise WdualmineError(f"{len(x)} pairs: too few for a paired comparison; score at least 3")
     return x, y.loc[x.index]
+
+
+def _group_means(frame: pd.DataFrame, group: Group | None) -> pd.DataFrame:
+    """Average the rows of each volume; volumes of different tasks or splits are different ones."""
+    if group is None:
+        return frame
+    names = frame.index.get_level_values("pair").map(group).rename("volume")
+    others = [frame.index.get_level_values(key) for key in frame.index.names if key != "pair"]
+    return frame.groupby([*others, names], sort=True).mean()
 
 
 def _label(index: object) -> str:

@@ -3,7 +3,7 @@
 from wdualmine.data.cache import cache_folder
 from wdualmine.data.fetch import Fetched, fetch
 from wdualmine.data.folds import load_fold
-from wdualmine.data.manifest import Report, manifest_hash, read_manifest, verify, volume_and_slice
+from wdualmine.data.manifest import Report, manifest_hash, read_manifest, verify, volume_and_slice, volume_of
 from wdualmine.data.pairs import Pair, load_pairs
 from wdualmine.data.source import DataSource, Place, find_data, published_folder, where
 from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
@@ -28,5 +28,6 @@ __all__ = [
     "read_manifest",
     "verify",
     "volume_and_slice",
+    "volume_of",
     "where",
 ]

@@ -99,6 +99,11 @@ def volume_and_slice(name: str) -> tuple[int, int]:
     return int(name[:-3]), int(name[-3:])
 
 
+def volume_of(name: str) -> str:
+    """Return the volume that a slice belongs to, by the name of its file: "16" of "16009"."""
+    return str(volume_and_slice(name)[0])
+
+
 def manifest_folder() -> Path:
     """Give the folder of the manifest: inside an installed wheel, else at the root of the repository.
 
