@@ -60,27 +60,27 @@ def test_detectability_is_that_of_the_matched_filter() -> None:
         for _, own in scores[scores["source"] == "a"].groupby(["shape", "size"])
         if len(own) > 1
     ]
-    summary = summarize_recovery(scores, resamples=10).set_index(["source", "statistic"])["value"]
+    summary = summarize_recovery(scores).set_index(["source", "statistic"])["value"]
     assert summary["a", "detectability"] == pytest.approx(np.mean(expected), abs=TOLERANCES["library"].value)
 
 
 def test_a_summary_counts_what_is_lost_and_inverted() -> None:
     scores = recovery_of_signals(average, PAIRS, 1).iloc[:8].assign(source="a")
     scores["recovery"] = [-0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
-    summary = summarize_recovery(scores, resamples=50).set_index("statistic")
+    summary = summarize_recovery(scores).set_index("statistic")
     assert summary.loc["lost", "value"] == 3 / 8
     assert summary.loc["inverted", "value"] == 1 / 8
     assert summary.loc["mean", "value"] == pytest.approx(0.2875)
     assert summary.loc["p10", "value"] == pytest.approx(np.quantile(scores["recovery"], 0.1))
 
 
-def test_intervals_are_over_pairs_and_hold_the_value() -> None:
-    summary = summarize_recovery(recovery_of_signals(maximum, PAIRS, 3), resamples=300)
+def test_intervals_are_over_volumes_and_hold_the_value() -> None:
+    summary = summarize_recovery(recovery_of_signals(maximum, PAIRS, 3))
     means = summary[summary["statistic"] == "mean"]
     assert (means["low"] <= means["value"]).all()
     assert (means["value"] <= means["high"]).all()
-    alone = summarize_recovery(recovery_of_signals(average, PAIRS[:1], 1))
-    assert alone["low"].isna().all()
+    for one in (recovery_of_signals(average, PAIRS[:1], 1), recovery_of_signals(maximum, PAIRS, 1)):
+        assert summarize_recovery(one, lambda name: "one volume")["low"].isna().all()
 
 
 def test_the_signals_do_not_depend_on_the_other_pairs() -> None:

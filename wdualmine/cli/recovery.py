@@ -28,7 +28,7 @@ def recovery(
     device: DeviceOption = "auto",
 ) -> None:
     """Put known signals into one source at a time and say what of them is left in the fused image."""
-    from wdualmine.data import find_data, get_task, load_pairs
+    from wdualmine.data import find_data, get_task, load_pairs, volume_of
     from wdualmine.methods import get_method, load_fuse
     from wdualmine.progress import task_bar
     from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
@@ -44,7 +44,7 @@ def recovery(
     if csv:
         print(scores.to_csv(index=False, float_format="%.6g"), end="")
         return
-    summary = summarize_recovery(scores)
+    summary = summarize_recovery(scores, volume_of)
     rows = []
     for name, own in summary.groupby("source", sort=True):
         count = str((scores["source"] == name).sum())
@@ -54,7 +54,11 @@ def recovery(
         ]
         rows.append((key.modalities[0 if name == "a" else 1], count, *values))
     count = f"{len(pairs)} pair{'s' * (len(pairs) != 1)}"
-    print(f"{chosen.title} on {count} of {source.describe()}; intervals at 95 % over pairs")
+    volumes = len({volume_of(pair.name) for pair in pairs})
+    print(
+        f"{chosen.title} on {count} of {volumes} volume{'s' * (volumes != 1)} of {source.describe()}; "
+        "intervals at 95 % over volumes"
+    )
     print_table(("signals in", "number", *summary["statistic"].unique()), rows)
 
 

@@ -100,8 +100,11 @@ def volume_and_slice(name: str) -> tuple[int, int]:
 
 
 def volume_of(name: str) -> str:
-    """Return the volume that a slice belongs to, by the name of its file: "16" of "16009"."""
-    return str(volume_and_slice(name)[0])
+    """Return the volume of a slice by its name, "16" of "16009"; a name of another kind is its own volume."""
+    try:
+        return str(volume_and_slice(name)[0])
+    except WdualmineError:
+        return name
 
 
 def manifest_folder() -> Path:

@@ -20,6 +20,7 @@ from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused, luma_tensor
 from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, head, insert
+from wdualmine.statistics import Group, jackknife_interval
 
 #: Signals a pair, source and shape, at most.
 SIGNALS = 10
@@ -98,16 +99,13 @@ def signal_scores(signal: Signal, difference: Array, without: Array, deviation: 
     }
 
 
-def summarize_recovery(
-    scores: pd.DataFrame, level: float = 0.95, resamples: int = 500, seed: int = 0
-) -> pd.DataFrame:
+def summarize_recovery(scores: pd.DataFrame, group: Group | None = None, level: float = 0.95) -> pd.DataFrame:
     """Sum up what :func:`recovery_of_signals` gives, for each source.
 
     Args:
         scores: a row a signal.
-        level: of the bootstrap intervals; whole pairs are drawn, since signals of one pair are alike.
-        resamples: how many.
-        seed: of the drawing.
+        group: gives a pair's volume by its name; None takes every pair for a volume of its own.
+        level: of the intervals, by the jackknife over the volumes, since signals of one volume are alike.
 
     Returns:
         A row a source ("a", "b") and statistic: columns source, statistic, value, low, high. Statistics:
@@ -120,15 +118,16 @@ def summarize_recovery(
     for source, own in scores.groupby("source", sort=True):
         columns = _columns(own)
         values = _statistics(*columns)
-        places = list(own.groupby("pair", sort=True).indices.values())
-        generator = np.random.default_rng(seed)
-        drawn = []
-        for _ in range(resamples if len(places) > 1 else 0):
-            chosen = np.concatenate([places[k] for k in generator.integers(len(places), size=len(places))])
-            drawn.append(list(_statistics(*(column[chosen] for column in columns)).values()))
-        ends = [(1 - level) / 2, (1 + level) / 2]
-        limits = np.nanquantile(drawn, ends, axis=0).T if drawn else np.full((len(values), 2), np.nan)
-        for (name, value), (low, high) in zip(values.items(), limits, strict=True):
+        volumes = own["pair"].astype(str).map(group or str)
+        places = [np.flatnonzero(volumes == volume) for volume in sorted(set(volumes))]
+        lows, highs = jackknife_interval(
+            lambda at, columns=columns: np.array(  # type: ignore[misc]
+                list(_statistics(*(column[at] for column in columns)).values())
+            ),
+            places,
+            level,
+        )
+        for (name, value), low, high in zip(values.items(), lows, highs, strict=True):
             rows.append({"source": source, "statistic": name, "value": value, "low": low, "high": high})
     return pd.DataFrame(rows)
 

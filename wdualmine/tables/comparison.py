@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 
-from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS
 from wdualmine.methods import W_DUALMINE
@@ -150,7 +151,7 @@ def _is_best(frame: pd.DataFrame) -> pd.Series:
 
 
 def comparison_with_average(runs: Sequence[Run], reference: Sequence[Run] | None = None) -> pd.DataFrame:
-    """Compare this build's W-DUALMINE with the stretched average, pair by pair, on each task.
+    """Compare this build's W-DUALMINE with the stretched average, volume by volume, on each task.
 
     Args:
         runs: this build's runs.
@@ -158,8 +159,8 @@ def comparison_with_average(runs: Sequence[Run], reference: Sequence[Run] | None
             ones.
 
     Returns:
-        :func:`wdualmine.statistics.compare`'s rows with a column task before them; Holm's correction is over
-        the metrics of a task. Empty where one of the two has not run.
+        :func:`wdualmine.statistics.compare`'s rows with a column task before them; p is corrected for the
+        metrics of a task. Empty where one of the two has not run.
     """
     if not any(run.info["kind"] == "training" for run in runs):
         runs = reference_runs() if reference is None else reference
@@ -173,7 +174,7 @@ def comparison_with_average(runs: Sequence[Run], reference: Sequence[Run] | None
         )
         if len(network) and len(average):
             network = network.groupby("pair", as_index=False)[names].mean()
-            parts.append(compare(network, average[["pair", *names]], names).assign(task=task))
+            parts.append(compare(network, average[["pair", *names]], names, volume_of).assign(task=task))
     if not parts:
         return pd.DataFrame()
     table = pd.concat(parts, ignore_index=True)
@@ -186,16 +187,20 @@ def render_comparison(table: pd.DataFrame) -> str:
     def p_value(p: float) -> str:
         return "&lt; 0.0001" if p < 1e-4 else f"{p:.4f}"
 
+    def _finite(value: float) -> str:
+        return f"{value:.3g}" if np.isfinite(value) else "none"
+
     formats: dict[str, Callable[[float], str]] = {
         **dict.fromkeys(("difference", "low", "high"), "{:+.3g}".format),
         **dict.fromkeys(("first", "second"), "{:.4f}".format),
-        "p_holm": p_value,
+        "p_corrected": p_value,
+        "detectable": _finite,
     }
-    names = {"first": "network", "second": "average", "p_holm": "p (Holm)"}
+    names = {"first": "network", "second": "average", "groups": "volumes", "p_corrected": "p, corrected"}
     shown = table.assign(task=[get_task(task).folder for task in table["task"]])
     for column, form in formats.items():
         shown[column] = [form(value) for value in shown[column]]
-    return print_grid(shown.drop(columns=["pairs", "p"]).rename(columns=names), "html")
+    return print_grid(shown.drop(columns=["error", "p"]).rename(columns=names), "html")
 
 
 def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None = None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from wdualmine.data.tasks import TASKS
+from wdualmine.data import TASKS, volume_of
 from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
@@ -17,14 +17,15 @@ from wdualmine.tables.studies import SHOWN
 LEVELS = 255
 _COLUMNS = [
     "task", "metric", "paper", "long", "short", "short_seeds", "short_seed_std",
-    "difference", "low", "high", "p", "p_holm", "told_apart", "training", "moved", "long_run", "short_run",
+    "difference", "low", "high", "p", "p_corrected", "told_apart", "training", "moved", "long_run",
+    "short_run",
 ]  # fmt: skip
 
 
 def length_table(
     reference: Sequence[Run] | None = None, shorter: Sequence[Run] | None = None
 ) -> pd.DataFrame:
-    """Compare the reference runs with those of a shorter schedule, pair by pair.
+    """Compare the reference runs with those of a shorter schedule, volume by volume.
 
     Args:
         reference: the longer trainings; None takes the committed reference runs.
@@ -34,9 +35,9 @@ def length_table(
         One row a task that both have, and metric: columns task, metric, paper (the number that it prints for
         W-DUALMINE), long and short (means over the pairs; short over its seeds, too), short_seeds,
         short_seed_std (sample deviation of the seeds' means, NaN for one seed), difference (long - short of
-        the same seed), low and high (its bootstrap interval over the pairs), p (Wilcoxon), p_holm (corrected
-        for all rows), told_apart (whether p_holm is below 0.05 and four decimals show the
-        difference), training (in words) and moved (by how many grey levels the network moves
+        the same seed, over the volumes), low and high (its interval), p, p_corrected (by Holm's method for
+        all rows), told_apart (whether p_corrected is below 0.05 and four decimals show the difference),
+        training (in words) and moved (by how many grey levels the network moves
         the average) of the longer one, and long_run and short_run (names of the folders of that seed).
     """
     long_runs, short_runs = (
@@ -57,12 +58,13 @@ def length_table(
             continue
         seed = shared[0]
         experiment = long[seed].info["experiment"]
-        compared = compare(_scores(long[seed]), _scores(short[seed]), PAPER_METRICS)
+        compared = compare(_scores(long[seed]), _scores(short[seed]), PAPER_METRICS, volume_of)
         by_seed = pd.DataFrame([_scores(run)[list(PAPER_METRICS)].mean() for run in short.values()])
         printed = paper[paper["task"] == task].set_index("metric")["mean"]
         parts.append(
-            compared.rename(columns={"first": "long"}).assign(
+            compared.assign(
                 task=task,
+                long=compared["metric"].map(_scores(long[seed])[list(PAPER_METRICS)].mean()),
                 paper=compared["metric"].map(printed),
                 short=compared["metric"].map(by_seed.mean()),
                 short_seeds=len(short),
@@ -76,8 +78,8 @@ def length_table(
     if not parts:
         return pd.DataFrame(columns=_COLUMNS)
     table = pd.concat(parts, ignore_index=True)
-    table["p_holm"] = holm(table["p"].to_numpy())
-    table["told_apart"] = (table["p_holm"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
+    table["p_corrected"] = holm(table["p"].to_numpy())
+    table["told_apart"] = (table["p_corrected"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
     return table[_COLUMNS]
 
 
@@ -99,7 +101,7 @@ def render_length(table: pd.DataFrame) -> str:
             + (f" ± {row['short_seed_std']:.4f}" if np.isfinite(row["short_seed_std"]) else ""),
             "Difference": f"{row['difference']:+.4f}",
             "Interval": f"[{row['low']:+.4f}, {row['high']:+.4f}]",
-            "p (Holm)": f"{row['p_holm']:.3f}",
+            "p, corrected": f"{row['p_corrected']:.3f}",
             "Told from 0": "yes" if row["told_apart"] else "no",
         }
         for row in table.to_dict("records")

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from wdualmine.data.tasks import TASKS
+from wdualmine.data import TASKS, volume_of
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS as REGISTRY
 from wdualmine.ranking import BOUND, KIND, METRICS, load_signals
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
-from wdualmine.statistics import bootstrap_interval
+from wdualmine.statistics import mean_and_error, t_quantile
 from wdualmine.tables.committed import record_of, results_folder
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
@@ -104,7 +104,7 @@ def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
     for task in TASKS:
         for run in trainings(task, runs, folds=False):
             plain = run.metrics[~run.metrics["stretch"].astype(bool)]
-            table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
+            table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name])
             rows.append(table.assign(task=task, seed=run.info["experiment"]["seed"]))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
@@ -124,7 +124,7 @@ def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
                     continue
                 if run.info["experiment"]["variant"] == f"recovery-{term}":
                     plain = run.metrics[~run.metrics["stretch"].astype(bool)]
-                    table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name], resamples=0)
+                    table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name])
                     rows.append(table.assign(task=task, term=term.removeprefix("no-")))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
@@ -139,11 +139,10 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
         level: of the interval; it is corrected for the number of metrics and tasks unless told.
 
     Returns:
-        A row a metric: columns metric, methods (their number), over_methods (Spearman's correlation of the
-        methods' means), within (the mean over the pairs of the correlation over methods), low, high (its
-        bootstrap interval) and first (the title of the method that the metric ranks first). The metric's
-        direction is counted: 1 is
-        agreement.
+        A row a metric: columns metric, methods and volumes (their numbers), over_methods (Spearman's
+        correlation of the methods' means), within (the correlation over methods within each pair, averaged over
+        the volumes), low, high (its interval) and first (the title of the method that the metric ranks first).
+        The metric's direction is counted: 1 is agreement.
     """
     scores = run.metrics[run.metrics["method"].isin(RANKED)]
     methods = scores["method"].nunique()
@@ -153,20 +152,21 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
     rows = []
     for metric in METRICS:
         sign = -1 if REGISTRY[metric].direction == "lower" else 1
-        each = [
-            sign * float(spearmanr(own[metric], own["worse"]).statistic)
-            for _, own in scores.groupby("pair")
+        each = {
+            pair: sign * float(spearmanr(own[metric], own["worse"]).statistic)
+            for pair, own in scores.groupby("pair")
             if own[metric].notna().all()
-        ]
-        low, high = bootstrap_interval(np.array(each)[:, None], level, resamples=50_000)
+        }
+        within, low, high = _volume_interval(pd.Series(each), level)
         rows.append(
             {
                 "metric": metric,
                 "methods": methods,
+                "volumes": len({volume_of(str(pair)) for pair in each}),
                 "over_methods": sign * float(spearmanr(means[metric], worse).statistic),
-                "within": float(np.mean(each)),
-                "low": float(low[0]),
-                "high": float(high[0]),
+                "within": within,
+                "low": low,
+                "high": high,
                 "first": method_title(str((sign * means[metric]).idxmax())),
             }
         )
@@ -181,13 +181,20 @@ def share_of_the_way(run: Run, method: str = W_DUALMINE_RECOVERY.name) -> tuple[
         method: one of those in it.
 
     Returns:
-        The mean over the pairs of (average - method) / (average - best) in the objective that training
+        The mean over the volumes of (average - method) / (average - best) in the objective that training
         minimizes, and the ends of its 95 % interval: 1 is the best that any image can do, 0 the average.
     """
     values = run.metrics.pivot_table("objective", "pair", "method")
     share = (values["average"] - values[method]) / (values["average"] - values[BOUND])
-    low, high = bootstrap_interval(share.to_numpy()[:, None])
-    return float(share.mean()), float(low[0]), float(high[0])
+    return _volume_interval(share)
+
+
+def _volume_interval(values: pd.Series, level: float = 0.95) -> tuple[float, float, float]:
+    """Return the mean of values by pair over the volumes, and the ends of its interval."""
+    means = values.groupby([volume_of(str(pair)) for pair in values.index]).mean()
+    mean, error = (float(value[0]) for value in mean_and_error(means.to_numpy()[:, None]))
+    half = t_quantile((1 + level) / 2, len(means)) * error
+    return mean, mean - half, mean + half
 
 
 def bound_table(run: Run) -> pd.DataFrame:
@@ -218,16 +225,14 @@ def front_at(run: Run, metric: str, correlation: float) -> float:
     return float(np.interp(correlation, line["CC"], line[metric]))
 
 
-def _tabulate(
-    signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str] | None, resamples: int = 300
-) -> pd.DataFrame:
+def _tabulate(signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str] | None) -> pd.DataFrame:
     present = list(dict.fromkeys(signals["method"]))
     names = present if methods is None else [name for name in methods if name in present]
     means = scores.groupby("method")[list(METRICS)].mean()
     rows = []
     for name in names:
         row: dict[str, Any] = {"method": name}
-        summary = summarize_recovery(signals[signals["method"] == name], resamples=resamples)
+        summary = summarize_recovery(signals[signals["method"] == name], volume_of)
         for entry in summary.itertuples():
             key = f"{entry.statistic}_{entry.source}"
             row |= {key: entry.value, f"{key}_low": entry.low, f"{key}_high": entry.high}

@@ -84,6 +84,11 @@ def agreement_sentence(task: str, tables: Sequence[pd.DataFrame]) -> str:
     agree, against = _agreeing(tables), _against(tables)
     signs = pd.DataFrame([np.sign(table.set_index("metric")["within"]) for table in tables])
     turned = [str(metric) for metric in signs.columns if {-1, 1} <= set(signs[metric])]
+    if not agree and not against:
+        return (
+            f"{get_task(task).folder}: {tables[0]['volumes'].iloc[0]} volumes are too few to say which "
+            "metrics rank methods as recovery does, and which the other way round."
+        )
     return (
         f"{get_task(task).folder}: within pairs, {_list(agree) or 'no metric'} {_verb(agree)} methods as "
         f"recovery does, if only in part, {_list(against) or 'none'} the other way round, "

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from wdualmine.data.tasks import TASKS
+from wdualmine.data import TASKS, volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, STUDIES
 from wdualmine.metrics import PAPER_METRICS
@@ -46,7 +46,7 @@ _FULL = "the full model"
 SHOWN = 5e-5
 _COLUMNS = [
     "task", "metric", "variant", "paper", "seeds", "mean", "seed_std",
-    "difference", "low", "high", "p", "p_holm", "told_apart", "run",
+    "difference", "low", "high", "p", "p_corrected", "told_apart", "run",
 ]  # fmt: skip
 
 
@@ -61,10 +61,11 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
     Returns:
         One row a metric and variant, the full model last: columns task, metric, variant (printed name), paper
         (its number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
-        difference (to the full model, over the seeds that both have), low, high
-        (:func:`wdualmine.statistics.crossed_interval`), p (of a difference of 0), p_holm (corrected for all
-        differences of Tables 4 and 5 together, as they come from one study), told_apart (whether p_holm is
-        below 1 - level and four decimals show the difference) and run (name of the first run's folder).
+        difference (to the full model, over the seeds that both have and the volumes), low, high
+        (:func:`wdualmine.statistics.crossed_interval`), p (of a difference of 0), p_corrected (by Holm's
+        method for all differences of Tables 4 and 5 together, as they come from one study), told_apart
+        (whether p_corrected is below 1 - level and four decimals show the difference) and run (name of the
+        first run's folder).
         Values are NaN where nothing ran, intervals also with a single seed.
 
     Raises:
@@ -95,7 +96,7 @@ def ablation_title(runs: Sequence[Run] | None = None) -> str:
 def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
     """Show on CT-MRI what other choices than ours would change, where the paper leaves one open.
 
-    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_holm is over this table.
+    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_corrected is over this table.
     """
     return _judged(_differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level)
 
@@ -105,7 +106,7 @@ def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
 
     Each test pair is scored by the network of the fold that saw no slice of its volume.
 
-    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_holm is over this table.
+    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_corrected is over this table.
     """
     folds = {DISJOINT: list(STUDIES["leakage"].variants)}
     parts = [_differences(task, folds, runs, level) for task in TASKS]
@@ -115,9 +116,9 @@ def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
 def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
     """Correct the p values for their number, and say which differences can be told from zero."""
     known = table["p"].notna()
-    table["p_holm"] = table["p"].astype(float)
-    table.loc[known, "p_holm"] = holm(table.loc[known, "p"].to_numpy(float))
-    told = (table["p_holm"] < 1 - level) & (table["difference"].abs() >= SHOWN)
+    table["p_corrected"] = table["p"].astype(float)
+    table.loc[known, "p_corrected"] = holm(table.loc[known, "p"].to_numpy(float))
+    told = (table["p_corrected"] < 1 - level) & (table["difference"].abs() >= SHOWN)
     table["told_apart"] = told.astype(object).where(known)
     return table
 
@@ -242,7 +243,8 @@ def _differences(
                 row |= {"seeds": len(means), "mean": means.mean(), "seed_std": means.std(ddof=1)}
                 row["run"] = chosen[name][0].folder.name
             if name in values and name != _FULL and _FULL in values:
-                difference = (values[name] - values[_FULL]).dropna(how="all").dropna(axis=1).to_numpy()
+                by_pair = (values[name] - values[_FULL]).dropna(how="all").dropna(axis=1)
+                difference = by_pair.T.groupby(volume_of).mean().T.to_numpy()  # (seeds, volumes)
                 if difference.size:
                     row["difference"] = difference.mean()
                 if len(difference) > 1:  # one seed says nothing about the spread over seeds
@@ -324,7 +326,7 @@ def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours
                 title: ours,
                 "Difference": signed(row["difference"]),
                 "Interval": f"[{signed(row['low'])}, {signed(row['high'])}]" if known else dash,
-                "p (Holm)": f"{row['p_holm']:.3f}" if known else dash,
+                "p, corrected": f"{row['p_corrected']:.3f}" if known else dash,
                 "Told from 0": ("yes" if row["told_apart"] else "no") if known else dash,
             }
         )

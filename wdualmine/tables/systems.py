@@ -8,7 +8,7 @@ import pandas as pd
 
 from wdualmine.comparison import KIND, SUFFIX
 from wdualmine.cost import KIND as COST_KIND
-from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import FOLDS
 from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
@@ -16,7 +16,7 @@ from wdualmine.methods.learned import packaged_file
 from wdualmine.metrics import METRICS as REGISTRY
 from wdualmine.ranking import METRICS
 from wdualmine.records import Run, find_runs, read_shapes
-from wdualmine.statistics import SIGNIFICANT, compare, holm
+from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine.tables.committed import records_by_task, results_folder
 from wdualmine.tables.printing import arrow, by_task, html_grid, training_words
 from wdualmine.tables.recovery import method_title
@@ -79,7 +79,7 @@ def limit_of(run: Run, metric: str) -> float:
 
 
 def differences_table(run: Run, reference: str) -> pd.DataFrame:
-    """Compare every method with one of them, pair by pair.
+    """Compare every method with one of them, volume by volume.
 
     Args:
         run: a comparison.
@@ -87,23 +87,27 @@ def differences_table(run: Run, reference: str) -> pd.DataFrame:
 
     Returns:
         A row a method and metric (and recovery_a, recovery_b where there is one): method, and the columns of
-        :func:`~wdualmine.statistics.compare`, with p_holm corrected for all rows, that is for all methods and
-        metrics of the task; verdict is "better", "worse" or, where p_holm is not below 0.05 or four decimals
-        do not show the difference, empty.
+        :func:`~wdualmine.statistics.compare`, with p_corrected for all rows, that is for all methods and
+        metrics of the task; verdict is "better", "worse" or, where p_corrected is not below 0.05 or four
+        decimals do not show the difference, empty.
     """
     scores = {name: own for name, own in run.metrics.groupby("method", sort=False) if name != LIMIT}
-    parts = []
-    for name, own in scores.items():
-        if name == reference:
-            continue
-        both = (own, scores[reference])
-        names = [n for n in (*METRICS, *RECOVERY) if all(np.isfinite(frame[n]).all() for frame in both)]
-        parts.append(compare(*both, names, resamples=1000).assign(method=name))
-    table = pd.concat(parts, ignore_index=True)
-    table["p_holm"] = holm(table["p"].to_numpy())
+    other = scores.pop(reference).set_index("pair")
+    first: dict[str, pd.Series] = {}  # a column per method and metric: they are one family of questions
+    second: dict[str, pd.Series] = {}
+    for name, frame in scores.items():
+        own = frame.set_index("pair")
+        for metric in (*METRICS, *RECOVERY):
+            if np.isfinite([*own[metric], *other[metric]]).all():
+                column = f"{name!s} {metric}"
+                first[column], second[column] = own[metric], other[metric]
+    table = compare(
+        pd.DataFrame(first).reset_index(), pd.DataFrame(second).reset_index(), list(first), volume_of
+    )
+    table[["method", "metric"]] = table["metric"].str.split(" ", n=1, expand=True).to_numpy()
     lower = table["metric"].map(lambda key: key in REGISTRY and REGISTRY[key].direction == "lower")
     better = (table["difference"] > 0) != lower
-    told = (table["p_holm"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
+    told = (table["p_corrected"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
     return table.assign(verdict=np.select([told & better, told & ~better], ["better", "worse"], ""))
 
 
