@@ -41,6 +41,6 @@ if spec is None or spec.origin is None:  # without an origin it is just a folder
             print(f"{name} is missing and could not be installed: what needs it will say so.")
     importlib.invalidate_caches()
 
-    from wdualmine.session import report
+    from wdualmine.preflight import report
 
     print(report())

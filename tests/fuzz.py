@@ -127,7 +127,7 @@ def _record(name: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         import shutil
 
-        from wdualmine.tables.committed import results_folder
+        from wdualmine_book.committed import results_folder
 
         run = results_folder() / "recovery" / "ct-mri-recovery-seed0"
         for path in run.iterdir():
@@ -141,8 +141,9 @@ def _record(name: str) -> Callable[[Path], Path]:
 
 
 def _read_record(path: Path) -> object:
+    from wdualmine_book.provenance import provenance_table
+
     from wdualmine.records import load_run
-    from wdualmine.tables import provenance_table
 
     run = load_run(path.parent)
     return run.metrics, run.log, provenance_table([run])

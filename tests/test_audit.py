@@ -10,30 +10,20 @@ import pandas as pd
 import pytest
 import torch
 from tolerances import TOLERANCES
-
-from wdualmine.audit import (
-    BACKGROUND,
+from wdualmine_book.audit.claims import ABLATION_CLAIMS, Claim, claims, render_claims, verdict, verdict_counts
+from wdualmine_book.audit.figures import plot_entropy, plot_frontier
+from wdualmine_book.audit.record import (
     BLACKENED,
     BLENDS,
     METRICS,
     NOISE,
     SEEDS,
     adverse_residual,
-    background_scores,
-    blacken,
     noisy_average,
     run_audit,
     untrained_network,
 )
-from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, read_manifest
-from wdualmine.errors import WdualmineError
-from wdualmine.experiments import make_experiment
-from wdualmine.figures import plot_entropy, plot_frontier
-from wdualmine.methods.classical import average, blend, maximum
-from wdualmine.metrics.entropy import entropy
-from wdualmine.records import KEYS, Run
-from wdualmine.tables import ablation_table, audit_conclusion, reference_runs
-from wdualmine.tables.audit import (
+from wdualmine_book.audit.tables import (
     audit_runs,
     average_gaps,
     average_table,
@@ -48,7 +38,7 @@ from wdualmine.tables.audit import (
     stretch_table,
     untrained_table,
 )
-from wdualmine.tables.audit_text import (
+from wdualmine_book.audit.text import (
     background_sentence,
     dominance_sentences,
     published_sentence,
@@ -62,7 +52,17 @@ from wdualmine.tables.audit_text import (
     untrained_sentence,
     weights_label,
 )
-from wdualmine.tables.claims import ABLATION_CLAIMS, Claim, claims, render_claims, verdict, verdict_counts
+from wdualmine_book.committed import reference_runs
+from wdualmine_book.conclusions import audit_conclusion
+from wdualmine_book.studies.tables import ablation_table
+
+from wdualmine.background import BACKGROUND, background_scores, blacken
+from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, read_manifest
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import make_experiment
+from wdualmine.methods.classical import average, blend, maximum
+from wdualmine.metrics.entropy import entropy
+from wdualmine.records import KEYS, Run
 from wdualmine.training import initial_state
 
 OUTPERFORMS = "W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in"

@@ -10,25 +10,25 @@ import numpy as np
 import pandas as pd
 import pytest
 from tolerances import TOLERANCES
-
-from wdualmine.data import TASKS, Task, find_data, load_pairs
-from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import Candidate, evaluate, evaluate_baselines, evaluate_conventions
-from wdualmine.methods import average
-from wdualmine.metrics import METRICS, PAPER_METRICS
-from wdualmine.metrics.metric import Metric
-from wdualmine.records import Run, summarize
-from wdualmine.tables import (
-    comparison_table,
-    comparison_with_average,
+from wdualmine_book.committed import reference_runs
+from wdualmine_book.metrics.record import evaluate_conventions
+from wdualmine_book.metrics.tables import (
     convention_table,
     describe_metric,
     metric_reference,
     ranking_changes,
-    reference_runs,
-    render_comparison,
     render_conventions,
 )
+from wdualmine_book.results.record import evaluate_baselines
+from wdualmine_book.results.tables import comparison_table, comparison_with_average, render_comparison
+
+from wdualmine.data import TASKS, Task, find_data, load_pairs
+from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import Candidate, evaluate
+from wdualmine.methods import average
+from wdualmine.metrics import METRICS, PAPER_METRICS
+from wdualmine.metrics.metric import Metric
+from wdualmine.records import Run, summarize
 
 
 @pytest.fixture(scope="module")

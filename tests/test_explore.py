@@ -12,19 +12,19 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+import wdualmine_book.explore
 from hypothesis import given
 from hypothesis import strategies as st
+from wdualmine_book.committed import published_scores, reference_runs
+from wdualmine_book.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
 
-import wdualmine.explore
 from wdualmine import fuse_images, fuse_with, load_model, load_pairs, score
 from wdualmine.data import DataSource
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
-from wdualmine.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
 from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run
-from wdualmine.tables import published_scores, reference_runs
 from wdualmine.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +115,7 @@ def test_published_images_are_shown_as_they_are(
 ) -> None:
     assert "adafuse" not in explorer.methods()  # no published image belongs to the phantom
     write_image(tmp_path / "adafuse" / "CT-MRI" / f"{view.pair}.png", images[1])
-    monkeypatch.setattr(wdualmine.explore, "published_folder", lambda _: tmp_path)
+    monkeypatch.setattr(wdualmine_book.explore, "published_folder", lambda _: tmp_path)
     assert explorer.methods()["adafuse"] == "AdaFuse, published image"
     assert np.array_equal(explorer.fuse(replace(view, method="adafuse", stretch=False)), images[1])
     other = list(explorer.pairs("ct-mri"))[1]
@@ -184,7 +184,7 @@ def test_the_network_runs_once_a_pair_and_weights(
         model.register_forward_hook(lambda *_: passes.append(path))
         return model
 
-    monkeypatch.setattr(wdualmine.explore, "load_model", load)
+    monkeypatch.setattr(wdualmine_book.explore, "load_model", load)
     explorer = Explorer("phantom", [smoke_run.folder])
     for scale in (0.0, 0.5, 1.0):
         for changes in ({}, {"stretch": False}, {"size": 0.5}, {"method": "maximum"}):
@@ -209,7 +209,7 @@ def test_weights_are_offered_for_the_task_they_were_trained_on(
     record = json.loads((fold / "run.json").read_text())
     record["experiment"]["fold"] = 1  # its training pairs may be among the test pairs
     (fold / "run.json").write_text(json.dumps(record))
-    monkeypatch.setattr(wdualmine.explore, "study_runs", lambda: [smoke_run])
+    monkeypatch.setattr(wdualmine_book.explore, "study_runs", lambda: [smoke_run])
     explorer = Explorer("phantom", [tmp_path])
     name = "proposed, seed 0 (smoke, phantom)"
     choices = {name: copy, f"{name} in {smoke_run.folder}": smoke_run.folder}
@@ -316,8 +316,8 @@ def test_a_new_task_offers_its_choices_and_draws_once(
     sliders: Sliders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[View] = []
-    draw = wdualmine.explore.draw
-    monkeypatch.setattr(wdualmine.explore, "draw", lambda *of: drawn.append(of[1]) or draw(*of))
+    draw = wdualmine_book.explore.draw
+    monkeypatch.setattr(wdualmine_book.explore, "draw", lambda *of: drawn.append(of[1]) or draw(*of))
     sliders.pair.value = list(sliders.explorer.pairs("ct-mri"))[2]
     sliders.task.value = "pet-mri"
     assert [view.task for view in drawn] == ["ct-mri", "pet-mri"]
@@ -347,7 +347,7 @@ def test_an_error_is_shown_where_the_scores_are(sliders: Sliders, monkeypatch: p
     def fail(*_: Any) -> None:
         raise WdualmineError("weights <lost>; train again")
 
-    monkeypatch.setattr(wdualmine.explore, "draw", fail)
+    monkeypatch.setattr(wdualmine_book.explore, "draw", fail)
     sliders.residual_scale.value = 0.9
     assert sliders.scores.value == "<strong>weights &lt;lost&gt;; train again</strong>"
 

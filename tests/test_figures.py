@@ -16,53 +16,45 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from scipy import ndimage
+from wdualmine_book.committed import published_scores, reference_runs
+from wdualmine_book.figures.architecture import architecture_caption, plot_architecture
+from wdualmine_book.figures.objective import TERMS as LOSSES
+from wdualmine_book.figures.objective import parts_of, plot_training, training_caption
+from wdualmine_book.figures.qualitative import (
+    Window,
+    compare_pair,
+    comparison_caption,
+    find_window,
+    internals_caption,
+    network_of,
+    plot_comparison,
+    plot_internals,
+    plot_pair,
+    typical_pair,
+)
+from wdualmine_book.figures.scores import (
+    curves_caption,
+    on_front,
+    pair_scores,
+    plot_curves,
+    plot_distributions,
+    plot_front,
+    radar_values,
+    records_label,
+    scores_conclusion,
+)
+from wdualmine_book.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
+from wdualmine_book.figures.training import TERMS, group_logs, plot_log, plot_logs
 
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, VARIANTS, make_experiment
-from wdualmine.figures import (
-    STEPS,
-    Window,
-    architecture_caption,
-    as_html,
-    compare_pair,
-    comparison_caption,
-    curves_caption,
-    find_window,
-    group_logs,
-    internals_caption,
-    losses_html,
-    losses_table,
-    network_of,
-    pair_scores,
-    parts_of,
-    plot_architecture,
-    plot_comparison,
-    plot_curves,
-    plot_distributions,
-    plot_front,
-    plot_internals,
-    plot_log,
-    plot_logs,
-    plot_pair,
-    plot_steps,
-    plot_training,
-    radar_values,
-    records_label,
-    render_figure,
-    scores_conclusion,
-    training_caption,
-    typical_pair,
-)
-from wdualmine.figures.objective import TERMS as LOSSES
-from wdualmine.figures.scores import on_front
-from wdualmine.figures.training import TERMS
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.losses import LossWeights, Objective
 from wdualmine.methods import average
 from wdualmine.model import ModelConfig, WDualMine
 from wdualmine.records import Run
-from wdualmine.tables import published_scores, reference_runs
+from wdualmine.report.style import render_figure
 
 TINY = ModelConfig(widths=(4, 8))
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "figures.ipynb"

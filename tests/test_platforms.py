@@ -23,7 +23,8 @@ import pytest
 import torch
 from scripts import load_script
 
-from wdualmine import runtime, session, training
+from wdualmine import preflight as session
+from wdualmine import runtime, training
 from wdualmine.data.images import write_image
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError

@@ -6,15 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import sem, spearmanr, t
-
-from wdualmine.data import TASKS, find_data, load_pairs, volume_of
-from wdualmine.experiments import RECOVERY_TERMS, make_experiment
-from wdualmine.methods import fuse_with, load_model
-from wdualmine.ranking import SIGNALS, load_signals, run_bound, run_ranking
-from wdualmine.records import Run
-from wdualmine.recovery.measure import recovery_of_signals
-from wdualmine.tables.committed import record_of
-from wdualmine.tables.recovery import (
+from wdualmine_book.committed import record_of
+from wdualmine_book.recovery.record import load_signals, run_bound, run_ranking
+from wdualmine_book.recovery.tables import (
     RANKED,
     agreement_table,
     bound_table,
@@ -24,7 +18,7 @@ from wdualmine.tables.recovery import (
     share_of_the_way,
     unseen_table,
 )
-from wdualmine.tables.recovery_text import (
+from wdualmine_book.recovery.text import (
     agreement_conclusion,
     agreement_sentence,
     conclusion,
@@ -34,7 +28,14 @@ from wdualmine.tables.recovery_text import (
     second_finding,
     share_sentence,
 )
-from wdualmine.tables.systems import comparison_runs, comparisons
+from wdualmine_book.systems.tables import comparison_runs, comparisons
+
+from wdualmine.data import TASKS, find_data, load_pairs, volume_of
+from wdualmine.experiments import RECOVERY_TERMS, make_experiment
+from wdualmine.methods import fuse_with, load_model
+from wdualmine.records import Run
+from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.recovery.scoring import SIGNALS
 from wdualmine.training import train
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from wdualmine_book.results.record import evaluate_baselines
 
 from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import evaluate_baselines
 from wdualmine.records import Run, held, load_run, read_csv, write_bytes, write_json
 
 

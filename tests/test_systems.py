@@ -9,39 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import rankdata
-
-from wdualmine.comparison import run_comparison
-from wdualmine.cost import WIDENED, count_gflop, run_cost
-from wdualmine.data import TASKS, DataSource
-from wdualmine.data.images import write_image
-from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import LIMIT
-from wdualmine.experiments import make_experiment
-from wdualmine.figures.ghosting import plot_ghosting
-from wdualmine.figures.systems import plot_systems
-from wdualmine.ghosting import MOVES, moved, run_ghosting
-from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
-from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
-from wdualmine.ranking import METRICS
-from wdualmine.records import (
-    Run,
-    load_run,
-    read_csv,
-    read_shapes,
-    seal,
-    summarize,
-    write_csv,
-    write_json,
-)
-from wdualmine.tables.committed import paper_values, record_of, results_folder
-from wdualmine.tables.ghosting import (
+from wdualmine_book.committed import paper_values, record_of, results_folder
+from wdualmine_book.systems.cost import WIDENED, count_gflop, run_cost
+from wdualmine_book.systems.figures import plot_systems
+from wdualmine_book.systems.ghosting import MOVES, moved, run_ghosting
+from wdualmine_book.systems.ghosting_figures import plot_ghosting
+from wdualmine_book.systems.ghosting_tables import (
     changes_table,
     ghosting_runs,
     ghosting_sentence,
     ghosting_table,
     render_ghosting,
 )
-from wdualmine.tables.systems import (
+from wdualmine_book.systems.record import run_comparison
+from wdualmine_book.systems.tables import (
     comparison_runs,
     comparisons,
     cost_of,
@@ -60,6 +41,25 @@ from wdualmine.tables.systems import (
     training_table,
     unseen_sentence,
 )
+
+from wdualmine.data import TASKS, DataSource
+from wdualmine.data.images import write_image
+from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import LIMIT
+from wdualmine.experiments import make_experiment
+from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
+from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
+from wdualmine.records import (
+    Run,
+    load_run,
+    read_csv,
+    read_shapes,
+    seal,
+    summarize,
+    write_csv,
+    write_json,
+)
+from wdualmine.recovery.scoring import METRICS
 from wdualmine.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +85,9 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wdualmine.evaluation.published_folder", folder)
-        patch.setattr("wdualmine.comparison.packaged_methods", lambda _: [LEARNED[name] for name in FEW])
+        patch.setattr(
+            "wdualmine_book.systems.record.packaged_methods", lambda _: [LEARNED[name] for name in FEW]
+        )
         return run_comparison("ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 3, progress=False)
 
 
@@ -295,8 +297,10 @@ def test_a_click_on_a_head_sorts_the_table(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def ghosts(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wdualmine.ghosting.packaged_methods", lambda _: [])
-        patch.setattr("wdualmine.ghosting.CLASSICAL", {n: CLASSICAL[n] for n in ("average", "maximum")})
+        patch.setattr("wdualmine_book.systems.ghosting.packaged_methods", lambda _: [])
+        patch.setattr(
+            "wdualmine_book.systems.ghosting.CLASSICAL", {n: CLASSICAL[n] for n in ("average", "maximum")}
+        )
         return run_ghosting("ct-mri", tmp_path_factory.mktemp("g") / "run", "phantom", 1, progress=False)
 
 

@@ -7,6 +7,42 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from wdualmine_book.committed import paper_values, reference_runs, study_runs
+from wdualmine_book.conclusions import (
+    ablations_conclusion,
+    metrics_conclusion,
+    results_conclusion,
+    studies_conclusion,
+    training_conclusion,
+)
+from wdualmine_book.metrics.tables import convention_table
+from wdualmine_book.printing import folded, html_grid, training_words
+from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
+from wdualmine_book.results.tables import (
+    column_titles,
+    comparison_table,
+    networks_table,
+    render,
+    render_summary,
+    summary_table,
+)
+from wdualmine_book.studies.length import length_sentence, length_table, render_length
+from wdualmine_book.studies.tables import (
+    ABLATIONS,
+    CHOICES,
+    ablation_table,
+    choices_table,
+    difference_sentences,
+    leakage_sentence,
+    leakage_table,
+    paper_noise_sentence,
+    rates_sentence,
+    rates_table,
+    render_differences,
+    render_rates,
+    study_logs,
+    told_count,
+)
 
 import wdualmine
 from wdualmine.cli import main
@@ -16,43 +52,6 @@ from wdualmine.experiments import STUDIES
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, find_runs, load_run, write_csv, write_json
 from wdualmine.statistics import holm
-from wdualmine.tables import (
-    ABLATIONS,
-    ablation_table,
-    ablations_conclusion,
-    choices_table,
-    column_titles,
-    comparison_table,
-    convention_table,
-    difference_sentences,
-    leakage_sentence,
-    leakage_table,
-    length_sentence,
-    length_table,
-    metrics_conclusion,
-    model_card_scores,
-    networks_table,
-    paper_noise_sentence,
-    paper_values,
-    provenance_table,
-    rates_sentence,
-    rates_table,
-    reference_runs,
-    render,
-    render_differences,
-    render_length,
-    render_provenance,
-    render_rates,
-    render_summary,
-    results_conclusion,
-    studies_conclusion,
-    study_logs,
-    study_runs,
-    summary_table,
-    training_conclusion,
-)
-from wdualmine.tables.printing import folded, html_grid, training_words
-from wdualmine.tables.studies import CHOICES, told_count
 
 
 @pytest.fixture

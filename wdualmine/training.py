@@ -27,7 +27,6 @@ from wdualmine.fusion import luma_tensor
 from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, get_system
 from wdualmine.model import ModelConfig
 from wdualmine.progress import task_bar
-from wdualmine.ranking import SCORED_SCALES, at_scales, measure
 from wdualmine.records import (
     Run,
     describe_run,
@@ -44,6 +43,7 @@ from wdualmine.records import (
     write_tensors,
 )
 from wdualmine.recovery.objective import RecoveryObjective, RecoveryWeights
+from wdualmine.recovery.scoring import SCORED_SCALES, at_scales, measure
 from wdualmine.runtime import code_state, hardware, pick_device
 
 UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one

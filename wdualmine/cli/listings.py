@@ -64,16 +64,10 @@ def table(
     format: Annotated[Format, typer.Option(help="How to print it.")] = Format.md,
 ) -> None:
     """Print a table of the paper beside the reference record and the given runs."""
+    from wdualmine_book.results.tables import column_titles, comparison_table, render
+    from wdualmine_book.studies.tables import ABLATIONS, ablation_table, ablation_title, render_differences
+
     from wdualmine.records import find_runs
-    from wdualmine.tables import (
-        ABLATIONS,
-        ablation_table,
-        ablation_title,
-        column_titles,
-        comparison_table,
-        render,
-        render_differences,
-    )
 
     for folder in runs or []:
         if not find_runs([folder]):

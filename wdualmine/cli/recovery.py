@@ -70,7 +70,7 @@ def ranking(
     limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
 ) -> None:
     """Measure every method on a task's test pairs by recovery and by the field's metrics (minutes)."""
-    from wdualmine.ranking import run_ranking
+    from wdualmine_book.recovery.record import run_ranking
 
     run_ranking(task, output, data, limit)
     print(output)
@@ -84,7 +84,7 @@ def bound(
     limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
 ) -> None:
     """Set the recovery network beside the best that any image can do for each pair (minutes)."""
-    from wdualmine.ranking import run_bound
+    from wdualmine_book.recovery.record import run_bound
 
     run_bound(task, output, data, limit)
     print(output)

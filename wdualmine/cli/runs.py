@@ -83,7 +83,7 @@ def baselines(
     limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
 ) -> None:
     """Score the methods that learn nothing (average, maximum, pyramids) on a task's test pairs."""
-    from wdualmine.evaluation import evaluate_baselines
+    from wdualmine_book.results.record import evaluate_baselines
 
     print_results(evaluate_baselines(task, output, data, limit))
     print(output)
@@ -97,7 +97,7 @@ def conventions(
     limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
 ) -> None:
     """Score methods with every metric in every convention on a task's test pairs (minutes)."""
-    from wdualmine.evaluation import evaluate_conventions
+    from wdualmine_book.metrics.record import evaluate_conventions
 
     evaluate_conventions(task, output, data, limit)
     print(output)
@@ -111,7 +111,7 @@ def audit(
     limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
 ) -> None:
     """Score what nobody trained for on a task's test pairs: blends, untrained networks, noise (minutes)."""
-    from wdualmine.audit import run_audit
+    from wdualmine_book.audit.record import run_audit
 
     run_audit(task, output, data, limit)
     print(output)

@@ -16,7 +16,7 @@ def comparison(
     limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
 ) -> None:
     """Measure all systems on a task's test pairs by the field's metrics and by recovery (minutes)."""
-    from wdualmine.comparison import run_comparison
+    from wdualmine_book.systems.record import run_comparison
 
     run_comparison(task, output, data, limit)
     print(output)
@@ -30,7 +30,7 @@ def ghosting(
     limit: Annotated[int | None, typer.Option(help="Choose among the first so many pairs only.")] = None,
 ) -> None:
     """Measure all systems where the MRI is shifted and turned against the other scan (minutes)."""
-    from wdualmine.ghosting import run_ghosting
+    from wdualmine_book.systems.ghosting import run_ghosting
 
     run_ghosting(task, output, data, limit)
     print(output)
@@ -47,8 +47,8 @@ def cost(
     device: Annotated[str, typer.Option(help="cpu (one thread), cuda, cuda:1 or mps.")] = "cpu",
 ) -> None:
     """Measure parameters, operations, time and memory of each method for one pair, side by side."""
-    from wdualmine.cost import run_cost
-    from wdualmine.tables.systems import cost_table
+    from wdualmine_book.systems.cost import run_cost
+    from wdualmine_book.systems.tables import cost_table
 
     table = cost_table(run_cost(output, method, side, repeats, device))
     print_table(tuple(table.columns), [tuple(row) for row in table.itertuples(index=False)])

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from wdualmine.figures.style import COLORS, LINES, WIDTH, styled
 from wdualmine.metrics import METRICS
 from wdualmine.report.measure import LINE, REFERENCES, Findings, title
+from wdualmine.report.style import COLORS, LINES, WIDTH, styled
 
 #: Drawn pair by pair, as far as they are scored; others where none of them is.
 CURVES = ("CC", "PSNR", "MI", "EN", "Qabf", "SSIM")

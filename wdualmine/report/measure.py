@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from wdualmine_book.audit.record import BLENDS
+from wdualmine_book.audit.tables import NAMES, REFERENCED
 
-from wdualmine.audit import BLENDS, background_scores, blacken
+from wdualmine.background import background_scores, blacken
 from wdualmine.data import Pair
 from wdualmine.data.color import to_grey
 from wdualmine.errors import WdualmineError
@@ -26,7 +28,6 @@ from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
 from wdualmine.registration import misalignment, require_registered
 from wdualmine.report.command import Command
 from wdualmine.statistics import compare
-from wdualmine.tables.audit import NAMES, REFERENCED
 
 #: What every method is compared with, pair by pair.
 REFERENCES = ("average", "maximum", "laplacian-pyramid")
@@ -81,7 +82,7 @@ class Findings:
         metrics: keys of what was scored.
         stretched: by judged name, whether its images span the full range.
         scores: a row a pair, method and finish: pair, method, stretch, a column a metric, the columns of
-            :func:`~wdualmine.audit.background_scores`, ``METRIC, black`` with a black background, and
+            :func:`~wdualmine.background.background_scores`, ``METRIC, black`` with a black background, and
             from_average, the mean distance to the average in grey levels.
         limits: a row a pair: pair, CC and PSNR, as far as they are scored.
         comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against.

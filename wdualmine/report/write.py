@@ -17,11 +17,11 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
+from wdualmine_book.printing import arrow
 
 from wdualmine import __version__
-from wdualmine.audit import BACKGROUND, BLACK
+from wdualmine.background import BACKGROUND, BLACK
 from wdualmine.errors import WdualmineError
-from wdualmine.figures.style import render_figure
 from wdualmine.methods import average
 from wdualmine.metrics import METRICS
 from wdualmine.metrics.files import read_levels
@@ -29,9 +29,9 @@ from wdualmine.records import now, read_json, write_bytes, write_csv, write_json
 from wdualmine.report.command import Command
 from wdualmine.report.figures import CURVES, plot_differences, plot_plane
 from wdualmine.report.measure import ALONE, REFERENCES, Findings, finished, read_pair, title
+from wdualmine.report.style import render_figure
 from wdualmine.report.words import verdict
 from wdualmine.runtime import code_state
-from wdualmine.tables.printing import arrow
 
 SCHEMA = 1
 KIND = "report"

@@ -1,0 +1,1 @@
+"""The code of the book's pages: records, tables and figures, a folder per page."""

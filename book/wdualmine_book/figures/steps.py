@@ -1,0 +1,151 @@
+"""One pair on its way through the equations: a small picture for each section of the method."""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wdualmine import losses
+from wdualmine.data import Pair
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import luma_tensor
+from wdualmine.methods import CLASSICAL
+from wdualmine.model import Fusion, WDualMine, sobel_magnitude
+from wdualmine.report.style import DIVERGING, SEQUENTIAL, WIDTH, render_figure, styled_on_black
+from wdualmine.wavelet import haar_dwt
+
+#: What each picture shows, as its alternative text and caption.
+STEPS = {
+    "encoder": "The first image's features at each scale, mean absolute value over the channels (Eq. 1)",
+    "reliability": "The images, their reliabilities and the first one's weight at the finest scale (Eq. 2-3)",
+    "wavelet": "Haar bands of the first image, and which image's horizontal detail is the larger (Eq. 6-7)",
+    "mixer": "Gradients of both images, and the spatial expert's coefficient at the finest scale (Eq. 8-9)",
+    "residual": "The average of the images, the residual that the network adds, and the fused image (Eq. 11)",
+}
+
+
+def plot_steps(pair: Pair, model: WDualMine) -> dict[str, Figure]:
+    """Draw a pair at each step of the method.
+
+    Args:
+        pair: of a size that the network takes.
+        model: the network; the picture of a part that it lacks is left out.
+
+    Returns:
+        A figure for each key of :data:`STEPS`.
+    """
+    image1, image2 = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
+    with torch.inference_mode():
+        fusion: Fusion = model.cpu()(image1, image2)
+        finest = fusion.stages[0]
+        low, details = haar_dwt(image1)
+        details2 = haar_dwt(image2)[1]
+        features = {
+            f"$|f_1|$, scale {scale}": feature.abs().mean(dim=1, keepdim=True)
+            for scale, feature in enumerate(fusion.features1, start=1)
+        }
+        rows: dict[str, dict[str, Tensor]] = {
+            "encoder": features,
+            "reliability": {
+                "$I_1$": image1,
+                "$I_2$": image2,
+                "$r_1$": finest.reliability[:, :1],
+                "$r_2$": finest.reliability[:, 1:],
+                "weight $w_1$": finest.weight,
+            },
+            "wavelet": {
+                "LL": low,
+                **dict(zip(("|LH|", "|HL|", "|HH|"), details.abs().unbind(dim=1), strict=True)),
+                "|LH| larger in $I_1$": (details[:, 0].abs() > details2[:, 0].abs()).float(),
+            },
+            "residual": {
+                "average": fusion.average,
+                "residual tanh $R$": fusion.residual,
+                "$I_f$": fusion.fused,
+            },
+        }
+        if finest.mixing is not None:
+            gradients = {"$G(I_1)$": sobel_magnitude(image1), "$G(I_2)$": sobel_magnitude(image2)}
+            rows["mixer"] = gradients | {r"mixing $\alpha_1$": finest.mixing[:, :1]}
+    arrays = {
+        step: {title: values[0, 0].numpy() for title, values in row.items()} for step, row in rows.items()
+    }
+    return {step: _draw_row(arrays[step]) for step in STEPS if step in arrays}
+
+
+@styled_on_black
+def _draw_row(panels: Mapping[str, NDArray]) -> Figure:
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(min(WIDTH, 2.1 * len(panels)), 1.9), layout="constrained", squeeze=False
+    )
+    for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
+        axis.set(xticks=[], yticks=[], title=title)
+        axis.spines[:].set_visible(False)
+        if title in ("$I_1$", "$I_2$", "$I_f$", "average"):
+            axis.imshow(values, cmap="gray", vmin=0, vmax=1)
+            continue
+        limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
+        signed = title.startswith("residual")
+        narrow = title.startswith(("weight", "mixing", "$r_"))  # far from 0, and nearly constant
+        low = -limit if signed else float(np.percentile(values, 0.5)) if narrow else 0.0
+        shown = axis.imshow(values, cmap=DIVERGING if signed else SEQUENTIAL, vmin=low, vmax=limit)
+        bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.9, pad=0.02)
+        bar.ax.locator_params(nbins=3)
+        bar.ax.tick_params(labelsize=8)
+    return figure
+
+
+def losses_table(pair: Pair, model: WDualMine) -> pd.DataFrame:
+    """Give the terms of the objective that need no head, for images that are easy to name.
+
+    Args:
+        pair: of a size that the network takes.
+        model: the network.
+
+    Returns:
+        One row an image, one column a term (Eq. 13, 14, 15), unweighted.
+    """
+    image1, image2 = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
+    with torch.inference_mode():
+        images = {"I_1": image1, "I_2": image2}
+        for name in ("average", "maximum"):
+            if fuse := CLASSICAL[name].fuse:
+                images[name] = fuse(image1, image2)
+        images["W-DUALMINE"] = model.cpu()(image1, image2).fused
+        terms = {
+            "L_avg": losses.average_content_loss,
+            "L_grad": losses.gradient_maximum_loss,
+            "L_cc": losses.correlation_loss,
+        }
+        return pd.DataFrame(
+            {
+                term: {name: float(loss(image, image1, image2)) for name, image in images.items()}
+                for term, loss in terms.items()
+            }
+        )
+
+
+def losses_html(table: pd.DataFrame) -> str:
+    """Print :func:`losses_table` as HTML."""
+    text = table.to_html(float_format="{:.4f}".format, border=0, classes="comparison")
+    return re.sub(r"\b([IL])_(\w+)", r"<i>\1</i><sub>\2</sub>", text)
+
+
+def as_html(figure: Figure, step: str) -> str:
+    """Give a step's figure as an HTML image with its alternative text, to be shown on another page.
+
+    Raises:
+        WdualmineError: there is no such step.
+    """
+    if step not in STEPS:
+        raise WdualmineError(f"unknown step {step!r}; choose one of {', '.join(STEPS)}")
+    content = b64encode(render_figure(figure, "png")).decode()
+    plt.close(figure)
+    return f'<img class="step" src="data:image/png;base64,{content}" alt="{STEPS[step]}">'

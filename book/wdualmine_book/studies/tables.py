@@ -1,0 +1,369 @@
+"""Tables 4 and 5, and the other studies: what a change does, and what seeds and pairs leave open."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from wdualmine.data import TASKS, volume_of
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import PRESETS, STUDIES
+from wdualmine.metrics import PAPER_METRICS
+from wdualmine.records import Run
+from wdualmine.statistics import crossed_interval, crossed_p_value, holm
+from wdualmine_book.committed import paper_values, reference_runs, study_runs
+from wdualmine_book.printing import anchor, check_alike, print_grid
+
+#: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
+ABLATIONS = {
+    4: {
+        "no-spatial-expert": "without the spatial expert",
+        "no-wavelet-expert": "without the wavelet expert",
+        "average-mixer": "averaging for the mixer",
+    },
+    5: {
+        "no-average": "without L_avg",
+        "no-gradient": "without L_grad",
+        "no-correlation": "without L_cc",
+        "no-mutual-information": "without L_mi",
+        "no-reconstruction": "without L_rec",
+    },
+}
+CHOICES = {
+    "narrow": "widths 4, 8, 16, 32",
+    "wide": "widths 16, 32, 64, 128",
+    "three-scales": "three scales: widths 8, 16, 32",
+    "residual-scale-1": "residual scale 1",
+    "sobel-unscaled": "Sobel not divided by 8 in L_grad",
+    "norms-summed": "norms summed over the pixels",
+    "batch-16": "batches of 16 pairs",
+}
+DISJOINT = "volume-disjoint"
+PROPOSED = "proposed"
+PAPER = "the paper's row"
+_FULL = "the full model"
+#: A smaller difference is none, however sure it is: four decimals do not show it.
+SHOWN = 5e-5
+_COLUMNS = [
+    "task", "metric", "variant", "paper", "seeds", "mean", "seed_std",
+    "difference", "low", "high", "p", "p_corrected", "told_apart", "run",
+]  # fmt: skip
+
+
+def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Build Table 4 or 5: each variant beside the full model, with what seeds and pairs leave uncertain.
+
+    Args:
+        number: 4 (parts of the network) or 5 (terms of the objective).
+        runs: training runs of the variants on CT-MRI, one a variant and seed; None takes the committed ones.
+        level: confidence level of the interval.
+
+    Returns:
+        One row a metric and variant, the full model last: columns task, metric, variant (printed name), paper
+        (its number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
+        difference (to the full model, over the seeds that both have and the volumes), low, high
+        (:func:`wdualmine.statistics.crossed_interval`), p (of a difference of 0), p_corrected (by Holm's
+        method for all differences of Tables 4 and 5 together, as they come from one study), told_apart
+        (whether p_corrected is below 1 - level and four decimals show the difference) and run (name of the
+        first run's folder).
+        Values are NaN where nothing ran, intervals also with a single seed.
+
+    Raises:
+        WdualmineError: there is no such table, or the runs are of several presets or data.
+    """
+    if number not in ABLATIONS:
+        raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
+    every = {name: [key] for variants in ABLATIONS.values() for key, name in variants.items()}
+    table = _judged(_differences("ct-mri", every, runs, level), level)
+    table = table[table["variant"].isin([*ABLATIONS[number].values(), _FULL])].reset_index(drop=True)
+    paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
+    keys = {name: key for key, name in ABLATIONS[number].items()} | {_FULL: PROPOSED}
+    table["paper"] = [
+        float(paper[keys[variant], metric])
+        for variant, metric in zip(table["variant"].astype(str), table["metric"].astype(str), strict=True)
+    ]
+    return table
+
+
+def ablation_title(runs: Sequence[Run] | None = None) -> str:
+    """Say what our column of Tables 4 and 5 holds: preset, data and number of seeds of its runs."""
+    variants = [PROPOSED, *(key for names in ABLATIONS.values() for key in names)]
+    chosen = _chosen("ct-mri", variants, runs)
+    seeds = len({run.info["experiment"]["seed"] for run in chosen})
+    return f"Ours ({chosen[0].label}; {seeds} seed{'s' * (seeds > 1)})" if chosen else "Ours"
+
+
+def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Show on CT-MRI what other choices than ours would change, where the paper leaves one open.
+
+    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_corrected is over this table.
+    """
+    return _judged(_differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level)
+
+
+def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
+    """Set training without the test pairs' volumes beside training on the paper's split, on each task.
+
+    Each test pair is scored by the network of the fold that saw no slice of its volume.
+
+    Args, returns and raises as :func:`ablation_table`; paper is NaN, p_corrected is over this table.
+    """
+    folds = {DISJOINT: list(STUDIES["leakage"].variants)}
+    parts = [_differences(task, folds, runs, level) for task in TASKS]
+    return _judged(pd.concat(parts, ignore_index=True), level)
+
+
+def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Correct the p values for their number, and say which differences can be told from zero."""
+    known = table["p"].notna()
+    table["p_corrected"] = table["p"].astype(float)
+    table.loc[known, "p_corrected"] = holm(table.loc[known, "p"].to_numpy(float))
+    told = (table["p_corrected"] < 1 - level) & (table["difference"].abs() >= SHOWN)
+    table["told_apart"] = told.astype(object).where(known)
+    return table
+
+
+def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
+    """Show where training ends at several learning rates, beside the network before its first step.
+
+    Args:
+        runs: training runs on CT-MRI; None takes the committed ones.
+
+    Returns:
+        One row a variant of the learning-rate study that ran, that with the paper's rate and epochs first;
+        then the untrained network, the paper's row of Table 1 and, where a reference run has scored it on the
+        same data, the stretched average. Columns variant, learning_rate, epochs, widths, seeds, residual
+        (mean |tanh R| of the last epoch), moved (that times the residual scale: by how much of the full
+        range the network moves the average), the means of the paper's metrics, run (name of the first run's
+        folder).
+    """
+    rows: list[dict[str, object]] = []
+    untrained: list[dict[str, object]] = []
+    for variant in (*STUDIES["learning-rate"].variants, PROPOSED):
+        chosen = _chosen("ct-mri", [variant], runs)
+        if not chosen:
+            continue
+        scores = pd.concat([run.metrics for run in chosen]).groupby("method")[list(PAPER_METRICS)].mean()
+        experiment = chosen[0].info["experiment"]
+        schedule, model = experiment["schedule"], experiment["model"]
+        row = {"variant": variant, "seeds": len(chosen), "widths": "-".join(map(str, model["widths"]))}
+        before = row | {"variant": "untrained", "epochs": 0}
+        untrained = [{**before, **dict(zip(PAPER_METRICS, scores.loc["untrained"], strict=True))}]
+        row |= {name: schedule[name] for name in ("learning_rate", "epochs")}
+        row["run"] = chosen[0].folder.name
+        residual = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
+        row |= {"residual": residual, "moved": residual * model["residual_scale"]}
+        rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
+        data = chosen[0].info["data"]["name"]
+    rows += untrained  # of the most seeds: the preset's own
+    if rows:
+        paper = paper_values().query("table == 1 and row == 'W-DUALMINE'").set_index("metric")["mean"]
+        printed = dict(zip(PAPER_METRICS, paper[list(PAPER_METRICS)], strict=True))
+        stated = PRESETS["paper"].schedule
+        asked = {"learning_rate": stated.learning_rate, "epochs": stated.epochs}
+        rows.append({"variant": PAPER, **asked, **printed})
+        for run in reference_runs():
+            same = run.info["task"] == "ct-mri" and run.info["data"]["name"] == data
+            if same and run.info["kind"] == "baselines":
+                means = run.metrics.query("method == 'average' and stretch")[list(PAPER_METRICS)].mean()
+                average = dict(zip(PAPER_METRICS, means, strict=True))
+                rows.append({"variant": "average, stretched", "residual": 0.0, "moved": 0.0, **average})
+    columns = ["variant", "learning_rate", "epochs", "widths", "seeds", "residual", "moved"]
+    columns += [*PAPER_METRICS, "run"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def rates_sentence(table: pd.DataFrame) -> str:
+    """Say where the paper's rate and epochs end, from :func:`rates_table`; empty where they have not run."""
+    rows = table.set_index("variant")
+    if "rate-1e-5" not in rows.index or "rate-1e-3" not in rows.index:
+        return ""
+    slow, fast, paper = rows.loc["rate-1e-5"], rows.loc["rate-1e-3"], rows.loc[PAPER]
+    gaps = ", ".join(f"{name} {slow[name] - paper[name]:+.4f}" for name in ("EN", "MI", "CC", "PSNR"))
+    return (
+        "With the paper's rate and number of epochs, on the preset's patches and widths, the mean |tanh R| "
+        f"ends at {slow['residual']:.4f}: Eq. 11 then moves the average by {slow['moved']:.5f} of the full "
+        f"range, {255 * slow['moved']:.2f} grey levels. With a rate of 1e-3 and {fast['epochs']:.0f} epochs "
+        f"it ends at {fast['residual']:.4f}. The scores at the paper's rate, less those that the paper "
+        f"prints for W-DUALMINE: {gaps}."
+    )
+
+
+def study_logs(study: str, runs: Sequence[Run] | None = None) -> dict[str, list[pd.DataFrame]]:
+    """Give the loss terms over the epochs of a study's runs on CT-MRI, by variant, a log a seed.
+
+    Raises:
+        WdualmineError: there is no such study.
+    """
+    if study not in STUDIES:
+        raise WdualmineError(f"unknown study {study!r}; choose one of {', '.join(STUDIES)}")
+    found = {variant: _chosen("ct-mri", [variant], runs) for variant in (PROPOSED, *STUDIES[study].variants)}
+    return {variant: [run.log for run in chosen] for variant, chosen in found.items() if chosen}
+
+
+def _chosen(task: str, variants: Sequence[str], runs: Sequence[Run] | None) -> list[Run]:
+    """The training runs of a task and of these variants, all of one preset and data."""
+    chosen = [
+        run
+        for run in (study_runs() if runs is None else runs)
+        if run.info["kind"] == "training"
+        and run.info["task"] == task
+        and run.info["experiment"]["variant"] in variants
+    ]
+    labels = sorted({run.label for run in chosen})
+    if len(labels) > 1:
+        raise WdualmineError(f"runs of {' and of '.join(labels)}: give those of one preset and data")
+    for variant in variants:
+        check_alike([run for run in chosen if run.info["experiment"]["variant"] == variant])
+    return chosen
+
+
+def _differences(
+    task: str, variants: Mapping[str, Sequence[str]], runs: Sequence[Run] | None, level: float
+) -> pd.DataFrame:
+    """Compare variants with the full model; one that is given by several names is their pairs together."""
+    groups = {**variants, _FULL: [PROPOSED]}
+    chosen = {name: _chosen(task, keys, runs) for name, keys in groups.items()}
+    scores = {
+        name: pd.concat([run.metrics.query("method == 'w-dualmine'") for run in found])
+        for name, found in chosen.items()
+        if found
+    }
+    rows = []
+    for metric in PAPER_METRICS:
+        # (seeds, pairs); a seed that lacks a pair, such as for a fold that has not run, is left out.
+        values = {
+            name: frame.pivot_table(metric, "seed", "pair").dropna().astype(float)
+            for name, frame in scores.items()
+        }
+        for name in groups:
+            row: dict[str, object] = {"task": task, "metric": metric, "variant": name}
+            if name in values and len(values[name]):
+                means = values[name].mean(axis=1)
+                row |= {"seeds": len(means), "mean": means.mean(), "seed_std": means.std(ddof=1)}
+                row["run"] = chosen[name][0].folder.name
+            if name in values and name != _FULL and _FULL in values:
+                by_pair = (values[name] - values[_FULL]).dropna(how="all").dropna(axis=1)
+                difference = by_pair.T.groupby(volume_of).mean().T.to_numpy()  # (seeds, volumes)
+                if difference.size:
+                    row["difference"] = difference.mean()
+                if len(difference) > 1:  # one seed says nothing about the spread over seeds
+                    low, high = crossed_interval(difference, level)
+                    row |= {"low": low, "high": high, "p": crossed_p_value(difference)}
+            rows.append(row)
+    return pd.DataFrame(rows).reindex(columns=_COLUMNS)
+
+
+def paper_noise_sentence() -> str:
+    """Say how far apart the paper's own two rows of its full model on CT-MRI are, beside what it credits."""
+    paper = paper_values().query("metric == 'MI'").set_index(["table", "row"])["mean"]
+    first, second = paper[1, "W-DUALMINE"], paper[4, PROPOSED]
+    spatial = paper[4, "no-spatial-expert"]
+    return (
+        f"The paper itself prints two rows of its full model on CT-MRI: {first:.4f} bit of MI in Table 1, "
+        f"{second:.4f} in Table 4. They differ by {abs(second - first):.4f}, and {second - spatial:.4f} is "
+        "what Table 4 credits to the spatial expert."
+    )
+
+
+def told_count(table: pd.DataFrame) -> str:
+    """Count the differences of a table of this module that can be told from zero: "2 of 15"."""
+    known = table.dropna(subset="low")
+    return f"{(known['told_apart'] == True).sum()} of {len(known)}"  # noqa: E712 (None where not asked)
+
+
+def leakage_sentence(table: pd.DataFrame) -> str:
+    """Say what keeping test volumes out of training changed, from :func:`leakage_table`."""
+    known = table.dropna(subset="difference")
+    if known.empty:
+        return ""
+    most = known["difference"].astype(float).abs().groupby(known["metric"]).max()
+    return (
+        f"With the test volumes kept out of training, CC changes by at most {most['CC']:.5f}, MI by "
+        f"{most['MI']:.2f} bit and PSNR by {most['PSNR']:.4f} dB; {told_count(table)} differences can be "
+        "told from zero."
+    )
+
+
+def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours") -> str:
+    """Print Table 4 or 5, or the table of another study.
+
+    Args:
+        table: what :func:`ablation_table`, :func:`choices_table` or :func:`leakage_table` gives.
+        form: "md", "latex", "html" or "csv" (the last gives the numbers as they are).
+        title: what to call our column, such as with its preset and data.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    if form == "csv":
+        return table.to_csv(index=False, float_format="%.10g").rstrip("\n")
+    dash, plus_minus = ("--", r" $\pm$ ") if form == "latex" else ("–", " ± ")
+
+    def number(value: float) -> str:
+        return dash if pd.isna(value) else f"{value:.4f}"
+
+    def signed(value: float) -> str:
+        if pd.isna(value):
+            return dash
+        return f"{value:+.4f}" if abs(value) >= 5e-5 or value == 0 else f"{value:+.0e}"
+
+    several, paper = table["task"].nunique() > 1, table["paper"].notna().any()
+    rows = []
+    for row in table.to_dict("records"):
+        name = row["variant"].replace("_", r"\_") if form == "latex" else row["variant"]
+        ours = number(row["mean"]) + (
+            "" if pd.isna(row["seed_std"]) else plus_minus + number(row["seed_std"])
+        )
+        if form == "html" and not pd.isna(row["run"]):
+            ours = f'<a href="provenance.html#{anchor("Studies", row["run"])}">{ours}</a>'
+        known = not pd.isna(row["low"])
+        rows.append(
+            ({"Task": TASKS[row["task"]].folder} if several else {})
+            | {"Metric": row["metric"], "Variant": name}
+            | ({"Paper": number(row["paper"])} if paper else {})
+            | {
+                title: ours,
+                "Difference": signed(row["difference"]),
+                "Interval": f"[{signed(row['low'])}, {signed(row['high'])}]" if known else dash,
+                "p, corrected": f"{row['p_corrected']:.3f}" if known else dash,
+                "Told from 0": ("yes" if row["told_apart"] else "no") if known else dash,
+            }
+        )
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def difference_sentences(table: pd.DataFrame) -> list[str]:
+    """Say for each variant (and task, where there are several) which differences can be told from zero."""
+    sentences = []
+    known = table.dropna(subset="low")
+    names = zip(known["task"].astype(str), known["variant"].astype(str), strict=True)
+    for task, variant in dict.fromkeys(names):
+        rows = known.query("task == @task and variant == @variant").to_dict("records")
+        told = [f"{row['metric']} ({row['difference']:+.3g})" for row in rows if row["told_apart"]]
+        rest = [row["metric"] for row in rows if not row["told_apart"]]
+        parts = [f"{', '.join(told)} can be told from zero"] if told else []
+        if rest:
+            parts.append(", ".join(rest) + (" cannot" if told else " cannot be told from zero"))
+        where = f"{TASKS[task].folder}, " if table["task"].nunique() > 1 else ""
+        sentences.append(f"{where}{variant}: {'; '.join(parts)}.")
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
+
+
+def render_rates(table: pd.DataFrame) -> str:
+    """Print :func:`rates_table` as HTML."""
+    shown = pd.DataFrame(
+        {
+            "Run": [
+                name if pd.isna(run) else f'<a href="provenance.html#{anchor("Studies", run)}">{name}</a>'
+                for name, run in zip(table["variant"], table["run"], strict=True)
+            ],
+            "Rate": ["–" if pd.isna(rate) else f"{rate:g}" for rate in table["learning_rate"]],
+            "Epochs": ["–" if pd.isna(number) else f"{number:.0f}" for number in table["epochs"]],
+            "Widths": ["–" if pd.isna(widths) else widths for widths in table["widths"]],
+            "Seeds": ["–" if pd.isna(number) else f"{number:.0f}" for number in table["seeds"]],
+            "Mean |tanh R|": ["–" if pd.isna(value) else f"{value:.4f}" for value in table["residual"]],
+        }
+        | {name: [f"{value:.4f}" for value in table[name]] for name in PAPER_METRICS}
+    )
+    return print_grid(shown, "html")

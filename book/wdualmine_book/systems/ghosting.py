@@ -1,0 +1,119 @@
+"""Ghosting: what every method does to scans that are not registered, as the paper's limitation has it.
+
+A record of kind "ghosting" holds ``ghosting.csv``, a row a method, pair and movement of the MRI, and in
+``metrics.csv`` the rows of the MRI where it lay.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from wdualmine.data import DataSource, Pair, Task
+from wdualmine.evaluation import Candidate
+from wdualmine.fusion import fuse_images
+from wdualmine.methods import CLASSICAL, load_fuse
+from wdualmine.methods.learned import packaged_methods
+from wdualmine.metrics import score
+from wdualmine.progress import task_bar
+from wdualmine.records import Run, write_csv
+from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine_book.recorder import recorded
+
+KIND = "ghosting"
+#: How the MRI is moved: by so many pixels down and to the right, or turned by so many degrees to the left.
+MOVES: dict[str, tuple[int, ...]] = {"shift": (2, 4, 8), "turn": (2, 5, 10)}
+#: The MRI where it lay.
+STILL = ("shift", 0)
+METRICS = ("CC", "Qabf", "SSIM")
+#: Scores against the sources as the method got them; those without it are against registered ones.
+GIVEN = "_given"
+#: Pairs of a task, spread over its test pairs.
+PAIRS = 6
+
+
+def run_ghosting(
+    task: str,
+    output: str | Path,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Fuse with an MRI that is moved, by every method, and record it as a run of kind "ghosting".
+
+    Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair; :data:`METRICS` of
+    the fused image with the sources where they lay, and, named ``METRIC_given``, with those that the method
+    got; recovery_a and recovery_b, the means over the signals of a pair. Images are not stretched.
+
+    Args:
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        output: the run's folder; a finished record there is kept if it is of the same data and code.
+        data: see :func:`~wdualmine.data.find_data`.
+        limit: choose among the first so many pairs only.
+        progress: show a progress bar.
+
+    Raises:
+        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
+    """
+
+    def compute(pairs: Sequence[Pair], task: Task, _: DataSource) -> pd.DataFrame:
+        chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
+        methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
+        candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
+        frame = ghosting(candidates, chosen, progress, task.key)
+        write_csv(Path(output) / "ghosting.csv", frame)
+        still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
+        columns = ["pair", "method", *METRICS, "recovery_a", "recovery_b"]
+        return still[columns].assign(task=task.key, split="test", stretch=False)
+
+    return recorded(KIND, task, output, data, limit, compute)
+
+
+def ghosting(
+    candidates: Sequence[Candidate], pairs: Sequence[Pair], progress: bool = False, task: str = ""
+) -> pd.DataFrame:
+    """Measure methods on pairs whose second source is moved; see :func:`run_ghosting` for the columns."""
+    conditions = [STILL, *((move, amount) for move, amounts in MOVES.items() for amount in amounts)]
+    rows: list[dict[str, Any]] = []
+    with task_bar(f"{task} ghosting", len(candidates) * len(conditions), progress) as advance:
+        for candidate in candidates:
+            for move, amount in conditions:
+                for pair in pairs:
+                    given = Pair(pair.name, pair.image_a, moved(pair.image_b, move, amount))
+                    fused = fuse_images(given.image_a, given.image_b, candidate.fuse, stretch=False)
+                    signals = recovery_of_signals(candidate.fuse, [given], signals=1)
+                    own = signals.groupby("source")["recovery"].mean()
+                    scores = score(given.image_a, given.image_b, fused, METRICS)
+                    rows.append(
+                        {
+                            "method": candidate.method,
+                            "move": move,
+                            "amount": amount,
+                            "pair": pair.name,
+                            **score(pair.image_a, pair.image_b, fused, METRICS),
+                            **{f"{name}{GIVEN}": value for name, value in scores.items()},
+                            "recovery_a": own.get("a"),
+                            "recovery_b": own.get("b"),
+                        }
+                    )
+                advance()
+    return pd.DataFrame(rows).round(6)
+
+
+def moved(image: NDArray, move: str, amount: float) -> NDArray:
+    """Move an image (H, W) or (H, W, 3), uint8; what comes in from outside is 0.
+
+    Args:
+        image: the image.
+        move: "shift", down and to the right, or "turn", about its center to the left.
+        amount: in pixels or degrees.
+    """
+    if not amount:
+        return image
+    if move == "shift":
+        return ndimage.shift(image, (amount, amount, 0)[: image.ndim], order=1)
+    return ndimage.rotate(image, amount, reshape=False, order=1)

@@ -1,0 +1,92 @@
+"""What a moved MRI does to every method, in tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from wdualmine.data.tasks import get_task
+from wdualmine.methods import CLASSICAL, LEARNED
+from wdualmine.records import Run, find_runs
+from wdualmine_book.committed import records_by_task, results_folder
+from wdualmine_book.printing import html_grid
+from wdualmine_book.systems.ghosting import GIVEN, KIND, METRICS, MOVES, STILL
+from wdualmine_book.systems.tables import system_title
+
+#: Units of the amounts of :data:`~wdualmine_book.systems.ghosting.MOVES`.
+UNITS = {"shift": "pixels", "turn": "degrees"}
+SCORES = (*METRICS, *(f"{name}{GIVEN}" for name in METRICS), "recovery_a", "recovery_b")
+
+
+def ghosting_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:
+    """Give the records of ghosting by task: of the given runs, then those in ``results/comparison``."""
+    return records_by_task([*runs, *find_runs([results_folder() / "comparison"])], KIND)
+
+
+def ghosting_table(run: Run) -> pd.DataFrame:
+    """Average a record of ghosting over its pairs.
+
+    Returns:
+        A row a method, move and amount, in the registry's order; columns method, move, amount and the means
+        of :data:`SCORES`. The MRI where it lay stands as amount 0 of every move.
+    """
+    frame = run.table("ghosting.csv")
+    still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
+    every = pd.concat([frame.drop(still.index), *(still.assign(move=move) for move in MOVES)])
+    means = every.groupby(["method", "move", "amount"], sort=False)[list(SCORES)].mean().reset_index()
+    order = {name: number for number, name in enumerate((*CLASSICAL, *LEARNED))}
+    places = means["method"].map(order)
+    return (
+        means.assign(place=places).sort_values(["place", "move", "amount"]).drop(columns="place")
+    ).reset_index(drop=True)
+
+
+def changes_table(run: Run) -> pd.DataFrame:
+    """Give what the largest shift and turn change.
+
+    Returns:
+        A row a method: columns method, then (move, score) the mean at the largest amount less that at 0.
+    """
+    table = ghosting_table(run).set_index(["method", "move", "amount"])
+    columns: dict[tuple[str, str], pd.Series] = {}
+    for move, amounts in MOVES.items():
+        changed = table.xs((move, amounts[-1]), level=("move", "amount"))
+        columns |= {(move, s): changed[s] - table.xs((move, 0), level=("move", "amount"))[s] for s in SCORES}
+    return pd.DataFrame(columns)
+
+
+def render_ghosting(run: Run) -> str:
+    """Print as HTML where the largest shift and turn leave each method, and by how much that changes it."""
+    table = ghosting_table(run).set_index(["method", "move", "amount"])
+    changes, first = changes_table(run), get_task(run.info["task"]).a
+    names = {"CC": "CC", "CC_given": "CC, as given", "Qabf": "Qabf", "recovery_a": f"recovery {first}"}
+    names["recovery_b"] = "recovery MRI"
+    rows = []
+    for method in changes.index:
+        row = {"Method": system_title(method)}
+        for move, amounts in MOVES.items():
+            for score, name in names.items():
+                end = table.loc[(method, move, amounts[-1]), score]
+                change = changes.loc[method, (move, score)]
+                row[f"{move} {amounts[-1]} {UNITS[move]}: {name}"] = f"{end:.3f} ({change:+.3f})"
+        rows.append(row)
+    return html_grid(pd.DataFrame(rows), "comparison sortable")
+
+
+def ghosting_sentence(run: Run) -> str:
+    """Say which methods lose the most and the least where the MRI is moved, and whether scores show it."""
+    changes = changes_table(run)
+    parts = []
+    for move, amounts in MOVES.items():
+        true = {str(name): float(value) for name, value in changes[(move, "CC")].items()}
+        given = changes[(move, f"CC{GIVEN}")]
+        least, most = max(true, key=true.__getitem__), min(true, key=true.__getitem__)
+        recovery = changes[[(move, "recovery_a"), (move, "recovery_b")]].to_numpy()
+        parts.append(
+            f"{'Shifted' if move == 'shift' else 'Turned'} by {amounts[-1]} {UNITS[move]}, CC with the "
+            f"registered scans falls least with {system_title(least)} ({true[least]:+.3f}) and most with "
+            f"{system_title(most)} ({true[most]:+.3f}); CC with the scans as given, which a table prints, "
+            f"changes by {given.min():+.3f} to {given.max():+.3f}. The recovery of a scan changes by "
+            f"{recovery.min():+.2f} to {recovery.max():+.2f}, in the median {np.median(recovery):+.2f}."
+        )
+    return f"**{get_task(run.info['task']).folder}**: " + " ".join(parts)

@@ -1,0 +1,77 @@
+"""All systems on one protocol: every method at hand by the field's metrics and by signal recovery.
+
+A record of kind "comparison" holds ``metrics.csv`` (a row a method and pair: the metrics of the image as it
+is, not stretched, and the pair's mean recovery and visibility) and ``signals.csv`` (a row a method and
+signal).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from wdualmine.data import DataSource, Pair, Task
+from wdualmine.evaluation import Candidate, published_files, published_image
+from wdualmine.methods import CLASSICAL, load_fuse
+from wdualmine.methods.learned import packaged_methods
+from wdualmine.metrics import score
+from wdualmine.records import Run, write_csv
+from wdualmine.recovery.scoring import METRICS, measure
+from wdualmine_book.recorder import limit_rows, recorded
+
+KIND = "comparison"
+SUFFIX = "-published"  # of a method whose rows score the images that its authors published
+
+
+def run_comparison(
+    task: str,
+    output: str | Path,
+    data: str | Path | None = None,
+    limit: int | None = None,
+    progress: bool = True,
+) -> Run:
+    """Measure every method on a task's test pairs, and record it as a run of kind "comparison".
+
+    Methods: those with nothing to learn, and the learned ones whose weights for the task come with the
+    package. Beside the real pairs lie the images that AdaFuse and ASFE-Fusion published: they are scored as
+    ``adafuse-published`` and ``asfe-fusion-published``, stretched as they are, and have no recovery, because
+    nothing else can be fused by them. The rows of the method "limit" hold the limits of CC and PSNR.
+
+    Args:
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        output: the run's folder; a finished record there is kept if it is of the same data and code.
+        data: see :func:`~wdualmine.data.find_data`.
+        limit: measure only the first so many pairs.
+        progress: show a progress bar.
+
+    Raises:
+        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
+    """
+
+    def compute(pairs: Sequence[Pair], task: Task, source: DataSource) -> pd.DataFrame:
+        methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
+        candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
+        frame, signals = measure(candidates, pairs, task.key, progress)
+        write_csv(Path(output) / "signals.csv", signals)
+        return pd.concat(
+            [frame, limit_rows(pairs, task), *_published(pairs, task, source)], ignore_index=True
+        )
+
+    return recorded(KIND, task, output, data, limit, compute)
+
+
+def _published(pairs: Sequence[Pair], task: Task, source: DataSource) -> list[pd.DataFrame]:
+    frames = []
+    for method, files in published_files(task, source).items():
+        images = [published_image(files, pair.name, method) for pair in pairs]
+        scores = [score(p.image_a, p.image_b, image, METRICS) for p, image in zip(pairs, images, strict=True)]
+        frames.append(
+            pd.DataFrame(scores).assign(
+                task=task.key,
+                split="test",
+                pair=[pair.name for pair in pairs],
+                method=f"{method}{SUFFIX}",
+                stretch=True,
+            )
+        )
+    return frames

@@ -1,0 +1,362 @@
+"""All systems in tables: scores and ranks, paired statistics, budgets of training, and cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wdualmine.data import TASKS, get_task, volume_of
+from wdualmine.evaluation import LIMIT
+from wdualmine.experiments import FOLDS
+from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
+from wdualmine.methods.learned import packaged_file
+from wdualmine.metrics import METRICS as REGISTRY
+from wdualmine.records import Run, find_runs, read_shapes
+from wdualmine.recovery.scoring import METRICS
+from wdualmine.statistics import SIGNIFICANT, compare
+from wdualmine_book.committed import records_by_task, results_folder
+from wdualmine_book.printing import arrow, by_task, html_grid, training_words
+from wdualmine_book.recovery.tables import method_title
+from wdualmine_book.studies.tables import SHOWN
+from wdualmine_book.systems.cost import KIND as COST_KIND
+from wdualmine_book.systems.record import KIND, SUFFIX
+
+RECOVERY = ("recovery_a", "recovery_b")
+#: What each system is compared with, pair by pair.
+REFERENCES = ("average", W_DUALMINE.name)
+
+
+def comparison_runs() -> list[Run]:
+    """Give the committed comparisons, trainings and costs: those in ``results/comparison``."""
+    return find_runs([results_folder() / "comparison"])
+
+
+def comparisons(runs: Sequence[Run]) -> dict[str, Run]:
+    """Give the comparisons among runs by task, in the book's order; a task without one is left out."""
+    return records_by_task(runs, KIND)
+
+
+def system_title(name: str) -> str:
+    """Say how a method of a comparison or of a cost is called in tables."""
+    for suffix, words in ((SUFFIX, "published images"), ("-widened", "widened to the published GFLOP")):
+        if name.endswith(suffix):
+            return f"{method_title(name.removesuffix(suffix))}, {words}"
+    return method_title(name)
+
+
+def systems_table(run: Run) -> pd.DataFrame:
+    """Tabulate a comparison.
+
+    Args:
+        run: a comparison.
+
+    Returns:
+        A row a method, by its mean rank: columns method, rank (mean over metrics and pairs of the rank
+        among the methods, 1 the best by the metric's direction, ties shared), one a metric (mean over the
+        pairs), recovery_a, recovery_b, worse (the smaller of these two; empty for published images).
+    """
+    scores = run.metrics[run.metrics["method"] != LIMIT]
+    signs = {name: -1 if REGISTRY[name].direction == "lower" else 1 for name in METRICS}
+    ranks = pd.DataFrame(
+        {
+            name: (sign * scores[name]).groupby(scores["pair"]).rank(ascending=False)
+            for name, sign in signs.items()
+        }
+    )
+    means = scores.groupby("method", sort=False)[[*METRICS, *RECOVERY]].mean()
+    table = means.assign(
+        rank=ranks.mean(axis=1).groupby(scores["method"]).mean(),
+        worse=means[list(RECOVERY)].min(axis=1, skipna=False),
+    )
+    columns = ["rank", *METRICS, *RECOVERY, "worse"]
+    return table.sort_values("rank")[columns].rename_axis("method").reset_index()
+
+
+def limit_of(run: Run, metric: str) -> float:
+    """Give the mean over the pairs of a metric's closed-form limit (CC or PSNR)."""
+    return float(run.metrics.loc[run.metrics["method"] == LIMIT, metric].mean())
+
+
+def differences_table(run: Run, reference: str) -> pd.DataFrame:
+    """Compare every method with one of them, volume by volume.
+
+    Args:
+        run: a comparison.
+        reference: a method's name.
+
+    Returns:
+        A row a method and metric (and recovery_a, recovery_b where there is one): method, and the columns of
+        :func:`~wdualmine.statistics.compare`, with p_corrected for all rows, that is for all methods and
+        metrics of the task; verdict is "better", "worse" or, where p_corrected is not below 0.05 or four
+        decimals do not show the difference, empty.
+    """
+    scores = {name: own for name, own in run.metrics.groupby("method", sort=False) if name != LIMIT}
+    other = scores.pop(reference).set_index("pair")
+    first: dict[str, pd.Series] = {}  # a column per method and metric: they are one family of questions
+    second: dict[str, pd.Series] = {}
+    for name, frame in scores.items():
+        own = frame.set_index("pair")
+        for metric in (*METRICS, *RECOVERY):
+            if np.isfinite([*own[metric], *other[metric]]).all():
+                column = f"{name!s} {metric}"
+                first[column], second[column] = own[metric], other[metric]
+    table = compare(
+        pd.DataFrame(first).reset_index(), pd.DataFrame(second).reset_index(), list(first), volume_of
+    )
+    table[["method", "metric"]] = table["metric"].str.split(" ", n=1, expand=True).to_numpy()
+    lower = table["metric"].map(lambda key: key in REGISTRY and REGISTRY[key].direction == "lower")
+    better = (table["difference"] > 0) != lower
+    told = (table["p_corrected"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
+    return table.assign(verdict=np.select([told & better, told & ~better], ["better", "worse"], ""))
+
+
+def training_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Tabulate how the systems were trained: a row a training on the paper's split or on a fold.
+
+    Returns:
+        Columns method, task, fold (None for the paper's split), seed, parameters, epochs, steps (where an
+        epoch is a number of pairs), patch, rate, seconds (of training), epoch_seconds, CC and FMI (means over
+        the pairs scored, stretched, in the paper's conventions), pairs.
+    """
+    rows = []
+    for run in runs:
+        if run.info["kind"] != "training":
+            continue
+        experiment, log = run.info["experiment"], run.log
+        schedule = experiment["schedule"]
+        own = run.metrics[run.metrics["method"] == experiment["method"]]
+        drawn = schedule["epoch_pairs"]
+        batches = -(-drawn // schedule["batch_size"]) if drawn else float("nan")
+        rows.append(
+            {
+                "method": experiment["method"],
+                "task": experiment["task"],
+                "fold": experiment["fold"],
+                "seed": experiment["seed"],
+                "parameters": run.info["parameters"],
+                "epochs": schedule["epochs"],
+                "steps": schedule["epochs"] * batches,
+                "patch": schedule["patch_size"],
+                "rate": schedule["learning_rate"],
+                "seconds": run.info["train_seconds"],
+                "epoch_seconds": float(log["seconds"].median()),
+                "CC": float(own["CC"].mean()),
+                "FMI": float(own["FMI"].mean()),
+                "pairs": len(own),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def own_training_sentence() -> str:
+    """Say how long the networks of the paper were trained whose weights come with the package."""
+    parts = ["The weights of the paper's network had other budgets"]
+    for method in (W_DUALMINE, W_DUALMINE_RECOVERY):
+        words = {}
+        for task in TASKS:
+            experiment = read_shapes(packaged_file(method, task))[1]["experiment"]
+            side = experiment["schedule"]["patch_size"]
+            crop = f"patches of {side}" if side else "whole images"
+            words[task] = f"{training_words(experiment)}, {crop}"
+        parts.append(f"*{method.title}*. {by_task(words)}")
+    return ". ".join(parts) + "."
+
+
+def cost_table(run: Run) -> pd.DataFrame:
+    """Tabulate a cost: a row a method, the cheapest first, as printed strings."""
+    table = run.table("cost.csv").sort_values("processor_seconds")
+    table = table.reindex(columns=table.columns.union(["parameters", "gflop"], sort=False))
+    own = table.set_index("method")["processor_seconds"]
+    rows = []
+    for row in table.to_dict("records"):
+        has_network = row["parameters"] == row["parameters"]
+        published = LEARNED[row["method"]].system if row["method"] in LEARNED else None
+        far = published.published if published else None
+        cells: dict[str, Any] = {
+            "Method": system_title(row["method"]),
+            "Parameters": f"{row['parameters']:,.0f}" if has_network else "–",
+            "published": f"{far.parameters:,.0f}" if far else "–",
+            "GFLOP": f"{row['gflop']:.1f}" if has_network else "–",
+            "published GFLOP": f"{far.flop / 1e9:.0f}" if far else "–",
+            "Seconds a pair": f"{row['processor_seconds']:.3f}",
+            "by the clock": f"{row['seconds']:.3f}",
+        }
+        if W_DUALMINE.name in own:
+            cells["× W-DUALMINE"] = f"{row['processor_seconds'] / own[W_DUALMINE.name]:.2f}"
+        rows.append(cells | {"Peak MiB": f"{row['peak_mib']:.0f}"})
+    return pd.DataFrame(rows)
+
+
+def cost_of(runs: Sequence[Run], device: str = "cpu") -> Run | None:
+    """Pick the record of cost on a kind of device; None if there is none."""
+    found = [r for r in runs if r.info["kind"] == COST_KIND and r.info["device"].startswith(device)]
+    return found[0] if found else None
+
+
+def render_cost(table: pd.DataFrame) -> str:
+    """Print :func:`cost_table` as an HTML table that a click on a head sorts."""
+    return html_grid(table, "comparison sortable")
+
+
+def cost_sentence(run: Run) -> str:
+    """Say how much longer than our networks the systems take whose published networks are far larger."""
+    table = run.table("cost.csv").set_index("method")
+    own = [name for name in (W_DUALMINE.name, W_DUALMINE_RECOVERY.name) if name in table.index]
+    seconds, gflop = table["processor_seconds"], table["gflop"]
+    sentences = [f"{run.info['hardware']['processor']}."]
+    for name in (str(name) for name in table.index if own and str(name).endswith("-widened")):
+        times = [f"{seconds[name] / seconds[one]:.0f} times as long as {system_title(one)}" for one in own]
+        sentences.append(f"{system_title(name)} ({float(gflop[name]):.0f}), takes {' and '.join(times)}.")
+    return " ".join(sentences)
+
+
+def render_systems(table: pd.DataFrame, task: str) -> str:
+    """Print :func:`systems_table` as an HTML table that a click on a head sorts."""
+    rows = []
+    for row in table.to_dict("records"):
+        cells = {"Method": system_title(row["method"]), "Mean rank ↓": f"{row['rank']:.1f}"}
+        for source, modality in zip("ab", get_task(task).modalities, strict=True):
+            value = row[f"recovery_{source}"]
+            cells[f"Recovery {modality} ↑"] = f"{value:.3f}" if value == value else "–"
+        for name in METRICS:
+            cells[f"{name} {arrow(name, 'html')}"] = f"{row[name]:.4f}"
+        rows.append(cells)
+    return html_grid(pd.DataFrame(rows), "comparison sortable")
+
+
+def render_differences(run: Run) -> str:
+    """Print in which metrics each method is told from the average and from W-DUALMINE, as HTML."""
+    tables = {reference: differences_table(run, reference) for reference in REFERENCES}
+    modalities = dict(zip(RECOVERY, get_task(run.info["task"]).modalities, strict=True))
+    names = {name: f"recovery {modality}" for name, modality in modalities.items()}
+    rows = []
+    for method in systems_table(run)["method"]:
+        cells = {"Method": system_title(method)}
+        for reference, table in tables.items():
+            own = table[table["method"] == method]
+            for verdict in ("better", "worse"):
+                told = own.loc[own["verdict"] == verdict, "metric"]
+                words = ", ".join(names.get(metric, metric) for metric in told)
+                cells[f"{verdict} than {system_title(reference)}"] = words or "–"
+        rows.append(cells)
+    return html_grid(pd.DataFrame(rows), "claims")
+
+
+def unseen_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Set trainings with the test pairs' volumes kept apart beside those on the paper's split.
+
+    Args:
+        table: what :func:`training_table` gives.
+
+    Returns:
+        A row a method and task, in order; columns method, task, and "CC seen", "CC unseen", "FMI seen" and
+        "FMI unseen", the means over the same test pairs; NaN where a training is missing.
+    """
+    rows = []
+    for (method, task), own in table.groupby(["method", "task"], sort=False):
+        seen, unseen = own[own["fold"].isna()], own[own["fold"].notna()]
+        weights = unseen["pairs"] if len(unseen) == FOLDS else None
+        row = {"method": method, "task": task}
+        for name in ("CC", "FMI"):
+            row[f"{name} seen"] = seen[name].mean()
+            row[f"{name} unseen"] = np.nan if weights is None else np.average(unseen[name], weights=weights)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def render_training(table: pd.DataFrame) -> str:
+    """Print :func:`training_table` as HTML: budgets, and scores on seen and unseen volumes."""
+    rows = []
+    for scores in unseen_table(table).to_dict("records"):
+        method, task = scores["method"], scores["task"]
+        own = table[(table["method"] == method) & (table["task"] == task)]
+        seen = own[own["fold"].isna()]
+        first = (seen if len(seen) else own).iloc[0]
+        cells = {
+            "System": system_title(method),
+            "Task": TASKS[task].folder,
+            "Parameters": f"{first['parameters']:,}",
+            "Steps": f"{first['steps']:.0f}" if first["steps"] == first["steps"] else "–",
+            "Patch": f"{first['patch']:.0f}",
+            "Seconds": f"{first['seconds']:.0f}",
+        }
+        for name in ("CC", "FMI"):
+            for column, words in (("seen", "paper's split"), ("unseen", "unseen volumes")):
+                value = scores[f"{name} {column}"]
+                cells[f"{name}, {words}"] = f"{value:.4f}" if value == value else "–"
+        rows.append(cells)
+    return html_grid(pd.DataFrame(rows), "comparison")
+
+
+def unseen_sentence(table: pd.DataFrame) -> str:
+    """Say what keeping the volumes of the test pairs out of training changed; "" where nothing was."""
+    scores = unseen_table(table).dropna()
+    if scores.empty:
+        return ""
+    clauses = []
+    for name in ("CC", "FMI"):
+        change = scores[f"{name} unseen"] - scores[f"{name} seen"]
+        most = scores.iloc[int(change.abs().to_numpy().argmax())]
+        where = f"{system_title(most['method'])} on {TASKS[most['task']].folder}"
+        clauses.append(f"{name} by {change.min():+.4f} to {change.max():+.4f}, most with {where}")
+    return (
+        "With the volumes of the test pairs kept out of training, the scores of the same pairs change: "
+        f"{'; '.join(clauses)}. That is from one training each; how much of it is chance is not known."
+    )
+
+
+def systems_sentence(run: Run) -> str:
+    """Say who leads a task by mean rank, by correlation and by the recovery of the worse kept source."""
+    table = systems_table(run).set_index("method")
+    kept = table["worse"].dropna()
+    by_correlation, by_recovery = str(table["CC"].idxmax()), str(kept.idxmax())
+    first, folder = str(table.index[0]), get_task(run.info["task"]).folder
+    learned = [method.name for method in SYSTEMS if method.name in kept.index]
+    text = (
+        f"**{folder}**: over the {len(METRICS)} metrics "
+        f"{system_title(first)} has the best mean rank ({table['rank'].iloc[0]:.1f} of "
+        f"{len(table)}); the highest correlation is that of {system_title(by_correlation)} "
+        f"({table['CC'].max():.4f}, its limit {limit_of(run, 'CC'):.4f}); most of the worse "
+        f"kept source comes through with {system_title(by_recovery)} ({kept[by_recovery]:.2f})."
+    )
+    if learned:
+        best = str(kept[learned].idxmax())
+        text += (
+            f" Of the systems of others trained here, {system_title(best)} keeps the most of it "
+            f"({kept[best]:.2f}); the average keeps {kept['average']:.2f}."
+        )
+    return text
+
+
+def systems_conclusion(runs: Mapping[str, Run]) -> str:
+    """Say in a few sentences what the comparisons bear out over all tasks."""
+    if not runs:
+        return "Nothing was compared yet. `wdualmine comparison TASK -o FOLDER` makes a record."
+    learned = [method.name for method in SYSTEMS]
+    gaps, plain, kept, average, above = [], [], [], [], set()
+    for run in runs.values():
+        table, limit = systems_table(run).set_index("method"), limit_of(run, "CC")
+        own = table.loc[[name for name in learned if name in table.index]]
+        if own.empty:
+            continue
+        gaps.append(limit - own["CC"].max())
+        plain.append(limit - table["CC"]["average"])
+        kept.append(own["worse"].max())
+        average.append(table["worse"]["average"])
+        above |= set(own.index[own["worse"] > table["worse"]["average"]])
+    if not gaps:
+        return "Only methods with nothing to learn were compared: no weights of another system are at hand."
+    titles = ", ".join(system_title(name) for name in learned if name in above)
+    return (
+        f"Trained on the same pairs by the same loop, the best of the systems of others stays "
+        f"{_span(gaps, 4)} below the limit of correlation, the average {_span(plain, 4)}. Of the source that "
+        f"it keeps less of, the best of them keeps {_span(kept, 2)}, the average {_span(average, 2)}; "
+        + (f"above the average on some task: {titles}." if titles else "none of them is above the average.")
+    )
+
+
+def _span(values: Sequence[float], digits: int) -> str:
+    """Print the range of some numbers, or the one that all of them print as."""
+    ends = dict.fromkeys((f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"))
+    return " to ".join(ends)

@@ -1,0 +1,79 @@
+"""TODO."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from wdualmine.data import Pair
+from wdualmine.evaluation import Candidate, evaluate
+from wdualmine.methods import (
+    W_DUALMINE_RECOVERY,
+    fuse_with,
+)
+from wdualmine.model import WDualMine
+from wdualmine.progress import task_bar
+from wdualmine.recovery.measure import recovery_of_signals
+
+#: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
+METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
+
+
+#: Columns of a signal in ``signals.csv``.
+SIGNAL_COLUMNS = (
+    "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
+)  # fmt: skip
+
+
+#: Residual scales at which the recovery network is measured; 1 is the one that it is trained at.
+SCALES = (1.0, 0.75, 0.5, 0.25)
+
+
+#: Those at which a training run is scored.
+SCORED_SCALES = (1.0, 0.5)
+
+
+#: Signals a pair, source and shape, at most.
+SIGNALS = 5
+
+
+def at_scales(model: WDualMine, scales: Sequence[float] = SCALES, seed: int | None = None) -> list[Candidate]:
+    """Give a recovery network as one candidate a residual scale."""
+    name = W_DUALMINE_RECOVERY.name
+    return [
+        Candidate(name if scale == 1 else f"{name}-{scale:g}", fuse_with(model, scale), False, seed)
+        for scale in scales
+    ]
+
+
+def measure(
+    candidates: Sequence[Candidate], pairs: Sequence[Pair], task: str, progress: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure methods by the field's metrics and by signal recovery.
+
+    Args:
+        candidates: what to measure; one name each.
+        pairs: sources.
+        task: goes into the table.
+        progress: show a progress bar.
+
+    Returns:
+        A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with each pair's mean ``recovery_a``,
+        ``recovery_b``, ``visibility_a`` and ``visibility_b``; and the signals of
+        :func:`~wdualmine.recovery.measure.recovery_of_signals`, with a column method.
+    """
+    steps = 2 * len(candidates) * len(pairs)
+    with task_bar(f"{task} ranking", steps, progress) as advance:
+        scores = evaluate(candidates, pairs, task, metrics=METRICS, progress=advance)
+        signals = pd.concat(
+            [
+                recovery_of_signals(candidate.fuse, pairs, SIGNALS, progress=advance).assign(
+                    method=candidate.method
+                )
+                for candidate in candidates
+            ],
+            ignore_index=True,
+        )
+    means = signals.pivot_table(index=["pair", "method"], columns="source", values=["recovery", "visibility"])
+    means.columns = ["_".join(column) for column in means.columns.to_flat_index()]
+    signals = signals.reindex(columns=["method", "pair", "source", *SIGNAL_COLUMNS]).round(5)
+    return scores.merge(means.reset_index(), on=["pair", "method"], how="left"), signals

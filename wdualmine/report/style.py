@@ -1,0 +1,110 @@
+"""One look for all figures: readable in grey, with any color vision, and on a dark page."""
+
+from collections.abc import Callable
+from functools import wraps
+from io import BytesIO
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from wdualmine.errors import WdualmineError
+
+Parameters = ParamSpec("Parameters")
+
+#: Width of a figure in inches; the book shows it about 700 pixels wide, where 8 points are 11 pixels.
+WIDTH = 7.2
+RESOLUTION = 200  # pixels an inch, of images
+STYLE: Any = {  # of matplotlib's settings
+    "figure.facecolor": "white",  # the book's style sheet inverts line drawings on a dark page
+    "axes.facecolor": "white",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "axes.grid": False,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.6,
+    "svg.hashsalt": "wdualmine",  # the same figure is the same file
+}
+#: Images and maps lie on black, on a light page as on a dark one, as on a screen for reading scans.
+ON_BLACK: Any = {
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "black"),
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), "0.92"
+    ),
+}
+#: For maps that are at least 0, and for those of both signs.
+SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
+LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
+COLORS = sns.color_palette("colorblind")
+
+
+def styled(draw: Callable[Parameters, Figure], style: Any = STYLE) -> Callable[Parameters, Figure]:
+    """Make a function draw in the project's style, whatever the user's own settings are."""
+
+    @wraps(draw)
+    def inside(*arguments: Parameters.args, **settings: Parameters.kwargs) -> Figure:
+        with plt.rc_context(style):
+            figure = draw(*arguments, **settings)
+            figure.draw_without_rendering()  # ticks are made when first drawn: here, in this style
+            interactive = plt.isinteractive()
+        # A notebook's first figure turns this on; leaving the style would turn it off, and hide all others.
+        mpl.interactive(interactive)
+        return figure
+
+    return inside
+
+
+def styled_on_black(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Make a function draw in the project's style for images and maps."""
+    return styled(draw, STYLE | ON_BLACK)
+
+
+def render_figure(figure: Figure, form: str) -> bytes:
+    """Give a figure as a file's content; the same figure gives the same bytes.
+
+    Args:
+        figure: what to save.
+        form: "svg" for lines, "png" for images.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    if form not in ("svg", "png"):
+        raise WdualmineError(f"unknown form {form!r}; choose svg (lines) or png (images)")
+    content = BytesIO()
+    with plt.rc_context(STYLE):
+        metadata = {"Date": None} if form == "svg" else {"Software": None}
+        figure.savefig(content, format=form, dpi=RESOLUTION, metadata=metadata)
+    return content.getvalue()
+
+
+def show(figure: Figure, caption: str = "", form: str = "svg") -> None:
+    """Show a figure in a notebook with its caption below, and close it.
+
+    Args:
+        figure: what to show.
+        caption: Markdown.
+        form: "svg" for lines, "png" for images.
+
+    Raises:
+        WdualmineError: there is no such form.
+    """
+    from IPython.display import SVG, Image, Markdown, display
+
+    content = render_figure(figure, form)
+    plt.close(figure)
+    # A width alone: with a height too, a narrow screen would squeeze the image.
+    display(SVG(content) if form == "svg" else Image(content, width=round(100 * WIDTH)))
+    if caption:
+        display(Markdown(caption))
