@@ -20,7 +20,6 @@ from wdualmine_book.audit.record import (
     SEEDS,
     adverse_residual,
     noisy_average,
-    run_audit,
     untrained_network,
 )
 from wdualmine_book.audit.tables import (
@@ -54,6 +53,7 @@ from wdualmine_book.audit.text import (
 )
 from wdualmine_book.committed import reference_runs
 from wdualmine_book.conclusions import audit_conclusion
+from wdualmine_book.recorder import record
 from wdualmine_book.studies.tables import ablation_table
 
 from wdualmine.background import BACKGROUND, background_scores, blacken
@@ -160,7 +160,7 @@ def test_black_background_takes_its_entropy_away(rng: np.random.Generator) -> No
 
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_audit("ct-mri", tmp_path_factory.mktemp("a") / "run", "phantom", 1, progress=False)
+    return record("audit", "ct-mri", tmp_path_factory.mktemp("a") / "run", "phantom", 1, progress=False)
 
 
 def test_record_holds_every_method_once_a_pair(audit: Run) -> None:

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from tolerances import TOLERANCES
 from wdualmine_book.committed import reference_runs
-from wdualmine_book.metrics.record import evaluate_conventions
 from wdualmine_book.metrics.tables import (
     convention_table,
     describe_metric,
@@ -19,7 +18,7 @@ from wdualmine_book.metrics.tables import (
     ranking_changes,
     render_conventions,
 )
-from wdualmine_book.results.record import evaluate_baselines
+from wdualmine_book.recorder import record
 from wdualmine_book.results.tables import comparison_table, comparison_with_average, render_comparison
 
 from wdualmine.data import TASKS, Task, find_data, load_pairs
@@ -33,12 +32,12 @@ from wdualmine.records import Run, summarize
 
 @pytest.fixture(scope="module")
 def baselines(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return evaluate_baselines("ct-mri", tmp_path_factory.mktemp("b") / "run", "phantom", 3, progress=False)
+    return record("baselines", "ct-mri", tmp_path_factory.mktemp("b") / "run", "phantom", 3, progress=False)
 
 
 @pytest.fixture(scope="module")
 def conventions(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return evaluate_conventions("ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 1, progress=False)
+    return record("conventions", "ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 1, progress=False)
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
@@ -85,10 +84,10 @@ def test_the_limit_is_a_row_that_is_never_the_best(baselines: Run) -> None:
 
 def test_a_record_is_kept_and_another_kind_refused(baselines: Run) -> None:
     before = (baselines.folder / "run.json").stat().st_mtime_ns
-    evaluate_baselines("ct-mri", baselines.folder, "phantom", 3, progress=False)
+    record("baselines", "ct-mri", baselines.folder, "phantom", 3, progress=False)
     assert (baselines.folder / "run.json").stat().st_mtime_ns == before
     with pytest.raises(WdualmineError, match="holds a run of kind baselines"):
-        evaluate_conventions("ct-mri", baselines.folder, "phantom", 1, progress=False)
+        record("conventions", "ct-mri", baselines.folder, "phantom", 1, progress=False)
 
 
 def test_the_network_is_compared_with_the_average_pair_by_pair(baselines: Run, smoke_run: Run) -> None:

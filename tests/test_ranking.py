@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import sem, spearmanr, t
 from wdualmine_book.committed import record_of
-from wdualmine_book.recovery.record import load_signals, run_bound, run_ranking
+from wdualmine_book.recorder import record
+from wdualmine_book.recovery.record import load_signals
 from wdualmine_book.recovery.tables import (
     RANKED,
     agreement_table,
@@ -41,7 +42,7 @@ from wdualmine.training import train
 
 @pytest.fixture(scope="module")
 def ranking(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_ranking("ct-mri", tmp_path_factory.mktemp("r") / "run", "phantom", 1, progress=False)
+    return record("ranking", "ct-mri", tmp_path_factory.mktemp("r") / "run", "phantom", 1, progress=False)
 
 
 def test_a_ranking_measures_every_method(ranking: Run) -> None:
@@ -86,7 +87,7 @@ def test_a_metric_agrees_with_recovery_only_if_it_does_so_for_every_set_of_metho
 
 
 def test_a_bound_is_on_the_far_side_of_every_method(tmp_path: Path) -> None:
-    run = run_bound("ct-mri", tmp_path / "run", "phantom", 1, progress=False)
+    run = record("bound", "ct-mri", tmp_path / "run", "phantom", 1, progress=False)
     values = run.metrics.set_index("method")["objective"]
     assert values["bound"] < values["w-dualmine-recovery"] < values["average"]
     share, *_ = share_of_the_way(run)

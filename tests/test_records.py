@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from wdualmine_book.results.record import evaluate_baselines
+from wdualmine_book.recorder import record
 
 from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
@@ -157,16 +157,16 @@ def test_what_a_killed_process_left_is_swept_and_its_lock_blocks_nobody(tmp_path
 
 
 def test_baselines_are_made_again_where_their_record_is_cut(tmp_path: Path) -> None:
-    whole = evaluate_baselines("ct-mri", tmp_path, "phantom", 1, progress=False)
+    whole = record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
     content = (tmp_path / "metrics.csv").read_bytes()
     assert list(whole.info["files"]) == ["metrics.csv"]
     (tmp_path / "metrics.csv").write_bytes(content[:100])
-    again = evaluate_baselines("ct-mri", tmp_path, "phantom", 1, progress=False)
+    again = record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
     assert (tmp_path / "metrics.csv").read_bytes() == content
     pd.testing.assert_frame_equal(whole.metrics, again.metrics)
     assert not (tmp_path / ".lock").exists()
     with held(tmp_path), pytest.raises(WdualmineError, match="another process writes"):
-        evaluate_baselines("ct-mri", tmp_path, "phantom", 1, progress=False)
+        record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
 
 
 def test_the_command_line_names_a_spoiled_record(

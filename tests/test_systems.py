@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata
 from wdualmine_book.committed import paper_values, record_of, results_folder
+from wdualmine_book.recorder import record
 from wdualmine_book.systems.cost import WIDENED, count_gflop, run_cost
 from wdualmine_book.systems.figures import plot_systems
-from wdualmine_book.systems.ghosting import MOVES, moved, run_ghosting
+from wdualmine_book.systems.ghosting import MOVES, moved
 from wdualmine_book.systems.ghosting_figures import plot_ghosting
 from wdualmine_book.systems.ghosting_tables import (
     changes_table,
@@ -21,7 +22,6 @@ from wdualmine_book.systems.ghosting_tables import (
     ghosting_table,
     render_ghosting,
 )
-from wdualmine_book.systems.record import run_comparison
 from wdualmine_book.systems.tables import (
     comparison_runs,
     comparisons,
@@ -88,7 +88,9 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
         patch.setattr(
             "wdualmine_book.systems.record.packaged_methods", lambda _: [LEARNED[name] for name in FEW]
         )
-        return run_comparison("ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 3, progress=False)
+        return record(
+            "comparison", "ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 3, progress=False
+        )
 
 
 def test_every_method_stands_in_the_table_once(comparison: Run) -> None:
@@ -301,7 +303,9 @@ def ghosts(tmp_path_factory: pytest.TempPathFactory) -> Run:
         patch.setattr(
             "wdualmine_book.systems.ghosting.CLASSICAL", {n: CLASSICAL[n] for n in ("average", "maximum")}
         )
-        return run_ghosting("ct-mri", tmp_path_factory.mktemp("g") / "run", "phantom", 1, progress=False)
+        return record(
+            "ghosting", "ct-mri", tmp_path_factory.mktemp("g") / "run", "phantom", 1, progress=False
+        )
 
 
 def test_a_moved_scan_leaves_the_registered_one_and_not_what_was_given(ghosts: Run) -> None:

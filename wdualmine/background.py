@@ -1,4 +1,4 @@
-"""TODO."""
+"""The background, where both sources are black: what a fused image holds there."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,8 +7,6 @@ from wdualmine.data import Pair
 
 #: A pixel is background where no source is brighter than this grey level of 255.
 BLACK = 2
-
-
 BACKGROUND = ("background_share", "background_mean", "background_nonzero")
 
 

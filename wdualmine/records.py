@@ -387,6 +387,18 @@ def find_runs(folders: Iterable[str | Path]) -> list[Run]:
     return [load_run(folder) for folder in sorted(found)]
 
 
+def scores_table(run: Run) -> pd.DataFrame:
+    """Give a run's own scores for reading: one row a method, mean ± population deviation over the pairs."""
+    return pd.DataFrame(
+        {
+            result["method"] + (", stretched" if result["stretch"] else ""): {
+                name: f"{mean:.4f} ± {result['std'][name]:.4f}" for name, mean in result["mean"].items()
+            }
+            for result in run.info["results"]
+        }
+    ).T.fillna("–")
+
+
 def largest_differences(first: Run, second: Run) -> pd.Series:
     """Give the largest absolute difference of each metric over the rows of two runs.
 

@@ -9,18 +9,6 @@ from wdualmine.records import Run
 from wdualmine_book.printing import anchor, html_grid
 
 
-def scores_table(run: Run) -> pd.DataFrame:
-    """Give a run's own scores for reading: one row a method, mean ± population deviation over the pairs."""
-    return pd.DataFrame(
-        {
-            result["method"] + (", stretched" if result["stretch"] else ""): {
-                name: f"{mean:.4f} ± {result['std'][name]:.4f}" for name, mean in result["mean"].items()
-            }
-            for result in run.info["results"]
-        }
-    ).T.fillna("–")
-
-
 def model_card_scores(runs: Sequence[Run]) -> str:
     """Print the scores of the weights that come with the package, for their model card.
 

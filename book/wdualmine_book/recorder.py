@@ -1,13 +1,19 @@
-"""TODO."""
+"""One recorder for all records of the book: scores on a task's test pairs, in a folder sealed by hashes."""
 
+import hashlib
+import inspect
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 
+import wdualmine_book
 from wdualmine.data import DataSource, Pair, Task, find_data, get_task, load_pairs
 from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import LIMIT, Candidate
 from wdualmine.methods import CLASSICAL
 from wdualmine.metrics.limits import limits
 from wdualmine.records import (
@@ -24,61 +30,77 @@ from wdualmine.records import (
 from wdualmine.runtime import pick_device
 
 
-def limit_rows(pairs: Sequence[Pair], task: Task) -> pd.DataFrame:
-    """Give the closed-form limits of CC and PSNR, a row a pair, as those of the method :data:`LIMIT`."""
-    bounds = [limits(p.image_a, p.image_b, (f"{p.name} ({task.a})", f"{p.name} (MRI)")) for p in pairs]
-    return pd.DataFrame(bounds).assign(
-        task=task.key, split="test", pair=[pair.name for pair in pairs], method=LIMIT, stretch=False
-    )
+@dataclass(frozen=True)
+class Request:
+    """What a record is made from.
 
-
-def _baselines() -> list[Candidate]:
-    return [Candidate(name, method.fuse) for name, method in CLASSICAL.items() if method.fuse]
-
-
-def require_kind(run: Run, kind: str) -> None:
-    """Refuse to replace a record by one of another kind.
-
-    Raises:
-        WdualmineError: it is of another.
+    Attributes:
+        pairs: the task's test pairs, or the first so many.
+        task: of them.
+        source: where they come from.
+        output: the record's folder, for tables beside ``metrics.csv``.
+        progress: whether to show a progress bar.
     """
-    if run.info["kind"] != kind:
-        raise WdualmineError(f"{run.folder}: holds a run of kind {run.info['kind']}; choose another folder")
+
+    pairs: Sequence[Pair]
+    task: Task
+    source: DataSource
+    output: Path
+    progress: bool
 
 
-def recorded(
+#: Makes the rows of ``metrics.csv``: a row per method and pair.
+Compute = Callable[[Request], pd.DataFrame]
+#: The kinds of record and the function that makes each, in its page's folder.
+KINDS = {
+    "baselines": "results.record:baselines",
+    "conventions": "metrics.record:conventions",
+    "audit": "audit.record:audit",
+    "ranking": "recovery.record:ranking",
+    "bound": "recovery.record:bound",
+    "comparison": "systems.record:comparison",
+    "ghosting": "systems.ghosting:ghosting",
+}
+
+
+def record(
     kind: str,
     task: str,
     output: str | Path,
-    data: str | Path | None,
-    limit: int | None,
-    compute: Callable[[Sequence[Pair], Task, DataSource], pd.DataFrame],
+    data: str | Path | None = None,
+    limit: int | None = None,
+    progress: bool = True,
 ) -> Run:
-    """Compute a table of scores and write it as a run, unless the folder holds the same one already.
+    """Make a record of a kind and write it as a run, unless the folder holds the same one already.
 
     Args:
-        kind: what the record calls itself.
+        kind: one of :data:`KINDS`.
         task: "ct-mri", "pet-mri" or "spect-mri".
-        output: the run's folder.
+        output: the run's folder; a finished record there is kept if it is of the same data and code.
         data: see :func:`~wdualmine.data.find_data`.
-        limit: give `compute` only the first so many test pairs.
-        compute: makes the table from pairs, task and source.
+        limit: use only the first so many test pairs.
+        progress: show a progress bar.
 
     Raises:
-        WdualmineError: the folder holds a run of another kind, or another process writes to it.
+        WdualmineError: there is no such kind, the folder holds a run of another one, another process writes
+            to it, or the data cannot be read.
     """
+    compute = function_of(kind)
     output, source, chosen = Path(output), find_data(data), get_task(task)
-    description = describe_run(kind, source, chosen.key, pick_device("cpu")) | {"limit": limit}
+    description = describe_run(kind, source, chosen.key, pick_device("cpu"))
+    description["limit"] = limit
+    description["code"]["recorder"] = recorder_hash(compute)
     with held(output):
         if (output / "run.json").is_file():
             run = load_run(output)
             require_kind(run, kind)
             same = all(run.info.get(name) == description[name] for name in ("task", "data", "limit"))
-            same = same and run.info["code"].get("source") == description["code"]["source"]
+            same &= all(run.info["code"].get(k) == description["code"][k] for k in ("source", "recorder"))
             if same and not run.altered(["metrics.csv"]):
                 return run
         started = time.perf_counter()
-        frame = compute(load_pairs(source, chosen, "test", limit), chosen, source)
+        pairs = load_pairs(source, chosen, "test", limit)
+        frame = compute(Request(pairs, chosen, source, output, progress))
         write_csv(output / "metrics.csv", frame)
         write_json(
             output / "run.json",
@@ -91,3 +113,47 @@ def recorded(
             },
         )
         return load_run(output)
+
+
+def function_of(kind: str) -> Compute:
+    """Return the function that makes a kind of record.
+
+    Raises:
+        WdualmineError: there is no such kind.
+    """
+    if kind not in KINDS:
+        raise WdualmineError(f"unknown kind of record {kind!r}; choose one of {', '.join(KINDS)}")
+    module, name = KINDS[kind].split(":")
+    function: Compute = getattr(import_module(f"{wdualmine_book.__name__}.{module}"), name)
+    return function
+
+
+def recorder_hash(compute: Compute) -> str:
+    """SHA-256 of the code outside the library that makes a record: its module and this one."""
+    digest = hashlib.sha256()
+    for path in (inspect.getsourcefile(compute), __file__):
+        digest.update(Path(str(path)).read_bytes())
+    return digest.hexdigest()
+
+
+def require_kind(run: Run, kind: str) -> None:
+    """Refuse to replace a record by one of another kind.
+
+    Raises:
+        WdualmineError: it is of another.
+    """
+    if run.info["kind"] != kind:
+        raise WdualmineError(f"{run.folder}: holds a run of kind {run.info['kind']}; choose another folder")
+
+
+def limit_rows(pairs: Sequence[Pair], task: Task) -> pd.DataFrame:
+    """Compute the closed-form limits of CC and PSNR, a row per pair, as those of the method "limit"."""
+    bounds = [limits(p.image_a, p.image_b, (f"{p.name} ({task.a})", f"{p.name} (MRI)")) for p in pairs]
+    return pd.DataFrame(bounds).assign(
+        task=task.key, split="test", pair=[pair.name for pair in pairs], method=LIMIT, stretch=False
+    )
+
+
+def classical_candidates(stretch: bool = True) -> list[Candidate]:
+    """Return the methods with nothing to learn, to be scored."""
+    return [Candidate(name, method.fuse, stretch) for name, method in CLASSICAL.items() if method.fuse]

@@ -1,4 +1,4 @@
-"""The command line, a file a group of verbs: ``wdualmine fuse | evaluate | train | table | data | ...``."""
+"""The command line, a file a group of verbs: ``wdualmine fuse | evaluate | report | train | data | ...``."""
 
 import sys
 from io import TextIOWrapper
@@ -15,16 +15,31 @@ from wdualmine.cli import (  # noqa: F401 (verbs register)
     recovery,
     report,
     runs,
-    systems,
 )
 from wdualmine.cli.common import app, missing_extra
 from wdualmine.errors import WdualmineError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run_app"]
+
+
+#: Verbs that make the book's own records and tables, and where they went.
+MOVED = {
+    **{kind: f"wdualmine-book record {kind}" for kind in ("baselines", "conventions", "audit", "ranking")},
+    **{kind: f"wdualmine-book record {kind}" for kind in ("bound", "comparison", "ghosting")},
+    **{verb: f"wdualmine-book {verb}" for verb in ("table", "cost")},
+}
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    """Run the command line."""
+    if len(sys.argv) > 1 and sys.argv[1] in MOVED:
+        print(f"error: {sys.argv[1]}: belongs to the book now: `{MOVED[sys.argv[1]]}`", file=sys.stderr)
+        raise SystemExit(2)
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run a program; a user's mistake is one line on standard error and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # an encoding without arrows spells them out
             stream.reconfigure(errors="namereplace")

@@ -72,7 +72,7 @@ def missing_extra(error: ImportError) -> str | None:
 
 def print_results(run: "Run") -> None:
     """Print the scores of a run, a row a method."""
-    from wdualmine_book.provenance import scores_table
+    from wdualmine.records import scores_table
 
     table = scores_table(run)
     print_table(("method", *table.columns), list(table.itertuples(name=None)))

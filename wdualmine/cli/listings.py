@@ -1,22 +1,6 @@
-"""Verbs that print what there is: ``metrics``, ``methods``, ``table``."""
-
-import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
-
-import typer
+"""Verbs that print what there is: ``metrics``, ``methods``."""
 
 from wdualmine.cli.common import app, print_table
-from wdualmine.errors import WdualmineError
-
-
-class Format(StrEnum):
-    """How a table is printed."""
-
-    md = "md"
-    latex = "latex"
-    csv = "csv"
 
 
 @app.command()
@@ -53,43 +37,3 @@ def methods() -> None:
             )
         )
     print_table(("method", "learns", "parameters", "published", "source"), rows)
-
-
-@app.command()
-def table(
-    number: Annotated[int, typer.Argument(help="1 CT-MRI, 2 PET-MRI, 3 SPECT-MRI, 4 and 5 ablations.")],
-    runs: Annotated[
-        list[Path] | None, typer.Option("--run", help="A run folder, or a folder of them; may be repeated.")
-    ] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.md,
-) -> None:
-    """Print a table of the paper beside the reference record and the given runs."""
-    from wdualmine_book.results.tables import column_titles, comparison_table, render
-    from wdualmine_book.studies.tables import ABLATIONS, ablation_table, ablation_title, render_differences
-
-    from wdualmine.records import find_runs
-
-    for folder in runs or []:
-        if not find_runs([folder]):
-            raise WdualmineError(
-                f"--run {folder}: holds no finished run; name the folder of one, or of several"
-            )
-    found = find_runs(runs or [])
-    if number in ABLATIONS:
-        table, titles = ablation_table(number, found or None), [ablation_title(found or None)]
-        used = bool(table["seeds"].notna().any())
-        text = render_differences(table, format.value, titles[0])
-    else:
-        table, by_column = comparison_table(number, found), column_titles(found, number=number)
-        used, titles = "This build" in set(table["column"]), [by_column[c] for c in table["column"].unique()]
-        text = render(table, format.value, by_column)
-    if runs and not used:
-        raise WdualmineError(
-            f"--run {runs[0]}: holds no run of W-DUALMINE for table {number}; name those of its task"
-        )
-    print(text)
-    if format is Format.latex:
-        print("% needs \\usepackage{booktabs}")
-    if format is Format.csv:  # for programs: its columns are the same for all runs
-        for title in titles:
-            print(title, file=sys.stderr)

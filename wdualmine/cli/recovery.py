@@ -1,4 +1,4 @@
-"""Verbs for signal recovery: ``recovery`` (one method), ``ranking`` (all), ``bound`` (the best image)."""
+"""The verb ``recovery``: what a method keeps of known signals."""
 
 from math import isnan
 from pathlib import Path
@@ -60,31 +60,3 @@ def recovery(
         "intervals at 95 % over volumes"
     )
     print_table(("signals in", "number", *summary["statistic"].unique()), rows)
-
-
-@app.command()
-def ranking(
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
-    data: DataOption = None,
-    limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
-) -> None:
-    """Measure every method on a task's test pairs by recovery and by the field's metrics (minutes)."""
-    from wdualmine_book.recovery.record import run_ranking
-
-    run_ranking(task, output, data, limit)
-    print(output)
-
-
-@app.command()
-def bound(
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
-    data: DataOption = None,
-    limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
-) -> None:
-    """Set the recovery network beside the best that any image can do for each pair (minutes)."""
-    from wdualmine_book.recovery.record import run_bound
-
-    run_bound(task, output, data, limit)
-    print(output)

@@ -1,4 +1,4 @@
-"""Verbs that leave a run folder: ``train``, ``repeat``, ``baselines``, ``conventions``, ``audit``."""
+"""Verbs that leave a run folder: ``train``, ``repeat``."""
 
 import sys
 from pathlib import Path
@@ -73,45 +73,3 @@ def repeat(
     if not differences.max() <= tolerance:
         print(f"more than {tolerance:g}: compare the environments in the two run.json", file=sys.stderr)
         raise typer.Exit(1)
-
-
-@app.command()
-def baselines(
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
-    data: DataOption = None,
-    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
-) -> None:
-    """Score the methods that learn nothing (average, maximum, pyramids) on a task's test pairs."""
-    from wdualmine_book.results.record import evaluate_baselines
-
-    print_results(evaluate_baselines(task, output, data, limit))
-    print(output)
-
-
-@app.command()
-def conventions(
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
-    data: DataOption = None,
-    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
-) -> None:
-    """Score methods with every metric in every convention on a task's test pairs (minutes)."""
-    from wdualmine_book.metrics.record import evaluate_conventions
-
-    evaluate_conventions(task, output, data, limit)
-    print(output)
-
-
-@app.command()
-def audit(
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
-    data: DataOption = None,
-    limit: Annotated[int | None, typer.Option(help="Score only the first so many pairs.")] = None,
-) -> None:
-    """Score what nobody trained for on a task's test pairs: blends, untrained networks, noise (minutes)."""
-    from wdualmine_book.audit.record import run_audit
-
-    run_audit(task, output, data, limit)
-    print(output)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Scores of methods by the field's metrics and by signal recovery, for trainings and records alike."""
 
 from collections.abc import Sequence
 
@@ -16,22 +16,14 @@ from wdualmine.recovery.measure import recovery_of_signals
 
 #: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
-
-
 #: Columns of a signal in ``signals.csv``.
 SIGNAL_COLUMNS = (
     "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
 )  # fmt: skip
-
-
 #: Residual scales at which the recovery network is measured; 1 is the one that it is trained at.
 SCALES = (1.0, 0.75, 0.5, 0.25)
-
-
 #: Those at which a training run is scored.
 SCORED_SCALES = (1.0, 0.5)
-
-
 #: Signals a pair, source and shape, at most.
 SIGNALS = 5
 

@@ -6,7 +6,6 @@ background, and the worst image that Eq. 11 allows; each pair's closed-form limi
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wdualmine.background import BACKGROUND, BLACK, background_scores, blacken
-from wdualmine.data import DataSource, Pair, Task
+from wdualmine.data import Pair, Task
 from wdualmine.data.color import to_grey
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT, published_files, published_image
@@ -25,8 +24,8 @@ from wdualmine.metrics import score
 from wdualmine.metrics.limits import limits
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
-from wdualmine.records import KEYS, Run
-from wdualmine_book.recorder import recorded
+from wdualmine.records import KEYS
+from wdualmine_book.recorder import Request
 
 KIND = "audit"
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD")
@@ -63,13 +62,7 @@ class Subject:
     blackened: tuple[str, ...] = ()
 
 
-def run_audit(
-    task: str,
-    output: str | Path,
-    data: str | Path | None = None,
-    limit: int | None = None,
-    progress: bool = True,
-) -> Run:
+def audit(request: Request) -> pd.DataFrame:
     """Audit a task's test pairs, and record it as a run of kind "audit".
 
     Methods in the record: ``blend-T`` for T of :data:`BLENDS`; ``w-dualmine`` with the package's weights;
@@ -77,37 +70,24 @@ def run_audit(
     ``adverse-residual``; ``adafuse`` and ``asfe-fusion`` beside the real pairs; ``limit``, the closed-form
     limits. Names that end in :data:`BLACKENED` were scored with their background set to black. Beside the
     metrics stand the columns of :func:`background_scores`. What was not asked for is left empty.
-
-    Args:
-        task: "ct-mri", "pet-mri" or "spect-mri".
-        output: the run's folder; a finished record there is kept if it is of the same data and code.
-        data: see :func:`~wdualmine.data.find_data`.
-        limit: audit only the first so many pairs.
-        progress: show a progress bar.
-
-    Raises:
-        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
     """
-
-    def compute(pairs: Sequence[Pair], task: Task, source: DataSource) -> pd.DataFrame:
-        subjects = _subjects(task)
-        published = published_files(task, source)
-        rows: list[dict[str, Any]] = []
-        with task_bar(f"{task.key} audit", len(pairs), progress) as advance:
-            for pair in pairs:
-                for subject in subjects:
-                    rows += _fused_rows(subject, pair)
-                for method, files in published.items():
-                    image = published_image(files, pair.name, method)
-                    rows.append(_row(pair, image, method, METRICS))
-                    rows.append(_blackened_row(pair, image, method, (*QUICK, "SSIM")))
-                bounds = limits(pair.image_a, pair.image_b, (f"{pair.name} ({task.a})", f"{pair.name} (MRI)"))
-                rows.append({"pair": pair.name, "method": LIMIT, "stretch": False, **bounds})
-                advance()
-        frame = pd.DataFrame(rows).assign(task=task.key, split="test").astype({"seed": "Int64"})
-        return frame.reindex(columns=[*KEYS, *METRICS, *BACKGROUND])
-
-    return recorded(KIND, task, output, data, limit, compute)
+    pairs, task, source = request.pairs, request.task, request.source
+    subjects = _subjects(task)
+    published = published_files(task, source)
+    rows: list[dict[str, Any]] = []
+    with task_bar(f"{task.key} audit", len(pairs), request.progress) as advance:
+        for pair in pairs:
+            for subject in subjects:
+                rows += _fused_rows(subject, pair)
+            for method, files in published.items():
+                image = published_image(files, pair.name, method)
+                rows.append(_row(pair, image, method, METRICS))
+                rows.append(_blackened_row(pair, image, method, (*QUICK, "SSIM")))
+            bounds = limits(pair.image_a, pair.image_b, (f"{pair.name} ({task.a})", f"{pair.name} (MRI)"))
+            rows.append({"pair": pair.name, "method": LIMIT, "stretch": False, **bounds})
+            advance()
+    frame = pd.DataFrame(rows).assign(task=task.key, split="test").astype({"seed": "Int64"})
+    return frame.reindex(columns=[*KEYS, *METRICS, *BACKGROUND])
 
 
 def noisy_average(amplitude: int, seed: int = 0) -> Fuse:

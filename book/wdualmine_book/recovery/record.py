@@ -7,14 +7,13 @@ metrics and the value of the objective for the best image of each pair, and for 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from wdualmine.data import DataSource, Pair, Task
+from wdualmine.data import Pair
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import (
@@ -33,7 +32,7 @@ from wdualmine.records import Run, write_csv
 from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
 from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
 from wdualmine.recovery.scoring import METRICS, at_scales, measure
-from wdualmine_book.recorder import recorded
+from wdualmine_book.recorder import Request
 
 KIND = "ranking"
 #: The kind of the other record, and the method whose rows in it hold the best image of each pair.
@@ -47,99 +46,59 @@ SHIFTS = (0, 1, 2, 4)
 SHIFTED = ("average", "maximum", "detail-average", W_DUALMINE_RECOVERY.name)
 
 
-def run_ranking(
-    task: str,
-    output: str | Path,
-    data: str | Path | None = None,
-    limit: int | None = None,
-    progress: bool = True,
-) -> Run:
+def ranking(request: Request) -> pd.DataFrame:
     """Measure every method on a task's test pairs, and record it as a run of kind "ranking".
 
     Methods: those with nothing to learn, the blends ``blend-T`` for T of :data:`BLENDS`, ``w-dualmine`` and
     ``w-dualmine-recovery`` with the package's weights; the latter also as ``w-dualmine-recovery-S`` with the
     residual scales S of :data:`SCALES`.
-
-    Args:
-        task: "ct-mri", "pet-mri" or "spect-mri".
-        output: the run's folder; a finished record there is kept if it is of the same data and code.
-        data: see :func:`~wdualmine.data.find_data`.
-        limit: measure only the first so many pairs.
-        progress: show a progress bar.
-
-    Raises:
-        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
     """
-
-    def compute(pairs: Sequence[Pair], task: Task, _: DataSource) -> pd.DataFrame:
-        candidates = [
-            Candidate(method.name, method.fuse, False) for method in CLASSICAL.values() if method.fuse
-        ]
-        candidates += [Candidate(f"blend-{t:.1f}", blend(maximum, t), False) for t in BLENDS]
-        candidates.append(Candidate(W_DUALMINE.name, fuse_with(load_model(task.key)), False))
-        candidates += at_scales(load_model(task.key, "recovery"))
-        frame, signals = measure(candidates, pairs, task.key, progress)
-        write_csv(Path(output) / "signals.csv", signals)
-        chosen = {candidate.method: candidate.fuse for candidate in candidates if candidate.method in SHIFTED}
-        write_csv(Path(output) / "robustness.csv", robustness(chosen, pairs))
-        return frame
-
-    return recorded(KIND, task, output, data, limit, compute)
+    pairs, task = request.pairs, request.task
+    candidates = [Candidate(method.name, method.fuse, False) for method in CLASSICAL.values() if method.fuse]
+    candidates += [Candidate(f"blend-{t:.1f}", blend(maximum, t), False) for t in BLENDS]
+    candidates.append(Candidate(W_DUALMINE.name, fuse_with(load_model(task.key)), False))
+    candidates += at_scales(load_model(task.key, "recovery"))
+    frame, signals = measure(candidates, pairs, task.key, request.progress)
+    write_csv(request.output / "signals.csv", signals)
+    chosen = {candidate.method: candidate.fuse for candidate in candidates if candidate.method in SHIFTED}
+    write_csv(request.output / "robustness.csv", robustness(chosen, pairs))
+    return frame
 
 
-def run_bound(
-    task: str,
-    output: str | Path,
-    data: str | Path | None = None,
-    limit: int | None = None,
-    progress: bool = True,
-) -> Run:
+def bound(request: Request) -> pd.DataFrame:
     """Set methods beside the best image of each pair, and record it as a run of kind "bound".
 
     Its ``metrics.csv`` has a row a method and pair, with the field's metrics and ``objective``, what training
     for recovery minimizes. Methods: the average, the average plus details, the recovery network with the
     package's weights, and :data:`BOUND`, which keeps every signal.
-
-    Args:
-        task: "ct-mri", "pet-mri" or "spect-mri".
-        output: the run's folder; a finished record there is kept if it is of the same data and code.
-        data: see :func:`~wdualmine.data.find_data`.
-        limit: measure only the first so many pairs.
-        progress: show a progress bar.
-
-    Raises:
-        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
     """
+    pairs, task = request.pairs, request.task
+    ways: dict[str, Fuse] = {
+        name: method.fuse for name, method in CLASSICAL.items() if name in BOUNDED and method.fuse
+    }
+    network = load_model(task.key, "recovery")
+    ways[W_DUALMINE_RECOVERY.name] = fuse_with(network)
+    images: list[Tensor] = []
 
-    def compute(pairs: Sequence[Pair], task: Task, _: DataSource) -> pd.DataFrame:
-        ways: dict[str, Fuse] = {
-            name: method.fuse for name, method in CLASSICAL.items() if name in BOUNDED and method.fuse
-        }
-        network = load_model(task.key, "recovery")
-        ways[W_DUALMINE_RECOVERY.name] = fuse_with(network)
-        images: list[Tensor] = []
+    def best(a: Tensor, b: Tensor) -> Tensor:
+        images.append(best_image(a, b))
+        return images[-1]
 
-        def best(a: Tensor, b: Tensor) -> Tensor:
-            images.append(best_image(a, b))
-            return images[-1]
+    candidates = [Candidate(name, fuse, False) for name, fuse in (ways | {BOUND: best}).items()]
+    with task_bar(f"{task.key} bound", len(candidates) * len(pairs), request.progress) as advance:
+        scores = evaluate(candidates, pairs, task.key, metrics=METRICS, progress=advance)
 
-        candidates = [Candidate(name, fuse, False) for name, fuse in (ways | {BOUND: best}).items()]
-        with task_bar(f"{task.key} bound", len(candidates) * len(pairs), progress) as advance:
-            scores = evaluate(candidates, pairs, task.key, metrics=METRICS, progress=advance)
+    def unclipped(a: Tensor, b: Tensor) -> Tensor:
+        return (a + b) / 2 + network.config.residual_scale * fuse_padded(network, a, b)[1]
 
-        def unclipped(a: Tensor, b: Tensor) -> Tensor:
-            return (a + b) / 2 + network.config.residual_scale * fuse_padded(network, a, b)[1]
-
-        ways[W_DUALMINE_RECOVERY.name] = unclipped
-        rows = []
-        for number, (pair, image) in enumerate(zip(pairs, images, strict=True)):
-            lumas = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
-            values = {name: objective_of(fuse, *lumas, seed=number) for name, fuse in ways.items()}
-            values[BOUND] = objective_of_image(image, *lumas)
-            rows += [{"method": name, "pair": pair.name, "objective": x} for name, x in values.items()]
-        return scores.merge(pd.DataFrame(rows).round(6), on=["method", "pair"])
-
-    return recorded(BOUND, task, output, data, limit, compute)
+    ways[W_DUALMINE_RECOVERY.name] = unclipped
+    rows = []
+    for number, (pair, image) in enumerate(zip(pairs, images, strict=True)):
+        lumas = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
+        values = {name: objective_of(fuse, *lumas, seed=number) for name, fuse in ways.items()}
+        values[BOUND] = objective_of_image(image, *lumas)
+        rows += [{"method": name, "pair": pair.name, "objective": x} for name, x in values.items()]
+    return scores.merge(pd.DataFrame(rows).round(6), on=["method", "pair"])
 
 
 def load_signals(run: Run) -> pd.DataFrame:

@@ -5,7 +5,6 @@ A record of kind "ghosting" holds ``ghosting.csv``, a row a method, pair and mov
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wdualmine.data import DataSource, Pair, Task
+from wdualmine.data import Pair
 from wdualmine.evaluation import Candidate
 from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL, load_fuse
 from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
-from wdualmine.records import Run, write_csv
+from wdualmine.records import write_csv
 from wdualmine.recovery.measure import recovery_of_signals
-from wdualmine_book.recorder import recorded
+from wdualmine_book.recorder import Request
 
 KIND = "ghosting"
 #: How the MRI is moved: by so many pixels down and to the right, or turned by so many degrees to the left.
@@ -36,47 +35,28 @@ GIVEN = "_given"
 PAIRS = 6
 
 
-def run_ghosting(
-    task: str,
-    output: str | Path,
-    data: str | Path | None = None,
-    limit: int | None = None,
-    progress: bool = True,
-) -> Run:
+def ghosting(request: Request) -> pd.DataFrame:
     """Fuse with an MRI that is moved, by every method, and record it as a run of kind "ghosting".
 
     Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair; :data:`METRICS` of
     the fused image with the sources where they lay, and, named ``METRIC_given``, with those that the method
     got; recovery_a and recovery_b, the means over the signals of a pair. Images are not stretched.
-
-    Args:
-        task: "ct-mri", "pet-mri" or "spect-mri".
-        output: the run's folder; a finished record there is kept if it is of the same data and code.
-        data: see :func:`~wdualmine.data.find_data`.
-        limit: choose among the first so many pairs only.
-        progress: show a progress bar.
-
-    Raises:
-        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
     """
-
-    def compute(pairs: Sequence[Pair], task: Task, _: DataSource) -> pd.DataFrame:
-        chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
-        methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
-        candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
-        frame = ghosting(candidates, chosen, progress, task.key)
-        write_csv(Path(output) / "ghosting.csv", frame)
-        still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
-        columns = ["pair", "method", *METRICS, "recovery_a", "recovery_b"]
-        return still[columns].assign(task=task.key, split="test", stretch=False)
-
-    return recorded(KIND, task, output, data, limit, compute)
+    pairs, task = request.pairs, request.task
+    chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
+    methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
+    candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
+    frame = measure_ghosting(candidates, chosen, request.progress, task.key)
+    write_csv(request.output / "ghosting.csv", frame)
+    still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
+    columns = ["pair", "method", *METRICS, "recovery_a", "recovery_b"]
+    return still[columns].assign(task=task.key, split="test", stretch=False)
 
 
-def ghosting(
+def measure_ghosting(
     candidates: Sequence[Candidate], pairs: Sequence[Pair], progress: bool = False, task: str = ""
 ) -> pd.DataFrame:
-    """Measure methods on pairs whose second source is moved; see :func:`run_ghosting` for the columns."""
+    """Measure methods on pairs whose second source is moved; see :func:`ghosting` for the columns."""
     conditions = [STILL, *((move, amount) for move, amounts in MOVES.items() for amount in amounts)]
     rows: list[dict[str, Any]] = []
     with task_bar(f"{task} ghosting", len(candidates) * len(conditions), progress) as advance:

@@ -6,7 +6,6 @@ signal).
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -15,49 +14,28 @@ from wdualmine.evaluation import Candidate, published_files, published_image
 from wdualmine.methods import CLASSICAL, load_fuse
 from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
-from wdualmine.records import Run, write_csv
+from wdualmine.records import write_csv
 from wdualmine.recovery.scoring import METRICS, measure
-from wdualmine_book.recorder import limit_rows, recorded
+from wdualmine_book.recorder import Request, limit_rows
 
 KIND = "comparison"
 SUFFIX = "-published"  # of a method whose rows score the images that its authors published
 
 
-def run_comparison(
-    task: str,
-    output: str | Path,
-    data: str | Path | None = None,
-    limit: int | None = None,
-    progress: bool = True,
-) -> Run:
+def comparison(request: Request) -> pd.DataFrame:
     """Measure every method on a task's test pairs, and record it as a run of kind "comparison".
 
     Methods: those with nothing to learn, and the learned ones whose weights for the task come with the
     package. Beside the real pairs lie the images that AdaFuse and ASFE-Fusion published: they are scored as
     ``adafuse-published`` and ``asfe-fusion-published``, stretched as they are, and have no recovery, because
     nothing else can be fused by them. The rows of the method "limit" hold the limits of CC and PSNR.
-
-    Args:
-        task: "ct-mri", "pet-mri" or "spect-mri".
-        output: the run's folder; a finished record there is kept if it is of the same data and code.
-        data: see :func:`~wdualmine.data.find_data`.
-        limit: measure only the first so many pairs.
-        progress: show a progress bar.
-
-    Raises:
-        WdualmineError: the folder holds a run of another kind, or the data cannot be read.
     """
-
-    def compute(pairs: Sequence[Pair], task: Task, source: DataSource) -> pd.DataFrame:
-        methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
-        candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
-        frame, signals = measure(candidates, pairs, task.key, progress)
-        write_csv(Path(output) / "signals.csv", signals)
-        return pd.concat(
-            [frame, limit_rows(pairs, task), *_published(pairs, task, source)], ignore_index=True
-        )
-
-    return recorded(KIND, task, output, data, limit, compute)
+    pairs, task, source = request.pairs, request.task, request.source
+    methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
+    candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
+    frame, signals = measure(candidates, pairs, task.key, request.progress)
+    write_csv(request.output / "signals.csv", signals)
+    return pd.concat([frame, limit_rows(pairs, task), *_published(pairs, task, source)], ignore_index=True)
 
 
 def _published(pairs: Sequence[Pair], task: Task, source: DataSource) -> list[pd.DataFrame]:

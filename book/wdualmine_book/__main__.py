@@ -1,0 +1,112 @@
+"""The book's own program: ``wdualmine-book record KIND TASK``, ``cost`` and ``table``."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wdualmine.cli import run_app
+from wdualmine.cli.common import DataOption, print_table
+from wdualmine.errors import WdualmineError
+
+app = typer.Typer(
+    help="The records and tables of the book on W-DUALMINE.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    md = "md"
+    latex = "latex"
+    csv = "csv"
+
+
+@app.command()
+def record(
+    kind: Annotated[
+        str,
+        typer.Argument(help="baselines, conventions, audit, ranking, bound, comparison or ghosting."),
+    ],
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The record's folder.")],
+    data: DataOption = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first so many test pairs.")] = None,
+) -> None:
+    """Make a record that pages of the book are filled from, on a task's test pairs (minutes)."""
+    from wdualmine_book.recorder import record as make
+
+    make(kind, task, output, data, limit)
+    print(output)
+
+
+@app.command()
+def cost(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    method: Annotated[
+        list[str] | None, typer.Option(help="Only this one; may be repeated. Default: all.")
+    ] = None,
+    side: Annotated[int, typer.Option(help="Of the square images, in pixels.")] = 256,
+    repeats: Annotated[int, typer.Option(help="Timed calls per method.")] = 5,
+    device: Annotated[str, typer.Option(help="cpu (one thread), cuda, cuda:1 or mps.")] = "cpu",
+) -> None:
+    """Measure parameters, operations, time and memory of each method for one pair, side by side."""
+    from wdualmine_book.systems.cost import run_cost
+    from wdualmine_book.systems.tables import cost_table
+
+    table = cost_table(run_cost(output, method, side, repeats, device))
+    print_table(tuple(table.columns), [tuple(row) for row in table.itertuples(index=False)])
+    print(output)
+
+
+@app.command()
+def table(
+    number: Annotated[int, typer.Argument(help="1 CT-MRI, 2 PET-MRI, 3 SPECT-MRI, 4 and 5 ablations.")],
+    runs: Annotated[
+        list[Path] | None, typer.Option("--run", help="A run folder, or a folder of them; may be repeated.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.md,
+) -> None:
+    """Print a table of the paper beside the reference record and the given runs."""
+    from wdualmine.records import find_runs
+    from wdualmine_book.results.tables import column_titles, comparison_table, render
+    from wdualmine_book.studies.tables import ABLATIONS, ablation_table, ablation_title, render_differences
+
+    for folder in runs or []:
+        if not find_runs([folder]):
+            raise WdualmineError(
+                f"--run {folder}: holds no finished run; name the folder of one, or of several"
+            )
+    found = find_runs(runs or [])
+    if number in ABLATIONS:
+        table, titles = ablation_table(number, found or None), [ablation_title(found or None)]
+        used = bool(table["seeds"].notna().any())
+        text = render_differences(table, format.value, titles[0])
+    else:
+        table, by_column = comparison_table(number, found), column_titles(found, number=number)
+        used, titles = "This build" in set(table["column"]), [by_column[c] for c in table["column"].unique()]
+        text = render(table, format.value, by_column)
+    if runs and not used:
+        raise WdualmineError(
+            f"--run {runs[0]}: holds no run of W-DUALMINE for table {number}; name those of its task"
+        )
+    print(text)
+    if format is Format.latex:
+        print("% needs \\usepackage{booktabs}")
+    if format is Format.csv:  # for programs: its columns are the same for all runs
+        for title in titles:
+            print(title, file=sys.stderr)
+
+
+def main() -> None:
+    """Run the program; an error of ours is one line and exit code 2."""
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()
