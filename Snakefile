@@ -34,8 +34,8 @@ try:
     if TRAIN:
         EXPERIMENTS = {task: make_experiment(task, PRESET) for task in TASKS}
     else:  # the reference runs need not be of one preset
-        records = {task: load_run(REFERENCE[task]).info["experiment"] for task in TASKS}
-        EXPERIMENTS = {task: Experiment.from_dict(record, REFERENCE[task]) for task, record in records.items()}
+        records = {task: load_run(REFERENCE[task]).info.trained for task in TASKS}
+        EXPERIMENTS = {task: Experiment.from_dict(record.model_dump(), REFERENCE[task]) for task, record in records.items()}
     DATA = {task: SOURCE.fingerprint(task) for task in TASKS}
 except WdualmineError as error:
     raise SystemExit(f"error: {error}")

@@ -166,7 +166,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_record_holds_every_method_once_a_pair(audit: Run) -> None:
     frame = audit.metrics
     assert list(frame.columns) == [*KEYS, *METRICS, *BACKGROUND]
-    assert audit.info["kind"] == "audit"
+    assert audit.info.kind == "audit"
     assert not frame.duplicated(["pair", "method", "stretch", "seed"]).any()
     counts = frame.groupby(["method", "stretch"])["pair"].count()
     for t in BLENDS:
@@ -418,7 +418,7 @@ def test_committed_audits_are_of_the_committed_weights() -> None:
     if not runs:
         pytest.skip("no audit is committed yet")
     for task, run in runs.items():
-        trained = [r for r in reference_runs() if r.info["kind"] == "training" and r.info["task"] == task]
+        trained = [r for r in reference_runs() if r.info.kind == "training" and r.info.task == task]
         scores = trained[0].metrics.query("method == 'w-dualmine'").set_index("pair")["EN"]
         ours = pair_scores(run, "w-dualmine")["EN"]
         assert (ours - scores).abs().max() < 0.01, f"{task}: made with other weights; make the audit again"

@@ -422,9 +422,9 @@ def test_logs_that_cannot_be_drawn(logs: dict[str, list[pd.DataFrame]], message:
 
 
 def test_every_committed_seed_is_among_the_logs() -> None:
-    trained = [run for run in reference_runs() if run.info["kind"] == "training"]
+    trained = [run for run in reference_runs() if run.info.kind == "training"]
     groups = group_logs(reference_runs())
-    tasks = Counter(run.info["task"] for run in trained)
+    tasks = Counter(run.info.task for run in trained)
     assert {name.partition(",")[0]: len(seeds) for name, seeds in groups.items()} == tasks
     lines = plot_logs(groups).axes[0].get_lines()
     assert len(lines) == len(trained)

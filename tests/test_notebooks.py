@@ -38,7 +38,7 @@ def test_train_then_results_then_provenance(tmp_path: Path) -> None:
                f"output={output}", "threads=1", "device=cpu")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2" in done.stdout
-    assert load_run(output).info["task"] == "spect-mri"
+    assert load_run(output).info.task == "spect-mri"
     cells = nbformat.read(tmp_path / "train.ipynb", 4).cells
     drawn = [
         [bool({"image/png", "image/svg+xml"} & set(out.get("data", {}))) for out in cell.outputs].count(True)

@@ -313,7 +313,7 @@ def test_a_training_cut_off_resumes_there(
     again = session.run_folder(experiment.name)
     assert again == folder
     run = training.train(experiment, again, "phantom", "cpu", 1, progress=False)
-    assert [part["from_epoch"] for part in run.info["sessions"]] == [0, 1]
+    assert [part["from_epoch"] for part in run.info.sessions] == [0, 1]
     assert list(run.log["epoch"]) == [1, 2]
 
 

@@ -116,7 +116,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
         parts = [
             load_signals(run)
             for run in runs
-            if run.info["task"] == task and "fold" in run.info.get("experiment", {}).get("variant", "")
+            if run.info.task == task and "fold" in run.info.get("experiment", {}).get("variant", "")
         ]
         signals = pd.concat(parts).query("method == 'w-dualmine-recovery' and source == 'a'")
         assert signals["pair"].nunique() == 24
@@ -145,7 +145,7 @@ def test_the_recovery_weights_reproduce_their_record(task: str, harvard: Path) -
 
 def test_training_for_recovery_leaves_its_signals(tmp_path: Path) -> None:
     run = train(make_experiment("ct-mri", "smoke", "recovery"), tmp_path, "phantom", "cpu", 1, progress=False)
-    assert run.info["experiment"]["objective"] == "recovery"
+    assert run.info.experiment.objective == "recovery"
     assert set(load_signals(run)["method"]) == {"w-dualmine-recovery", "w-dualmine-recovery-0.5"}
     assert {"signal", "brightness", "range"} <= set(run.log.columns)
     assert load_model(run.folder).config.residual_scale == 1

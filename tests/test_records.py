@@ -62,7 +62,7 @@ def test_a_missing_key_or_a_value_of_another_type_is_named(record: Path, key: st
     )
     unsealed(record, **{key: value})
     if harmless:
-        assert load_run(record).info["schema"] == 1
+        assert load_run(record).info.schema == 1
         return
     with pytest.raises(WdualmineError, match=rf"run\.json: not a record \({key}") as caught:
         load_run(record)
@@ -159,7 +159,7 @@ def test_what_a_killed_process_left_is_swept_and_its_lock_blocks_nobody(tmp_path
 def test_baselines_are_made_again_where_their_record_is_cut(tmp_path: Path) -> None:
     whole = record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
     content = (tmp_path / "metrics.csv").read_bytes()
-    assert list(whole.info["files"]) == ["metrics.csv"]
+    assert list(whole.info.files) == ["metrics.csv"]
     (tmp_path / "metrics.csv").write_bytes(content[:100])
     again = record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
     assert (tmp_path / "metrics.csv").read_bytes() == content

@@ -150,7 +150,7 @@ def test_all_systems_come_with_weights_of_their_records(task: str) -> None:
     for system in SYSTEMS:
         record = results_folder() / "comparison" / f"{task}-{system.objective}-seed0"
         _, metadata = read_shapes(packaged_file(system, task))
-        assert metadata["experiment"] == load_run(record).info["experiment"]
+        assert metadata["experiment"] == load_run(record).info.experiment
 
 
 def test_pages_print_what_the_tables_hold(comparison: Run) -> None:
@@ -196,7 +196,7 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     assert (table["peak_mib"] > 100).all()
     printed = cost_table(run)
     assert printed.set_index("Method").loc["W-DUALMINE", "× W-DUALMINE"] == "1.00"
-    assert cost_sentence(run) == f"{run.info['hardware']['processor']}."
+    assert cost_sentence(run) == f"{run.info.hardware.processor}."
     assert cost_of([run]) is run
     assert cost_of([run], "cuda") is None
     alone = cost_table(run_cost(tmp_path / "alone", ["average"], side=32, repeats=1, progress=False))
@@ -249,7 +249,7 @@ def test_titles() -> None:
 @pytest.mark.parametrize("task", list(TASKS))
 def test_the_committed_comparison_says_what_its_signals_say(task: str) -> None:
     runs = [
-        run for run in comparison_runs() if run.info.get("task") == task and run.info["kind"] == "comparison"
+        run for run in comparison_runs() if run.info.get("task") == task and run.info.kind == "comparison"
     ]
     if not runs:
         pytest.skip("no comparison of this task is committed yet")

@@ -191,7 +191,7 @@ def test_difference_sentences_name_what_differs(ablations: list[Run]) -> None:
 
 
 def test_one_seed_gives_no_interval(ablations: list[Run]) -> None:
-    single = [run for run in ablations if run.info["experiment"]["seed"] == 0]
+    single = [run for run in ablations if run.info.experiment.seed == 0]
     table = ablation_table(5, single)
     assert table["low"].isna().all()
     assert table["difference"].notna().any()
@@ -320,7 +320,7 @@ def test_rates_give_the_last_epochs_residual_and_the_untrained_network(tmp_path:
 
 def test_runs_of_several_presets_are_not_mixed(tmp_path: Path) -> None:
     runs = [study_run(tmp_path, "proposed", seed, {"1": 1.0}) for seed in (0, 1)]
-    runs[1].info["experiment"]["preset"] = "paper"
+    runs[1].info.experiment.preset = "paper"
     with pytest.raises(WdualmineError, match="runs of paper, phantom and of quick, phantom"):
         choices_table(runs)
 
@@ -340,9 +340,9 @@ def test_the_p_values_of_both_ablation_tables_are_corrected_together() -> None:
 
 def test_a_difference_that_no_table_shows_is_not_told_from_zero(ablations: list[Run]) -> None:
     for run in ablations:
-        shift = {"no-average": -1e-6, "no-gradient": -1e-3}.get(run.info["experiment"]["variant"], 0)
+        shift = {"no-average": -1e-6, "no-gradient": -1e-3}.get(run.info.experiment.variant, 0)
         for metric in PAPER_METRICS:
-            run.metrics[metric] = shift * (1 + 1e-6 * np.arange(12) + 1e-6 * run.info["experiment"]["seed"])
+            run.metrics[metric] = shift * (1 + 1e-6 * np.arange(12) + 1e-6 * run.info.experiment.seed)
     table = ablation_table(5, ablations).set_index(["metric", "variant"])
     assert table.loc[("EN", "without L_avg"), "p_corrected"] < 1e-3
     assert not table.loc[("EN", "without L_avg"), "told_apart"]
@@ -362,8 +362,8 @@ def test_networks_are_named_by_length_and_width_the_nearest_first(runs: list[Run
     assert "100 epochs at 1e-5, widths" in table["training"].iloc[1]
     recorded = table[table["network"] != "This build"]["training"]
     assert all("epoch" in words and "widths" in words for words in recorded)
-    reference = next(run for run in reference_runs() if run.info["kind"] == "training")
-    words = training_words(reference.info["experiment"])
+    reference = next(run for run in reference_runs() if run.info.kind == "training")
+    words = training_words(reference.info.experiment)
     assert words in column_titles([])["Reference"]
     assert column_titles([], number=1)["Reference"].count("widths") == 1
 
@@ -415,7 +415,7 @@ def test_conclusions_are_two_sentences_with_the_tables_numbers(runs: list[Run], 
     assert "is missing" in studies_conclusion(rates_table([]), leakage, choices)
     conventions = {"ct-mri": convention_table(reference_runs(), "ct-mri")}
     assert "rank the methods differently" in metrics_conclusion(conventions)
-    trained = [run for run in reference_runs() if run.info["kind"] == "training"]
+    trained = [run for run in reference_runs() if run.info.kind == "training"]
     assert "moves the average by" in training_conclusion(trained[0])
     for sentence in (text, studies_conclusion(rates, leakage, choices), training_conclusion(trained[0])):
         assert len(re.findall(r"\.(?= [A-Z]|$)", sentence)) == 2
@@ -473,11 +473,11 @@ def test_a_record_of_before_a_setting_stands_beside_one_of_after(runs: list[Run]
 
 def test_studies_of_two_schedules_or_two_data_make_no_mean(tmp_path: Path) -> None:
     runs = [study_run(tmp_path, "narrow", seed, {"1": 1.0}) for seed in (0, 1)]
-    runs[1].info["data"]["fingerprint"] = "a" * 64
+    runs[1].info.data.fingerprint = "a" * 64
     with pytest.raises(WdualmineError, match="are not of one preset, schedule and data"):
         choices_table(runs)
     runs = [study_run(tmp_path, "no-average", seed, {"1": 1.0}) for seed in (0, 1)]
-    runs[1].info["experiment"]["schedule"]["epochs"] = 9
+    runs[1].info.experiment.schedule.epochs = 9
     with pytest.raises(WdualmineError, match="are not of one preset, schedule and data"):
         ablation_table(5, runs)
 
@@ -538,19 +538,13 @@ def test_a_run_that_holds_none_is_named(
 
 
 def test_a_longer_training_stands_beside_a_shorter_one() -> None:
-    long = [run for run in reference_runs() if run.info["task"] == "pet-mri"]
-    short = [
-        r
-        for r in study_runs()
-        if r.info["task"] == "pet-mri" and r.info["experiment"]["variant"] == "proposed"
-    ]
+    long = [run for run in reference_runs() if run.info.task == "pet-mri"]
+    short = [r for r in study_runs() if r.info.task == "pet-mri" and r.info.experiment.variant == "proposed"]
     table = length_table(long, short).set_index("metric")
     assert list(table.index) == list(PAPER_METRICS)
-    seed = [run.info["experiment"]["seed"] for run in short].index(0)
+    seed = [run.info.experiment.seed for run in short].index(0)
     means = [run.metrics.query("method == 'w-dualmine'").set_index("pair")["MI"] for run in short]
-    first = next(
-        run for run in long if run.info["kind"] == "training" and run.info["experiment"]["seed"] == 0
-    )
+    first = next(run for run in long if run.info.kind == "training" and run.info.experiment.seed == 0)
     own = first.metrics.query("method == 'w-dualmine'").set_index("pair")["MI"]
     row = table.loc["MI"]
     by_volume = (own - means[seed]).groupby(volume_of).mean()

@@ -56,7 +56,7 @@ def test_the_loss_falls_and_the_record_is_complete(smoke_run: Run) -> None:
 
 
 def test_the_total_in_the_log_is_the_weighted_sum(smoke_run: Run) -> None:
-    weights = smoke_run.info["experiment"]["loss"]
+    weights = smoke_run.info.experiment.loss
     expected = sum(weights[name] * smoke_run.log[name] for name in weights)
     np.testing.assert_allclose(smoke_run.log["total"], expected, rtol=1e-5)
 
@@ -78,7 +78,7 @@ def test_killed_and_started_again_the_weights_are_the_same_bytes(tmp_path: Path)
         assert _epochs(broken) >= epochs
     subprocess.run(command(broken, *options), check=True, capture_output=True)
     assert (broken / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
-    assert len(load_run(broken).info["sessions"]) == 3
+    assert len(load_run(broken).info.sessions) == 3
     left, right = load_run(broken).log, load_run(straight).log
     assert left.drop(columns="seconds").equals(right.drop(columns="seconds"))
 
@@ -132,7 +132,7 @@ def test_seeds_differ_and_repeat(tmp_path: Path, smoke_run: Run) -> None:
 @pytest.mark.parametrize("task", ["pet-mri", "spect-mri"])
 def test_the_color_tasks_train_too(task: str, tmp_path: Path) -> None:
     run = train(make_experiment(task, "smoke", epochs=1), tmp_path, "phantom", progress=False)
-    assert run.info["task"] == task
+    assert run.info.task == task
     assert run.metrics[["EN", "MI", "CC", "PSNR", "FMI"]].notna().all(axis=None)
 
 
@@ -194,7 +194,7 @@ def test_differences_between_records_are_found_and_other_data_is_refused(
     changed = tmp_path / "changed"
     changed.mkdir()
     metrics = smoke_run.metrics.assign(MI=smoke_run.metrics["MI"] + 0.25)
-    info = smoke_run.info | {"data": smoke_run.info["data"] | {"fingerprint": "0" * 64}}
+    info = smoke_run.info | {"data": smoke_run.info.data | {"fingerprint": "0" * 64}}
     write_json(changed / "run.json", info | {"files": {}, "results": summarize(metrics)})
     write_csv(changed / "metrics.csv", metrics)
     found = largest_differences(smoke_run, load_run(changed))
@@ -223,7 +223,7 @@ def test_an_experiment_with_a_fold_trains_on_it(tmp_path: Path) -> None:
     fold = load_fold(find_data("phantom"), "ct-mri", "test", 1, FOLDS)
     limit = experiment.schedule.test_pairs
     assert set(run.metrics["pair"]) == {pair.name for pair in fold[:limit]}
-    assert run.info["experiment"]["fold"] == 1
+    assert run.info.experiment.fold == 1
 
 
 @pytest.mark.parametrize("study", STUDIES)
@@ -397,7 +397,7 @@ def test_a_checkpoint_of_before_is_resumed_to_the_same_bytes(
         old = {name: metadata[name] for name in ("log", "sessions")}
         _header(folder / CHECKPOINT, {"wdualmine": json.dumps(old)})
     run = train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
-    assert len(run.info["sessions"]) == 2
+    assert len(run.info.sessions) == 2
     for name in ("model.safetensors", "metrics.csv"):
         assert (folder / name).read_bytes() == (smoke_run.folder / name).read_bytes()
 

@@ -210,34 +210,64 @@ def summarize(metrics: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """A part of ``run.json``: the keys that readers rely on, with their types; others may be there, too."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
 
-class _Data(_Part):
+class RecordedData(Part):
+    """The data that a run used: its name and a hash over its files."""
+
     name: str
     fingerprint: str
 
 
-class _Code(_Part):
+class RecordedCode(Part):
+    """The code that computed a run: hash of its sources, and the commit where there was one."""
+
+    source: str
     commit: str | None
     dirty: bool | None
+    recorder: str | None = None
 
 
-class _Hardware(_Part):
+class RecordedHardware(Part):
+    """Where a run was computed."""
+
     processor: str
     threads: int
+    gpu: str | None = None
 
 
-class _Experiment(_Part):
+class RecordedSchedule(Part):
+    """How long a network was trained; see :class:`wdualmine.experiments.Schedule`."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patch_size: int | None
+    epoch_pairs: int | None
+
+
+class RecordedExperiment(Part):
+    """What was trained; see :class:`wdualmine.experiments.Experiment`."""
+
+    task: str
     preset: str
     variant: str
     seed: int
+    model: dict[str, Any]
+    loss: dict[str, float]
+    schedule: RecordedSchedule
+    fold: int | None
+    objective: str
+    method: str
 
 
-class _Result(_Part):
+class Result(Part):
+    """Mean and population standard deviation of a method's scores over the pairs, by metric."""
+
     method: str
     stretch: bool
     pairs: int
@@ -245,17 +275,37 @@ class _Result(_Part):
     std: dict[str, float]
 
 
-class _Info(_Part):
+class Info(Part):
+    """The content of ``run.json``."""
+
     kind: str
     task: str
-    data: _Data
-    code: _Code
-    hardware: _Hardware
+    data: RecordedData
+    code: RecordedCode
+    environment: dict[str, str]
+    hardware: RecordedHardware
     finished: str
     evaluation_seconds: float
-    experiment: _Experiment | None = None
-    results: list[_Result] = []
-    files: dict[str, str] = {}
+    files: dict[str, str]
+    results: list[Result] = []
+    limit: int | None = None
+    device: str = "cpu"
+    experiment: RecordedExperiment | None = None
+    sessions: list[dict[str, Any]] = []
+    experiment_hash: str = "–"
+    parameters: int = 0
+    train_seconds: float = 0.0
+
+    @property
+    def trained(self) -> RecordedExperiment:
+        """What was trained.
+
+        Raises:
+            WdualmineError: the run is no training.
+        """
+        if self.experiment is None:
+            raise WdualmineError(f"a run of kind {self.kind} trained nothing; give a training run")
+        return self.experiment
 
 
 @dataclass(frozen=True)
@@ -269,15 +319,15 @@ class Run:
     folder: Path
 
     @cached_property
-    def info(self) -> dict[str, Any]:
+    def info(self) -> Info:
         """The content of ``run.json``."""
         path = self.folder / "run.json"
-        info = read_json(path)
-        if info.get("schema") != SCHEMA:
-            raise WdualmineError(f"{path}: has schema {info.get('schema')}, not {SCHEMA}; run it again")
+        content = read_json(path)
+        if content.get("schema") != SCHEMA:
+            raise WdualmineError(f"{path}: has schema {content.get('schema')}, not {SCHEMA}; run it again")
         try:
-            _Info.model_validate(info)
-            if info["kind"] == "training" and not info.get("experiment"):
+            info = Info.model_validate(content)
+            if info.kind == "training" and info.experiment is None:
                 raise ValueError("experiment: missing from a training")
         except ValueError as error:  # pydantic's is one
             raise WdualmineError(
@@ -290,7 +340,7 @@ class Run:
     def metrics(self) -> pd.DataFrame:
         """One row a method and pair: the columns of :data:`KEYS`, then one a metric."""
         frame = self.table("metrics.csv")
-        reason = _what_is_wrong(frame, self.info.get("results", []))
+        reason = _what_is_wrong(frame, self.info.results)
         if reason:
             raise WdualmineError(f"{self.folder / 'metrics.csv'}: {reason}; restore it, or run it again")
         return frame.astype({"pair": str})
@@ -308,23 +358,24 @@ class Run:
             raise WdualmineError(f"{path}: is not the file that the run wrote; restore it, or run it again")
         return frame
 
-    def altered(self, names: Iterable[str] = ()) -> list[str]:
-        """Name the files that are missing, or not those that the run wrote.
-
-        Args:
-            names: the files that a record of before there were seals should have.
-        """
-        return [name for name in self.info.get("files", names) if self._is_altered(name)]
+    def altered(self) -> list[str]:
+        """Name the files that are missing, or not those that the run wrote."""
+        return [name for name in self.info.files if self._is_altered(name)]
 
     def _is_altered(self, name: str) -> bool:
-        path, sealed = self.folder / name, self.info.get("files", {}).get(name)
+        path, sealed = self.folder / name, self.info.files.get(name)
         return not path.is_file() or (sealed is not None and file_sha256(path) != sealed)
+
+    @property
+    def variant(self) -> str:
+        """The variant that was trained, "" if the run is no training."""
+        return self.info.experiment.variant if self.info.experiment else ""
 
     @property
     def label(self) -> str:
         """A short description for tables: the preset and the data."""
-        preset = self.info.get("experiment", {}).get("preset", self.info["kind"])
-        return f"{preset}, {self.info['data']['name']}"
+        preset = self.info.experiment.preset if self.info.experiment else self.info.kind
+        return f"{preset}, {self.info.data.name}"
 
 
 def seal(folder: Path, names: Iterable[str]) -> dict[str, str]:
@@ -332,7 +383,7 @@ def seal(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: file_sha256(folder / name) for name in names}
 
 
-def _what_is_wrong(metrics: pd.DataFrame, results: list[dict[str, Any]]) -> str:
+def _what_is_wrong(metrics: pd.DataFrame, results: list[Result]) -> str:
     """Compare a table of scores with what run.json says of it; empty if nothing is wrong."""
     for name in ("pair", "method", "stretch"):
         if name not in metrics.columns:
@@ -346,11 +397,11 @@ def _what_is_wrong(metrics: pd.DataFrame, results: list[dict[str, Any]]) -> str:
     groups = metrics.groupby(["method", "stretch"])
     rows, counts, means = groups.size(), groups[names].count(), groups[names].mean()
     for said in results:
-        key, method = (said["method"], said["stretch"]), said["method"]
-        if rows.get(key, 0) != said["pairs"]:
-            return f"has {rows.get(key, 0)} rows of {method}, where run.json has {said['pairs']}"
-        for name, mean in said["mean"].items():
-            if name not in names or counts[name][key] != said["pairs"]:
+        key, method = (said.method, said.stretch), said.method
+        if rows.get(key, 0) != said.pairs:
+            return f"has {rows.get(key, 0)} rows of {method}, where run.json has {said.pairs}"
+        for name, mean in said.mean.items():
+            if name not in names or counts[name][key] != said.pairs:
                 return f"lacks the {name} of {method} on a pair"
             if not isclose(float(means[name][key]), mean, rel_tol=1e-6, abs_tol=1e-8):
                 return f"has another mean {name} of {method} than run.json"
@@ -391,10 +442,10 @@ def scores_table(run: Run) -> pd.DataFrame:
     """Give a run's own scores for reading: one row a method, mean ± population deviation over the pairs."""
     return pd.DataFrame(
         {
-            result["method"] + (", stretched" if result["stretch"] else ""): {
-                name: f"{mean:.4f} ± {result['std'][name]:.4f}" for name, mean in result["mean"].items()
+            result.method + (", stretched" if result.stretch else ""): {
+                name: f"{mean:.4f} ± {result.std[name]:.4f}" for name, mean in result.mean.items()
             }
-            for result in run.info["results"]
+            for result in run.info.results
         }
     ).T.fillna("–")
 

@@ -34,7 +34,6 @@ from wdualmine.records import (
     held,
     load_run,
     now,
-    read_json,
     read_tensors,
     seal,
     summarize,
@@ -139,10 +138,10 @@ def check_same_data(run: Run, data: str | Path | None = None) -> None:
         WdualmineError: it differs.
     """
     source = find_data(data)
-    known = run.info["data"]
-    if source.fingerprint(run.info["task"]) != known["fingerprint"]:
+    known = run.info.data
+    if source.fingerprint(run.info.task) != known.fingerprint:
         raise WdualmineError(
-            f"{run.folder}: was computed on {known['name']} ({known['fingerprint'][:10]}), but here is "
+            f"{run.folder}: was computed on {known.name} ({known.fingerprint[:10]}), but here is "
             f"{source.describe()}; name its data with --data or {DATA_VARIABLE}"
         )
 
@@ -348,13 +347,12 @@ def _claim(output: Path, description: dict[str, Any]) -> bool:
     """Say whether the folder's run is finished; refuse a folder that holds another run, or half of one."""
     if (output / "run.json").exists():
         run = load_run(output)
-        _check_same(output, run.info, description)
-        if altered := run.altered(FILES):
+        _check_same(output, run.info.model_dump(), description)
+        if altered := run.altered():
             raise WdualmineError(
                 f"{output / altered[0]}: is missing or not the file that the run wrote; "
                 "restore it, or delete the folder to train again"
             )
-        _ = run.metrics  # a record without seals is checked where it is read
         read_tensors(output / "model.safetensors", "restore it, or delete the folder to train again")
         return True
     if not (output / CHECKPOINT).exists():
@@ -370,8 +368,6 @@ def _check_same(output: Path, before: dict[str, Any], description: dict[str, Any
     """
     for what in IDENTITY:
         known, asked = before.get(what), description[what]
-        if what == "experiment":  # a record from before a setting existed has its default
-            known = Experiment.from_dict(known, output).as_dict()
         if what == "data":  # where the same files lie does not matter
             known, asked = isinstance(known, dict) and known.get("fingerprint"), asked["fingerprint"]
         if known != asked:
@@ -406,9 +402,7 @@ def _restore(path: Path, state: State, experiment: Experiment, description: dict
     if not path.exists():
         return
     tensors, metadata = read_tensors(path, "delete it to start over")
-    # A checkpoint of before it held its identity is that of the run that started.json describes.
-    bound = "experiment" in metadata
-    _check_same(path.parent, metadata if bound else read_json(path.with_name("started.json")), description)
+    _check_same(path.parent, metadata, description)
     try:
         _Progress.model_validate(metadata)
         log = metadata["log"]

@@ -43,8 +43,8 @@ def records_by_task(runs: Iterable[Run], kind: str) -> dict[str, Run]:
     """Pick a kind of record of each task, in the paper's order; the first one where there are several."""
     found: dict[str, Run] = {}
     for run in runs:
-        if run.info["kind"] == kind:
-            found.setdefault(run.info["task"], run)
+        if run.info.kind == kind:
+            found.setdefault(run.info.task, run)
     return {task: found[task] for task in TASKS if task in found}
 
 

@@ -91,11 +91,11 @@ def metrics_conclusion(tables: Mapping[str, pd.DataFrame]) -> str:
 
 def training_conclusion(run: Run) -> str:
     """Conclude from a training run: how far it moves the average, and what that does to the scores."""
-    experiment = run.info["experiment"]
-    means = {result["method"]: result["mean"] for result in run.info["results"]}
+    experiment = run.info.trained
+    means = {result.method: result.mean for result in run.info.results}
     before, after = means["untrained"], means["w-dualmine"]
     residual = float(run.log["residual"].iloc[-1])
-    moved = LEVELS * residual * experiment["model"]["residual_scale"]
+    moved = LEVELS * residual * experiment.model["residual_scale"]
     changes = ", ".join(f"{name} by {after[name] - before[name]:+.4f}" for name in ("MI", "CC", "PSNR"))
     return (
         f"After {training_words(experiment)}, the mean |tanh R| is {residual:.4f}: the network moves the "

@@ -33,8 +33,9 @@ from wdualmine.methods.learned import WEIGHTS, fuse_padded
 from wdualmine.metrics import METRICS, PAPER_METRICS, score
 from wdualmine.metrics.published import METHODS as PUBLISHED_METHODS
 from wdualmine.model import WDualMine
-from wdualmine.records import find_runs, read_tensors
+from wdualmine.records import find_runs
 from wdualmine_book.committed import reference_runs, study_runs
+from wdualmine_book.printing import experiment_of_weights
 
 PACKAGE = "package"  # the weights that come with the package
 PUBLISHED = {title.lower(): folder for folder, title in PUBLISHED_METHODS.items()}
@@ -137,10 +138,10 @@ class Explorer:
         task = get_task(task).key
         choices = {PACKAGE: WEIGHTS / f"{task}.safetensors"}
         for run in self.runs:
-            experiment = run.info["experiment"]
-            own = experiment.get("method", W_DUALMINE.name) == W_DUALMINE.name
-            if own and run.info["task"] == task and experiment.get("fold") is None:
-                name = f"{experiment['variant']}, seed {experiment['seed']} ({run.label})"
+            experiment = run.info.trained
+            own = experiment.method == W_DUALMINE.name
+            if own and run.info.task == task and experiment.fold is None:
+                name = f"{experiment.variant}, seed {experiment.seed} ({run.label})"
                 name = f"{name} in {run.folder}" if name in choices else name
                 choices[name] = run.folder / "model.safetensors"
         return choices
@@ -149,9 +150,9 @@ class Explorer:
         """Say in one line which pair of which data a view shows, and how its weights were trained."""
         weights = view.weights
         if weights == PACKAGE:
-            experiment = read_tensors(self._weights_file(view.task, PACKAGE))[1]["experiment"]
-            labels = [run.label for run in reference_runs() if run.info.get("experiment") == experiment]
-            weights += f" ({labels[0] if labels else experiment['preset']})"
+            experiment = experiment_of_weights(self._weights_file(view.task, PACKAGE))
+            labels = [run.label for run in reference_runs() if run.info.experiment == experiment]
+            weights += f" ({labels[0] if labels else experiment.preset})"
         return f"{get_task(view.task).folder} pair {view.pair} ({self.source.name}), weights: {weights}"
 
     def residual_scale(self, view: View) -> float:

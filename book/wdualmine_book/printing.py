@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
 from wdualmine.errors import WdualmineError
+from wdualmine.experiments import Experiment
 from wdualmine.metrics import get_metric
-from wdualmine.records import Run
+from wdualmine.records import RecordedExperiment, Run, read_shapes
 
 
 def print_grid(grid: pd.DataFrame, form: str) -> str:
@@ -76,7 +78,7 @@ def check_alike(runs: Sequence[Run]) -> None:
     Raises:
         WdualmineError: they are not; trainings may differ in their seed alone.
     """
-    trained = [run for run in runs if run.info.get("experiment")]
+    trained = [run for run in runs if run.info.experiment]
     for group, identity in ((list(runs), _data), (trained, _all_but_seed)):
         for run in group[1:]:
             if identity(run) != identity(group[0]):
@@ -87,13 +89,11 @@ def check_alike(runs: Sequence[Run]) -> None:
 
 
 def _data(run: Run) -> Any:
-    return run.info["data"].get("fingerprint", run.info["data"]["name"])
+    return run.info.data.fingerprint
 
 
 def _all_but_seed(run: Run) -> Any:
-    # A record from before a setting existed has its default.
-    former = {"fold": None, "objective": "paper", "method": "w-dualmine"}
-    return former | run.info["experiment"] | {"seed": None}
+    return run.info.trained.model_dump(exclude={"seed"})
 
 
 def by_task(words: Mapping[str, str]) -> str:
@@ -111,17 +111,20 @@ def by_task(words: Mapping[str, str]) -> str:
     return ". ".join(f"{' and '.join(own)}: {said}" for said, own in tasks.items())
 
 
-def training_words(experiment: Mapping[str, Any]) -> str:
-    """Say how long and how wide a network was trained, such as "10 epochs at 1e-4, widths 16-128".
+def training_words(experiment: RecordedExperiment) -> str:
+    """Say how long and how wide a network was trained, such as "10 epochs at 1e-4, widths 16-128"."""
+    schedule, widths = experiment.schedule, experiment.model.get("widths")
+    words = schedule_words(schedule.epochs, schedule.learning_rate)
+    return f"{words}, widths {widths[0]}-{widths[-1]}" if widths else words
 
-    Args:
-        experiment: as a record holds it; what it does not say is left out.
-    """
-    schedule, model = experiment.get("schedule", {}), experiment.get("model", {})
-    words = []
-    if "epochs" in schedule:
-        rate = f"{schedule['learning_rate']:.0e}".replace("e-0", "e-")
-        words.append(f"{schedule['epochs']} epoch{'s' * (schedule['epochs'] != 1)} at {rate}")
-    if "widths" in model:
-        words.append(f"widths {model['widths'][0]}-{model['widths'][-1]}")
-    return ", ".join(words)
+
+def schedule_words(epochs: int, learning_rate: float) -> str:
+    """Say how long a network was trained, such as "10 epochs at 1e-4"."""
+    rate = f"{learning_rate:.0e}".replace("e-0", "e-")
+    return f"{epochs} epoch{'s' * (epochs != 1)} at {rate}"
+
+
+def experiment_of_weights(path: Path) -> RecordedExperiment:
+    """Read from a file of weights how they were trained."""
+    experiment = Experiment.from_dict(read_shapes(path)[1]["experiment"], path)
+    return RecordedExperiment.model_validate(experiment.as_dict(), strict=False)

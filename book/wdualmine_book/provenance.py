@@ -19,13 +19,13 @@ def model_card_scores(runs: Sequence[Run]) -> str:
         Markdown: one row a task, one column a metric, mean ± population deviation over the test pairs.
     """
     rows = {
-        TASKS[run.info["task"]].folder: {
-            name: f"{mean:.4f} ± {result['std'][name]:.4f}" for name, mean in result["mean"].items()
+        TASKS[run.info.task].folder: {
+            name: f"{mean:.4f} ± {result.std[name]:.4f}" for name, mean in result.mean.items()
         }
         for run in runs
-        if run.info["kind"] == "training" and run.info["experiment"]["seed"] == 0
-        for result in run.info["results"]
-        if result["method"] == "w-dualmine"
+        if run.info.kind == "training" and run.info.trained.seed == 0
+        for result in run.info.results
+        if result.method == "w-dualmine"
     }
     return pd.DataFrame(rows).T.rename_axis("task").to_markdown(disable_numparse=True)
 
@@ -34,24 +34,22 @@ def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Say for each run what ran, on what data, at which commit, on which machine and for how long."""
 
     def row(run: Run) -> dict[str, str]:
-        info = run.info
-        code, hardware = info["code"], info["hardware"]
-        commit = (code["commit"] or "no commit")[:10] + (" + changes" if code["dirty"] else "")
-        threads = hardware["threads"]
-        seconds = info.get("train_seconds", 0) + info["evaluation_seconds"]
-        experiment = info.get("experiment", {})
+        info, experiment = run.info, run.info.experiment
+        commit = (info.code.commit or "no commit")[:10] + (" + changes" if info.code.dirty else "")
+        threads = info.hardware.threads
+        seconds = info.train_seconds + info.evaluation_seconds
         return {
             "Run": run.folder.name,
-            "Task": info["task"],
-            "What": f"{experiment['preset']}, {experiment['variant']}" if experiment else info["kind"],
-            "Experiment": info.get("experiment_hash", "–")[:10],
-            "Seed": str(experiment.get("seed", "–")),
-            "Data": f"{info['data']['name']} ({info['data']['fingerprint'][:10]})",
+            "Task": info.task,
+            "What": f"{experiment.preset}, {experiment.variant}" if experiment else info.kind,
+            "Experiment": info.experiment_hash[:10],
+            "Seed": str(experiment.seed) if experiment else "–",
+            "Data": f"{info.data.name} ({info.data.fingerprint[:10]})",
             "Commit": commit,
-            "Machine": hardware.get("gpu", hardware["processor"])
+            "Machine": (info.hardware.gpu or info.hardware.processor)
             + f", {threads} thread{'s' * (threads != 1)}",
             "Seconds": f"{seconds:.0f}",
-            "Finished": info["finished"],
+            "Finished": info.finished,
         }
 
     return pd.DataFrame([row(run) for run in runs])

@@ -94,9 +94,12 @@ def record(
         if (output / "run.json").is_file():
             run = load_run(output)
             require_kind(run, kind)
-            same = all(run.info.get(name) == description[name] for name in ("task", "data", "limit"))
-            same &= all(run.info["code"].get(k) == description["code"][k] for k in ("source", "recorder"))
-            if same and not run.altered(["metrics.csv"]):
+            info, code = run.info, description["code"]
+            asked = (chosen.key, limit, code["source"], code["recorder"], description["data"]["fingerprint"])
+            same = asked == (
+                info.task, info.limit, info.code.source, info.code.recorder, info.data.fingerprint
+            )  # fmt: skip
+            if same and not run.altered():
                 return run
         started = time.perf_counter()
         pairs = load_pairs(source, chosen, "test", limit)
@@ -142,8 +145,8 @@ def require_kind(run: Run, kind: str) -> None:
     Raises:
         WdualmineError: it is of another.
     """
-    if run.info["kind"] != kind:
-        raise WdualmineError(f"{run.folder}: holds a run of kind {run.info['kind']}; choose another folder")
+    if run.info.kind != kind:
+        raise WdualmineError(f"{run.folder}: holds a run of kind {run.info.kind}; choose another folder")
 
 
 def limit_rows(pairs: Sequence[Pair], task: Task) -> pd.DataFrame:

@@ -59,12 +59,12 @@ def repeat(
     from wdualmine.training import train as train_network
 
     run = load_run(record)
-    if run.info["kind"] != "training":
-        raise WdualmineError(f"{record}: a run of kind {run.info['kind']}; give a training run's folder")
+    if run.info.kind != "training":
+        raise WdualmineError(f"{record}: a run of kind {run.info.kind}; give a training run's folder")
     check_same_data(run, data)
     experiment, threads = (
-        Experiment.from_dict(run.info["experiment"], record),
-        run.info["hardware"]["threads"],
+        Experiment.from_dict(run.info.trained.model_dump(), record),
+        run.info.hardware.threads,
     )
     differences = largest_differences(run, train_network(experiment, output, data, device, threads))
     print_table(

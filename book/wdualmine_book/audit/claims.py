@@ -483,12 +483,10 @@ def ablation_label(ablations: Sequence[Run] | None = None) -> str:
     runs = [
         run
         for run in (study_runs() if ablations is None else ablations)
-        if run.info["kind"] == "training"
-        and run.info["task"] == "ct-mri"
-        and run.info["experiment"]["variant"] in variants
+        if run.info.kind == "training" and run.info.task == "ct-mri" and run.variant in variants
     ]
-    seeds = len({run.info["experiment"]["seed"] for run in runs})
-    labels = [f"{run.label}; {training_words(run.info['experiment'])}" for run in runs]
+    seeds = len({run.info.trained.seed for run in runs})
+    labels = [f"{run.label}; {training_words(run.info.trained)}" for run in runs]
     listed = "; ".join(dict.fromkeys(labels))
     return f"{listed}; {seeds} seed{'s' * (seeds != 1)}" if runs else "none yet"
 

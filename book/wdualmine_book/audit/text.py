@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from wdualmine.methods.learned import WEIGHTS
-from wdualmine.records import Run, read_tensors
+from wdualmine.records import Run
 from wdualmine_book.audit.record import NOISE
 from wdualmine_book.audit.tables import (
     DECIMALS,
@@ -18,15 +18,14 @@ from wdualmine_book.audit.tables import (
     paper_row,
     title,
 )
-from wdualmine_book.printing import by_task, training_words
+from wdualmine_book.printing import by_task, experiment_of_weights, training_words
 
 
 def weights_label(runs: Mapping[str, Run]) -> str:
     """Say how the package's weights of the audited tasks were trained: preset, length and widths."""
-    experiments = {task: read_tensors(WEIGHTS / f"{task}.safetensors")[1]["experiment"] for task in runs}
+    experiments = {task: experiment_of_weights(WEIGHTS / f"{task}.safetensors") for task in runs}
     labels = {
-        task: f"preset {e['preset']}, seed {e['seed']}, {training_words(e)}"
-        for task, e in experiments.items()
+        task: f"preset {e.preset}, seed {e.seed}, {training_words(e)}" for task, e in experiments.items()
     }
     return by_task(labels) or "none"
 

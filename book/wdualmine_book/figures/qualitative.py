@@ -27,9 +27,9 @@ from wdualmine.methods.learned import WEIGHTS
 from wdualmine.metrics.correlation import pearson
 from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.model import WDualMine, sobel_magnitude
-from wdualmine.records import Run, read_tensors
+from wdualmine.records import Run
 from wdualmine.report.style import DIVERGING, SEQUENTIAL, WIDTH, styled_on_black
-from wdualmine_book.printing import training_words
+from wdualmine_book.printing import experiment_of_weights, training_words
 
 AVERAGE, NETWORK = "Average", "W-DUALMINE"
 # The two windows: an edge that shows on black, in color and in grey.
@@ -111,12 +111,11 @@ def network_of(runs: Sequence[Run], task: str) -> tuple[WDualMine, str]:
         The network, and in words which one it is.
     """
     for run in runs:
-        experiment = run.info.get("experiment", {})
-        trained = run.info["task"] == task and experiment.get("variant") == "proposed"
+        trained = run.info.task == task and run.variant == "proposed"
         if trained and (run.folder / "model.safetensors").is_file():
-            words = training_words(experiment)
+            words = training_words(run.info.trained)
             return load_model(run.folder), f"the network of this build ({run.label}; {words})"
-    words = training_words(read_tensors(WEIGHTS / f"{task}.safetensors")[1]["experiment"])
+    words = training_words(experiment_of_weights(WEIGHTS / f"{task}.safetensors"))
     return load_model(task), f"the network that comes with the package ({words})"
 
 

@@ -73,7 +73,10 @@ def records_label(runs: Sequence[Run], task: str, kinds: Sequence[str] = KINDS) 
     """Say which records :func:`pair_scores` takes, with their presets and data; "none" if there are none."""
     chosen = _chosen(runs, task, kinds)
     labels = [
-        ", ".join(filter(None, (run.label, training_words(run.info.get("experiment", {}))))) for run in chosen
+        ", ".join(
+            filter(None, (run.label, training_words(run.info.experiment) if run.info.experiment else ""))
+        )
+        for run in chosen
     ]
     return "; ".join(dict.fromkeys(labels)) or "none"
 
@@ -83,9 +86,7 @@ def _chosen(runs: Sequence[Run], task: str, kinds: Sequence[str]) -> list[Run]:
     return [
         run
         for run in runs
-        if run.info["kind"] in kinds
-        and run.info["task"] == key
-        and run.info.get("experiment", {}).get("variant", "proposed") == "proposed"
+        if run.info.kind in kinds and run.info.task == key and run.variant in ("", "proposed")
     ]
 
 

@@ -109,6 +109,6 @@ def group_logs(runs: Sequence[Run]) -> dict[str, list[pd.DataFrame]]:
     """
     groups: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
-        if run.info["kind"] == "training":
-            groups.setdefault(f"{run.info['task']}, {run.label}", []).append(run.log)
+        if run.info.kind == "training":
+            groups.setdefault(f"{run.info.task}, {run.label}", []).append(run.log)
     return groups

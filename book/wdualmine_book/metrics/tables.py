@@ -63,7 +63,7 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
     Raises:
         WdualmineError: no such run is among them.
     """
-    found = [run for run in runs if run.info["kind"] == "conventions" and run.info["task"] == task]
+    found = [run for run in runs if run.info.kind == "conventions" and run.info.task == task]
     if not found:
         raise WdualmineError(f"no conventions record of {task}; make one with `wdualmine conventions {task}`")
     means = found[0].metrics.drop(columns=["task", "split", "pair", "stretch", "seed"], errors="ignore")

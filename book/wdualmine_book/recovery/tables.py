@@ -52,9 +52,7 @@ def trainings(task: str, runs: Sequence[Run], folds: bool) -> list[Run]:
     return [
         run
         for run in runs
-        if run.info["kind"] == "training"
-        and run.info["task"] == task
-        and run.info["experiment"]["variant"] in variants
+        if run.info.kind == "training" and run.info.task == task and run.variant in variants
     ]
 
 
@@ -88,7 +86,7 @@ def unseen_table(task: str, runs: Sequence[Run]) -> pd.DataFrame:
         As :func:`ranking_table`. Empty if a fold is missing.
     """
     parts = trainings(task, runs, folds=True)
-    if len({run.info["experiment"]["variant"] for run in parts}) < FOLDS:
+    if len({run.variant for run in parts}) < FOLDS:
         return pd.DataFrame()
     ranking = record_of(task, runs, KIND)
     own = [load_signals(ranking), *(load_signals(run) for run in parts)]
@@ -106,7 +104,7 @@ def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
         for run in trainings(task, runs, folds=False):
             plain = run.metrics[~run.metrics["stretch"].astype(bool)]
             table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name])
-            rows.append(table.assign(task=task, seed=run.info["experiment"]["seed"]))
+            rows.append(table.assign(task=task, seed=run.info.trained.seed))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
@@ -121,9 +119,9 @@ def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
     for task in TASKS:
         for term in ("fold-0", "tight", "short", "wide", *(f"no-{name}" for name in RECOVERY_TERMS)):
             for run in runs:
-                if (run.info["kind"], run.info["task"]) != ("training", task):
+                if (run.info.kind, run.info.task) != ("training", task):
                     continue
-                if run.info["experiment"]["variant"] == f"recovery-{term}":
+                if run.variant == f"recovery-{term}":
                     plain = run.metrics[~run.metrics["stretch"].astype(bool)]
                     table = _tabulate(load_signals(run), plain, [W_DUALMINE_RECOVERY.name])
                     rows.append(table.assign(task=task, term=term.removeprefix("no-")))

@@ -222,7 +222,7 @@ def conclusion(runs: Sequence[Run]) -> str:
 
 def objective_equation(runs: Sequence[Run]) -> str:
     """Write the recovery objective with the weights that the committed trainings had, as display math."""
-    weights = next(run for run in runs if run.info["kind"] == "training").info["experiment"]["loss"]
+    weights = next(run for run in runs if run.info.kind == "training").info.trained.loss
     terms = {
         "signal": r"\frac{\|F_s - F - s\|^2}{\|s\|^2}",
         "correlation": r"(1 - \text{CC})",
@@ -255,7 +255,7 @@ def share_sentence(run: Run) -> str:
         share, low, high = share_of_the_way(run, method)
         shares[method] = f"{share:.0%} ({low:.0%} to {high:.0%})"
     return (
-        f"{get_task(run.info['task']).folder}: of the way from the average to the best image, in the "
+        f"{get_task(run.info.task).folder}: of the way from the average to the best image, in the "
         f"objective that training minimizes, the recovery network goes {shares[W_DUALMINE_RECOVERY.name]}, "
         f"*{method_title('detail-average')}* {shares['detail-average']}."
     )
@@ -291,7 +291,7 @@ def robustness_sentence(run: Run) -> str:
     ]
     kept = min(float(cells["value"][own, last, source]) for source in "ab")
     return (
-        f"{get_task(run.info['task']).folder}: noise comes through the recovery network with a gain of at "
+        f"{get_task(run.info.task).folder}: noise comes through the recovery network with a gain of at "
         f"most {gain:.2f}, {'not amplified' if gain <= 1 else 'amplified'}. At a shift of {SHIFTS[-1]} "
         f"pixels it keeps {kept:.2f} of a signal, in the mean of the scan that it keeps less of, and its CC "
         f"falls by {-falls[0]:.4f}, the average's by {-falls[1]:.4f}."
@@ -317,20 +317,16 @@ def render_seeds(table: pd.DataFrame, form: str = "html") -> str:
 
 def render_terms(runs: Sequence[Run], form: str = "html") -> str:
     """Print what length, width and each term do on fold 0, one seed."""
-    trained = {
-        run.info["experiment"]["variant"]: run.info["experiment"]
-        for run in runs
-        if run.info["kind"] == "training"
-    }
+    trained = {run.variant: run.info.trained for run in runs if run.info.kind == "training"}
     if "recovery-short" not in trained:
         return (
             "The study of the terms has not run: <code>make study STUDY=recovery-terms PRESET=cycle</code>."
         )
-    whole, short = (trained[f"recovery-{name}"]["schedule"]["epochs"] for name in ("fold-0", "short"))
+    whole, short = (trained[f"recovery-{name}"].schedule.epochs for name in ("fold-0", "short"))
     titles = {"fold-0": f"all terms, {whole} epochs", "short": f"all terms, {short} epochs as all below"}
     titles["wide"] = "all terms, twice as wide"
     if "recovery-tight" in trained:
-        titles["tight"] = f"range weight {trained['recovery-tight']['loss']['range']:g}, {whole} epochs"
+        titles["tight"] = f"range weight {trained['recovery-tight'].loss['range']:g}, {whole} epochs"
     listed = terms_table(runs)
     with_others = listed.loc[~listed["term"].isin(["fold-0"]), "task"].unique()
     rows = [

@@ -1,7 +1,6 @@
 """Tables 1 to 3: the methods on each task, and the network against the plain average."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,18 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS
 from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS, get_metric
-from wdualmine.records import Run
+from wdualmine.records import RecordedExperiment, Run
 from wdualmine.statistics import compare
 from wdualmine_book.committed import length_runs, paper_values, published_scores, reference_runs, study_runs
-from wdualmine_book.printing import anchor, arrow, by_task, check_alike, print_grid, training_words
+from wdualmine_book.printing import (
+    anchor,
+    arrow,
+    by_task,
+    check_alike,
+    print_grid,
+    schedule_words,
+    training_words,
+)
 
 #: The paper's comparison tables by number.
 COMPARISONS = dict(zip((1, 2, 3), TASKS, strict=True))
@@ -86,13 +93,16 @@ def _of_task(runs: Iterable[Run], task: str) -> list[Run]:
     chosen = [
         run
         for run in runs
-        if run.info["kind"] in ("training", "baselines")
-        and run.info["task"] == task
-        and run.info.get("experiment", {}).get("variant", "proposed") == "proposed"
-        and run.info.get("experiment", {}).get("method", W_DUALMINE.name) == W_DUALMINE.name
+        if run.info.kind in ("training", "baselines")
+        and run.info.task == task
+        and (run.info.experiment is None or _is_proposed(run.info.experiment))
     ]
     check_alike(chosen)
     return chosen
+
+
+def _is_proposed(experiment: RecordedExperiment) -> bool:
+    return experiment.variant == "proposed" and experiment.method == W_DUALMINE.name
 
 
 def _scores(runs: Iterable[Run], task: str) -> pd.DataFrame:
@@ -156,7 +166,7 @@ def comparison_with_average(runs: Sequence[Run], reference: Sequence[Run] | None
         :func:`wdualmine.statistics.compare`'s rows with a column task before them; p is corrected for the
         metrics of a task. Empty where one of the two has not run.
     """
-    if not any(run.info["kind"] == "training" for run in runs):
+    if not any(run.info.kind == "training" for run in runs):
         runs = reference_runs() if reference is None else reference
     parts, names = [], list(PAPER_METRICS)
     for task in TASKS:
@@ -250,13 +260,13 @@ def column_titles(
 
     def described(given: Sequence[Run], task: str) -> str:
         chosen = _of_task(given, task)
-        trained = [run for run in chosen if run.info["kind"] == "training"]
-        seeds = {run.info["experiment"]["seed"] for run in trained}
-        words = (training_words(run.info["experiment"]) for run in trained)
+        trained = [run for run in chosen if run.info.kind == "training"]
+        seeds = {run.info.trained.seed for run in trained}
+        words = (training_words(run.info.trained) for run in trained)
         labels = list(dict.fromkeys(run.label for run in trained)) + list(dict.fromkeys(filter(None, words)))
         labels += [f"{len(seeds)} seeds"] if len(seeds) > 1 else []
         if not trained:
-            labels = list(dict.fromkeys(run.label for run in chosen if run.info["kind"] == "baselines"))
+            labels = list(dict.fromkeys(run.label for run in chosen if run.info.kind == "baselines"))
         return "; ".join(labels)
 
     def title(name: str, given: Sequence[Run]) -> str:
@@ -284,7 +294,7 @@ def summary_table(runs: Sequence[Run], reference: Sequence[Run] | None = None) -
         One row a task and metric; columns "Paper", "This build" (or "Reference"), "Average, stretched": means
         over the pairs, NaN where nothing ran.
     """
-    ours = "This build" if any(run.info["kind"] == "training" for run in runs) else "Reference"
+    ours = "This build" if any(run.info.kind == "training" for run in runs) else "Reference"
     rows = []
     for number, task in COMPARISONS.items():
         table = comparison_table(number, runs, reference)
@@ -322,25 +332,24 @@ def networks_table(runs: Sequence[Run], studies: Sequence[Run] | None = None) ->
         ("This build", runs),
     ):
         for run in found:
-            info = run.info
-            experiment = info.get("experiment", {})
-            plain = place != "Studies" or experiment.get("variant") in ("proposed", NEAREST)
-            if info["kind"] == "training" and info["task"] == "ct-mri" and plain:
-                nearest = ", the paper's rate and epochs" if experiment["variant"] == NEAREST else ""
+            plain = place != "Studies" or run.variant in ("proposed", NEAREST)
+            if run.info.kind == "training" and run.info.task == "ct-mri" and plain:
+                nearest = ", the paper's rate and epochs" if run.variant == NEAREST else ""
                 groups.setdefault(place + nearest, []).append(run)
-    if first := [run for run in groups.get("Reference", []) if run.info["experiment"]["seed"] == 0]:
+    if first := [run for run in groups.get("Reference", []) if run.info.trained.seed == 0]:
         groups["Audit, figures: the weights that come along"] = first
     rows = []
     for place, chosen in groups.items():
-        experiment = chosen[0].info["experiment"]
+        experiment = chosen[0].info.trained
         scores = pd.concat([run.metrics for run in chosen]).query("method == 'w-dualmine'")[names].mean()
-        row = {"network": place, "training": training_words(experiment), "preset": experiment["preset"]}
-        row |= {"data": chosen[0].info["data"]["name"], "seeds": str(len(chosen))}
-        distance = abs(experiment.get("schedule", {}).get("epochs", 0) - PRESETS["paper"].schedule.epochs)
+        row = {"network": place, "training": training_words(experiment), "preset": experiment.preset}
+        row |= {"data": chosen[0].info.data.name, "seeds": str(len(chosen))}
+        distance = abs(experiment.schedule.epochs - PRESETS["paper"].schedule.epochs)
         rows.append((distance, row | scores.to_dict()))
     rows.sort(key=lambda row: row[0])
     paper = paper_values().query("table == 1 and row == 'W-DUALMINE'").set_index("metric")["mean"][names]
-    stated = training_words({"schedule": asdict(PRESETS["paper"].schedule)}) + ", widths not stated"
+    schedule = PRESETS["paper"].schedule
+    stated = f"{schedule_words(schedule.epochs, schedule.learning_rate)}, widths not stated"
     printed = {"network": "The paper", "training": stated, "preset": "–", "data": "–", "seeds": "–"}
     return pd.DataFrame([printed | paper.to_dict(), *(row for _, row in rows)])
 

@@ -41,7 +41,7 @@ def length_table(
         the average) of the longer one, and long_run and short_run (names of the folders of that seed).
     """
     long_runs, short_runs = (
-        [run for run in runs if run.info["kind"] == "training"]
+        [run for run in runs if run.info.kind == "training"]
         for runs in (
             reference_runs() if reference is None else reference,
             length_runs() if shorter is None else shorter,
@@ -51,13 +51,13 @@ def length_table(
     paper = paper[(paper["row"] == W_DUALMINE.title) & (paper["table"] <= len(TASKS))]
     parts = []
     for task in TASKS:
-        long = {run.info["experiment"]["seed"]: run for run in long_runs if run.info["task"] == task}
-        short = {run.info["experiment"]["seed"]: run for run in short_runs if run.info["task"] == task}
+        long = {run.info.trained.seed: run for run in long_runs if run.info.task == task}
+        short = {run.info.trained.seed: run for run in short_runs if run.info.task == task}
         shared = sorted(long.keys() & short.keys())
         if not shared:
             continue
         seed = shared[0]
-        experiment = long[seed].info["experiment"]
+        experiment = long[seed].info.trained
         compared = compare(_scores(long[seed]), _scores(short[seed]), PAPER_METRICS, volume_of)
         by_seed = pd.DataFrame([_scores(run)[list(PAPER_METRICS)].mean() for run in short.values()])
         printed = paper[paper["task"] == task].set_index("metric")["mean"]
@@ -70,7 +70,7 @@ def length_table(
                 short_seeds=len(short),
                 short_seed_std=compared["metric"].map(by_seed.std(ddof=1)),
                 training=training_words(experiment),
-                moved=LEVELS * experiment["model"]["residual_scale"] * long[seed].log["residual"].iloc[-1],
+                moved=LEVELS * experiment.model["residual_scale"] * long[seed].log["residual"].iloc[-1],
                 long_run=long[seed].folder.name,
                 short_run=short[seed].folder.name,
             )

@@ -89,7 +89,7 @@ def ablation_title(runs: Sequence[Run] | None = None) -> str:
     """Say what our column of Tables 4 and 5 holds: preset, data and number of seeds of its runs."""
     variants = [PROPOSED, *(key for names in ABLATIONS.values() for key in names)]
     chosen = _chosen("ct-mri", variants, runs)
-    seeds = len({run.info["experiment"]["seed"] for run in chosen})
+    seeds = len({run.info.trained.seed for run in chosen})
     return f"Ours ({chosen[0].label}; {seeds} seed{'s' * (seeds > 1)})" if chosen else "Ours"
 
 
@@ -144,17 +144,17 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         if not chosen:
             continue
         scores = pd.concat([run.metrics for run in chosen]).groupby("method")[list(PAPER_METRICS)].mean()
-        experiment = chosen[0].info["experiment"]
-        schedule, model = experiment["schedule"], experiment["model"]
+        experiment = chosen[0].info.trained
+        schedule, model = experiment.schedule, experiment.model
         row = {"variant": variant, "seeds": len(chosen), "widths": "-".join(map(str, model["widths"]))}
         before = row | {"variant": "untrained", "epochs": 0}
         untrained = [{**before, **dict(zip(PAPER_METRICS, scores.loc["untrained"], strict=True))}]
-        row |= {name: schedule[name] for name in ("learning_rate", "epochs")}
+        row |= {"learning_rate": schedule.learning_rate, "epochs": schedule.epochs}
         row["run"] = chosen[0].folder.name
         residual = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
         row |= {"residual": residual, "moved": residual * model["residual_scale"]}
         rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
-        data = chosen[0].info["data"]["name"]
+        data = chosen[0].info.data.name
     rows += untrained  # of the most seeds: the preset's own
     if rows:
         paper = paper_values().query("table == 1 and row == 'W-DUALMINE'").set_index("metric")["mean"]
@@ -163,8 +163,8 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         asked = {"learning_rate": stated.learning_rate, "epochs": stated.epochs}
         rows.append({"variant": PAPER, **asked, **printed})
         for run in reference_runs():
-            same = run.info["task"] == "ct-mri" and run.info["data"]["name"] == data
-            if same and run.info["kind"] == "baselines":
+            same = run.info.task == "ct-mri" and run.info.data.name == data
+            if same and run.info.kind == "baselines":
                 means = run.metrics.query("method == 'average' and stretch")[list(PAPER_METRICS)].mean()
                 average = dict(zip(PAPER_METRICS, means, strict=True))
                 rows.append({"variant": "average, stretched", "residual": 0.0, "moved": 0.0, **average})
@@ -206,15 +206,13 @@ def _chosen(task: str, variants: Sequence[str], runs: Sequence[Run] | None) -> l
     chosen = [
         run
         for run in (study_runs() if runs is None else runs)
-        if run.info["kind"] == "training"
-        and run.info["task"] == task
-        and run.info["experiment"]["variant"] in variants
+        if run.info.kind == "training" and run.info.task == task and run.variant in variants
     ]
     labels = sorted({run.label for run in chosen})
     if len(labels) > 1:
         raise WdualmineError(f"runs of {' and of '.join(labels)}: give those of one preset and data")
     for variant in variants:
-        check_alike([run for run in chosen if run.info["experiment"]["variant"] == variant])
+        check_alike([run for run in chosen if run.variant == variant])
     return chosen
 
 

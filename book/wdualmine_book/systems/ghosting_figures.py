@@ -26,7 +26,7 @@ def plot_ghosting(run: Run) -> Figure:
     rows = {
         "CC": "CC, registered scans",
         f"CC{GIVEN}": "CC, scans as given",
-        "recovery_a": f"recovery {get_task(run.info['task']).a}",
+        "recovery_a": f"recovery {get_task(run.info.task).a}",
         "recovery_b": "recovery MRI",
     }
     figure, grid = plt.subplots(

@@ -58,7 +58,7 @@ def changes_table(run: Run) -> pd.DataFrame:
 def render_ghosting(run: Run) -> str:
     """Print as HTML where the largest shift and turn leave each method, and by how much that changes it."""
     table = ghosting_table(run).set_index(["method", "move", "amount"])
-    changes, first = changes_table(run), get_task(run.info["task"]).a
+    changes, first = changes_table(run), get_task(run.info.task).a
     names = {"CC": "CC", "CC_given": "CC, as given", "Qabf": "Qabf", "recovery_a": f"recovery {first}"}
     names["recovery_b"] = "recovery MRI"
     rows = []
@@ -89,4 +89,4 @@ def ghosting_sentence(run: Run) -> str:
             f"changes by {given.min():+.3f} to {given.max():+.3f}. The recovery of a scan changes by "
             f"{recovery.min():+.2f} to {recovery.max():+.2f}, in the median {np.median(recovery):+.2f}."
         )
-    return f"**{get_task(run.info['task']).folder}**: " + " ".join(parts)
+    return f"**{get_task(run.info.task).folder}**: " + " ".join(parts)

@@ -12,11 +12,11 @@ from wdualmine.experiments import FOLDS
 from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.methods.learned import packaged_file
 from wdualmine.metrics import METRICS as REGISTRY
-from wdualmine.records import Run, find_runs, read_shapes
+from wdualmine.records import Run, find_runs
 from wdualmine.recovery.scoring import METRICS
 from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine_book.committed import records_by_task, results_folder
-from wdualmine_book.printing import arrow, by_task, html_grid, training_words
+from wdualmine_book.printing import arrow, by_task, experiment_of_weights, html_grid, training_words
 from wdualmine_book.recovery.tables import method_title
 from wdualmine_book.studies.tables import SHOWN
 from wdualmine_book.systems.cost import KIND as COST_KIND
@@ -121,25 +121,25 @@ def training_table(runs: Sequence[Run]) -> pd.DataFrame:
     """
     rows = []
     for run in runs:
-        if run.info["kind"] != "training":
+        if run.info.kind != "training":
             continue
-        experiment, log = run.info["experiment"], run.log
-        schedule = experiment["schedule"]
-        own = run.metrics[run.metrics["method"] == experiment["method"]]
-        drawn = schedule["epoch_pairs"]
-        batches = -(-drawn // schedule["batch_size"]) if drawn else float("nan")
+        experiment, log = run.info.trained, run.log
+        schedule = experiment.schedule
+        own = run.metrics[run.metrics["method"] == experiment.method]
+        drawn = schedule.epoch_pairs
+        batches = -(-drawn // schedule.batch_size) if drawn else float("nan")
         rows.append(
             {
-                "method": experiment["method"],
-                "task": experiment["task"],
-                "fold": experiment["fold"],
-                "seed": experiment["seed"],
-                "parameters": run.info["parameters"],
-                "epochs": schedule["epochs"],
-                "steps": schedule["epochs"] * batches,
-                "patch": schedule["patch_size"],
-                "rate": schedule["learning_rate"],
-                "seconds": run.info["train_seconds"],
+                "method": experiment.method,
+                "task": experiment.task,
+                "fold": experiment.fold,
+                "seed": experiment.seed,
+                "parameters": run.info.parameters,
+                "epochs": schedule.epochs,
+                "steps": schedule.epochs * batches,
+                "patch": schedule.patch_size,
+                "rate": schedule.learning_rate,
+                "seconds": run.info.train_seconds,
                 "epoch_seconds": float(log["seconds"].median()),
                 "CC": float(own["CC"].mean()),
                 "FMI": float(own["FMI"].mean()),
@@ -155,8 +155,8 @@ def own_training_sentence() -> str:
     for method in (W_DUALMINE, W_DUALMINE_RECOVERY):
         words = {}
         for task in TASKS:
-            experiment = read_shapes(packaged_file(method, task))[1]["experiment"]
-            side = experiment["schedule"]["patch_size"]
+            experiment = experiment_of_weights(packaged_file(method, task))
+            side = experiment.schedule.patch_size
             crop = f"patches of {side}" if side else "whole images"
             words[task] = f"{training_words(experiment)}, {crop}"
         parts.append(f"*{method.title}*. {by_task(words)}")
@@ -190,7 +190,7 @@ def cost_table(run: Run) -> pd.DataFrame:
 
 def cost_of(runs: Sequence[Run], device: str = "cpu") -> Run | None:
     """Pick the record of cost on a kind of device; None if there is none."""
-    found = [r for r in runs if r.info["kind"] == COST_KIND and r.info["device"].startswith(device)]
+    found = [r for r in runs if r.info.kind == COST_KIND and r.info.device.startswith(device)]
     return found[0] if found else None
 
 
@@ -204,7 +204,7 @@ def cost_sentence(run: Run) -> str:
     table = run.table("cost.csv").set_index("method")
     own = [name for name in (W_DUALMINE.name, W_DUALMINE_RECOVERY.name) if name in table.index]
     seconds, gflop = table["processor_seconds"], table["gflop"]
-    sentences = [f"{run.info['hardware']['processor']}."]
+    sentences = [f"{run.info.hardware.processor}."]
     for name in (str(name) for name in table.index if own and str(name).endswith("-widened")):
         times = [f"{seconds[name] / seconds[one]:.0f} times as long as {system_title(one)}" for one in own]
         sentences.append(f"{system_title(name)} ({float(gflop[name]):.0f}), takes {' and '.join(times)}.")
@@ -228,7 +228,7 @@ def render_systems(table: pd.DataFrame, task: str) -> str:
 def render_differences(run: Run) -> str:
     """Print in which metrics each method is told from the average and from W-DUALMINE, as HTML."""
     tables = {reference: differences_table(run, reference) for reference in REFERENCES}
-    modalities = dict(zip(RECOVERY, get_task(run.info["task"]).modalities, strict=True))
+    modalities = dict(zip(RECOVERY, get_task(run.info.task).modalities, strict=True))
     names = {name: f"recovery {modality}" for name, modality in modalities.items()}
     rows = []
     for method in systems_table(run)["method"]:
@@ -311,7 +311,7 @@ def systems_sentence(run: Run) -> str:
     table = systems_table(run).set_index("method")
     kept = table["worse"].dropna()
     by_correlation, by_recovery = str(table["CC"].idxmax()), str(kept.idxmax())
-    first, folder = str(table.index[0]), get_task(run.info["task"]).folder
+    first, folder = str(table.index[0]), get_task(run.info.task).folder
     learned = [method.name for method in SYSTEMS if method.name in kept.index]
     text = (
         f"**{folder}**: over the {len(METRICS)} metrics "
