@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 from pathlib import Path
 
 import nibabel
@@ -350,6 +351,19 @@ def test_headers_are_compared_before_values_are_read(
         open_volume(_declare(large, (2000, 2000, 2000)))
     with pytest.raises(WdualmineError, match="declares a header above"):
         open_volume(_declare(large, (9, 9, 9), 1e9))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("name", ["x.npy", "x.nii.gz"])
+def test_what_is_written_follows_the_umask(name: str, files: tuple[Path, Path], tmp_path: Path) -> None:
+    values = read_volume(files[0])
+    before = os.umask(0o077)
+    try:
+        path = write_volume(tmp_path / name, values.values, Volume(values.values) if "y" in name else values)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.glob(".volume*")] == []
 
 
 def test_values_are_the_same_however_they_are_stored(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 """Volumes: NIfTI files and NumPy arrays of three dimensions, read and written with their geometry."""
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -197,22 +196,11 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
             folder not writable.
     """
     path = check_written(Path(path), like)
-    try:
-        _write(path, values, like)
-    except OSError as error:
-        raise WdualmineError(
-            f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
-        ) from error
-    return path
-
-
-def _write(path: Path, values: NDArray, like: Volume) -> None:
     name = path.name.lower()
-    path.parent.mkdir(parents=True, exist_ok=True)
     suffix = ".npy" if name.endswith(".npy") else ".nii.gz" if name.endswith(".gz") else ".nii"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".volume-", suffix=suffix)
-    os.close(handle)
+    temporary = path.with_name(f".volume-{os.getpid()}{suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if like.affine is None:
             np.save(temporary, values)
         else:
@@ -226,10 +214,15 @@ def _write(path: Path, values: NDArray, like: Volume) -> None:
             header.set_data_dtype(values.dtype)
             header.set_slope_inter(1, 0)
             nibabel.save(type_of(like)(values, like.affine, header), temporary)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise WdualmineError(
+            f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
+        ) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # of the same cause, such as a parent that is a file
+            temporary.unlink(missing_ok=True)
+    return path
 
 
 def check_written(path: Path, like: Volume) -> Path:
