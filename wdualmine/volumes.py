@@ -10,7 +10,7 @@ from wdualmine.data.scans import Window, check_window
 from wdualmine.data.volumes import Volume
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused
-from wdualmine.registration import check_distance, distance, require_registered_slices
+from wdualmine.registration import SMALLEST, check_distance, distance, require_registered_slices
 
 
 def fuse_volumes(
@@ -58,14 +58,15 @@ def fuse_volumes(
         return _unit(a.values[place], ranges[0]), _unit(b.values[place], ranges[1])
 
     if not allow:
-        # Across the shortest side, whatever is asked for: those slices are large enough to tell.
-        shortest = int(np.argmin(a.values.shape))
+        sides = a.values.shape
+        # Slices across the shortest side are the largest, where those asked for are too small to tell.
+        across = axis if min(np.delete(sides, axis)) >= SMALLEST else int(np.argmin(sides))
 
         def slices(number: int) -> tuple[NDArray, NDArray]:
-            first, second = lumas(shortest, number)
+            first, second = lumas(across, number)
             return first[0, 0].numpy(), second[0, 0].numpy()
 
-        require_registered_slices(slices, a.values.shape[shortest], (a.name, b.name))
+        require_registered_slices(slices, sides[across], (a.name, b.name))
     for number in range(a.values.shape[axis]):
         with torch.inference_mode():
             luma_a, luma_b = lumas(axis, number)

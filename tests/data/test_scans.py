@@ -227,7 +227,7 @@ def test_a_window_outside_the_values_is_refused(tmp_path: Path) -> None:
             WdualmineError, match=rf"{path.name}: window 5000 to 6000 shows none of its values"
         ):
             read_image(path, window=(5000, 6000))
-        with pytest.raises(WdualmineError, match=r"; choose one among them"):
+        with pytest.raises(WdualmineError, match=r"; choose one that overlaps them"):
             read_image(path, window=(-900, -800))
 
 

@@ -92,9 +92,9 @@ def fuse(
         key = asked or "ct-mri"
         fuser = load_fuse(chosen, weights or key, pick_device(device), residual_scale)
         fuser = blend_with_average(fuser, blend) if blend < 1 else fuser
+        fuse_volume_files(a, b, output, fuser, 2 if axis is None else axis, windows, allow)
         if chosen.learned:
             _print_weights(method, weights, key)
-        fuse_volume_files(a, b, output, fuser, 2 if axis is None else axis, windows, allow)
         return
     if axis is not None:
         raise WdualmineError(f"--axis {axis}: is for volumes, {a} is none; leave it out")

@@ -80,8 +80,8 @@ def check_window(window: Window, name: str, values: NDArray) -> Window:
     """Give a window back.
 
     Raises:
-        WdualmineError: its ends are not finite, the first is not below the second, or no value is inside or
-            across it, so that the image would be blank.
+        WdualmineError: its ends are not finite, the first is not below the second, or all values are on one
+            side of it, so that the image would be blank.
     """
     low, high = window
     if not -math.inf < low < high < math.inf:
@@ -92,7 +92,7 @@ def check_window(window: Window, name: str, values: NDArray) -> Window:
     if least >= high or greatest <= low:
         raise WdualmineError(
             f"{name}: window {low:g} to {high:g} shows none of its values, {least:g} to {greatest:g}; "
-            "choose one among them"
+            "choose one that overlaps them"
         )
     return window
 
@@ -149,9 +149,9 @@ def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
 
 
 def _check_rescale(path: Path, data: Any) -> None:
-    """Refuse a rescale that gives no units: half of one, or one to a single value."""
+    """Refuse a slope without an intercept or the reverse, and a slope of 0."""
     if data.get("ModalityLUTSequence"):
-        return  # stands in its place
+        return  # it replaces both
     slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
     if (slope is None) != (intercept is None):
         there, missing = ("intercept", "slope") if slope is None else ("slope", "intercept")
