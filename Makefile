@@ -1,16 +1,19 @@
-# make book: set up, train on the data found, render the book.   make test: set up, run the tests.
-# make book TRAIN=no: on the real pairs, show the committed reference runs and weights instead of training.
+# make book: set up, train on the phantom, render the book.   make test: set up, run the tests.
+# make book PAIRS=real: train on the pairs found here and show them; such a book is for this machine alone.
+# make book PAIRS=real TRAIN=no: show the committed reference runs and weights instead of training.
 # make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
 # make systems: train the systems of others on every task with one budget; FOLDS=yes volume-disjoint, too; it resumes.
 # make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
 # make release: the book as zip and PDF, the package and their SHA-256 in dist/.   make wheel: the package alone.
 # make fuzz CASES=10000: break files of every kind, kill a training at random moments; minutes.
-# make notebooks: stamp launch links and the set-up cell.   make repository URL=...: the same with a new address.
-# WDUALMINE_DATA=FOLDER make book   trains on that folder's pairs.   make book PRESET=smoke   is quicker still.
+# make notebooks: stamp the set-up cell and, once there is an address, launch links.
+# make repository URL=https://github.com/OWNER/NAME: set the repository's address; URL=none takes it away.
+# WDUALMINE_DATA=FOLDER make book PAIRS=real   takes that folder's pairs.   make book PRESET=smoke   is quicker still.
 
 PYTHON ?= python3
 PRESET ?= quick
 TRAIN ?= yes
+PAIRS ?= phantom
 STUDY ?= ablations
 SEEDS ?= 3
 FOLDS ?= no
@@ -22,7 +25,7 @@ HTML := book/_build/html/index.html
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book study ablations systems serve pdf wheel release notebooks repository test fuzz lint lock clean
+.PHONY: help setup book study ablations systems serve pdf wheel release publishable notebooks repository test fuzz lint lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -40,7 +43,7 @@ setup: .venv/.ready
 
 book: setup
 	@echo "==> Building the book $(if $(filter no,$(TRAIN)),from the reference runs,with the $(PRESET) preset) on $(CORES) cores"
-	@$(SNAKEMAKE) --config preset=$(PRESET) train=$(TRAIN)
+	@$(SNAKEMAKE) --config preset=$(PRESET) train=$(TRAIN) pairs=$(PAIRS)
 	@echo "==> The book: $(CURDIR)/$(HTML)"
 
 study: setup
@@ -69,16 +72,20 @@ wheel: setup
 	@$(BIN)/python -m hatchling build -d dist > /dev/null
 	@ls dist/wdualmine-*.whl dist/wdualmine-*.tar.gz
 
-release: pdf wheel
+release: publishable pdf wheel
 	@$(BIN)/python -c 'import shutil; shutil.make_archive("dist/wdualmine-book", "zip", "book/_build/html")'
 	@cd dist && ../$(BIN)/python -c 'import glob, hashlib; \
 	  [print(hashlib.sha256(open(f, "rb").read()).hexdigest(), "", f) for f in sorted(glob.glob("wdualmine-*"))]' \
 	  > SHA256SUMS && cat SHA256SUMS
 
+publishable:
+	@test "$(PAIRS)" = phantom || { echo "A release shows the phantom, whose license is known: make release, without PAIRS=$(PAIRS)"; exit 2; }
+
 notebooks: setup
 	@$(BIN)/python notebooks/stamp.py
 
 repository: setup
+	@test -n "$(URL)" || { echo "Give the address: make repository URL=https://github.com/OWNER/NAME, or URL=none"; exit 2; }
 	@$(BIN)/python notebooks/stamp.py --repository "$(URL)"
 
 test: setup

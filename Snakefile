@@ -2,14 +2,15 @@
 # committed reference runs take the place of training; with the target `study` it trains the variants of a study.
 #
 # A run's folder is named by what determines it (experiment, data, code), so that going back to data or a preset
-# used before recomputes nothing.
+# used before recomputes nothing. The book shows and trains on the phantom; on pairs found here, whose source may state
+# no license, with pairs=real alone.
 
 import hashlib
-import os
+import shlex
 import sys
 from pathlib import Path
 
-from wdualmine.data import TASKS, find_data
+from wdualmine.data import TASKS, find_data, published_folder
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, STUDIES, VARIANTS, Experiment, make_experiment
 from wdualmine.methods import SYSTEMS
@@ -19,7 +20,7 @@ from wdualmine.runtime import source_hash
 TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
 REFERENCE = {task: f"results/reference/{task}-seed0" for task in TASKS}
 PRESET = config.get("preset", "quick")
-NOTEBOOK = f"{sys.executable} notebooks/run.py"
+PAIRS = config.get("pairs", "phantom")
 if config.get("study", "ablations") not in STUDIES:
     raise SystemExit(f"error: unknown study {config['study']!r}; choose one of {', '.join(STUDIES)}")
 STUDY = STUDIES[config.get("study", "ablations")]
@@ -29,8 +30,12 @@ RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
 PAGES = ["results", "figures", "ablations", "studies", "recovery", "audit", "metrics", "explore", "provenance"]
 PAGES += ["training", "comparison"]
 
+if PAIRS not in ("phantom", "real"):
+    raise SystemExit(f"error: PAIRS={PAIRS}: choose phantom or real")
+if not TRAIN and PAIRS == "phantom":
+    raise SystemExit("error: TRAIN=no shows the reference runs, which are of the real pairs: add PAIRS=real")
 try:
-    SOURCE = find_data(config.get("data"))
+    SOURCE = find_data("phantom" if PAIRS == "phantom" else None)
     if TRAIN:
         EXPERIMENTS = {task: make_experiment(task, PRESET) for task in TASKS}
     else:  # the reference runs need not be of one preset
@@ -39,11 +44,19 @@ try:
     DATA = {task: SOURCE.fingerprint(task) for task in TASKS}
 except WdualmineError as error:
     raise SystemExit(f"error: {error}")
+if PAIRS == "real" and SOURCE.name == "phantom":
+    raise SystemExit("error: PAIRS=real: no pairs are here; `wdualmine data fetch` gets them, WDUALMINE_DATA names a folder")
 if not TRAIN and SOURCE.name != "harvard":
     raise SystemExit("error: TRAIN=no shows the reference runs, which are of the real pairs: `wdualmine data fetch` first")
-# The jobs get the data by name, not by a second look-up.
-os.environ["WDUALMINE_DATA"] = "phantom" if SOURCE.name == "phantom" else str(SOURCE.root)
-print(f"Data: {SOURCE.describe()}", file=sys.stderr)
+print(f"The book's pairs: {SOURCE.describe()}", file=sys.stderr)
+if PAIRS == "real":
+    print("The book will show these pairs: publish it only where their license allows it.", file=sys.stderr)
+PUBLISHED = published_folder(SOURCE)
+# All that a page can show of the data: with other data it is filled anew.
+SHOWN = [*DATA.values(), *(sorted(f"{path.parent.name}/{path.name}" for path in PUBLISHED.rglob("*.*")) if PUBLISHED else [])]
+# The book's jobs get the data by name, not by a second look-up; a study shows no pair and looks for itself.
+WITH_DATA = f"WDUALMINE_DATA={'phantom' if PAIRS == 'phantom' else shlex.quote(str(SOURCE.root))}"
+NOTEBOOK = f"{WITH_DATA} {sys.executable} notebooks/run.py"
 
 
 def identity(kind, task):
@@ -91,7 +104,7 @@ for task in TASKS:
     rule:
         name: f"baselines_{task.replace('-', '_')}"
         output: f"{BASELINES[task]}/run.json"
-        params: task=task, folder=BASELINES[task], python=sys.executable,
+        params: task=task, folder=BASELINES[task], python=f"{WITH_DATA} {sys.executable}",
             limit=f"--limit {EXPERIMENTS[task].schedule.test_pairs}" if EXPERIMENTS[task].schedule.test_pairs else "",
         message: f"Scoring the baselines on {task}"
         threads: 1
@@ -158,7 +171,7 @@ rule page:
         RESULTS,
     output: "book/runs/{page}.ipynb"
     params:
-        folders=",".join(str(Path(record).parent) for record in RECORDS) or "build/none", command=NOTEBOOK,
+        folders=",".join(str(Path(record).parent) for record in RECORDS) or "build/none", command=NOTEBOOK, shown=SHOWN,
     wildcard_constraints: page="results|figures|metrics|provenance"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output} runs={params.folders}"
@@ -168,7 +181,7 @@ rule page_of_records:
     input: "notebooks/{page}.ipynb", "notebooks/run.py", PACKAGE, RESULTS, "data_manifest/paper_tables.csv"
     output: "book/runs/{page}.ipynb"
     params:
-        command=NOTEBOOK,
+        command=NOTEBOOK, shown=SHOWN,
         options=lambda wildcards: "live=no" if wildcards.page == "explore" else "",
     wildcard_constraints: page="ablations|studies|recovery|audit|explore|comparison"
     message: "Filling the page {wildcards.page}"
@@ -193,8 +206,7 @@ rule web:
         [str(path) for path in sorted(Path("web").rglob("*.*")) if "node_modules" not in path.parts],
         PACKAGE,
     output: "book/_generated/web/page.js"
-    # The pairs are those of the data in use.
-    params: python=sys.executable, data=DATA, networks=" ".join(f"build/web/{name}.onnx" for name in WEIGHTS),
+    params: python=f"{WITH_DATA} {sys.executable}", shown=SHOWN, networks=" ".join(f"build/web/{name}.onnx" for name in WEIGHTS),
     message: "Making what runs in the pages"
     shell: "{params.python} web/build.py book/_generated/web {params.networks}"
 
@@ -208,4 +220,5 @@ rule book:
     output: "book/_build/html/index.html"
     params: jupyter_book=str(Path(sys.executable).with_name("jupyter-book")),
     message: "Rendering the book; warnings are errors"
-    shell: "{params.jupyter_book} build -n -W --keep-going --quiet book"
+    # From nothing: Sphinx reads no page anew for a value glued from another, and leaves the pictures of the book before.
+    shell: "rm -rf book/_build && {params.jupyter_book} build -n -W --keep-going --quiet book"

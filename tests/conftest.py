@@ -86,7 +86,6 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "rules",
             "--config",
             "preset=smoke",
-            "data=phantom",
         ],
         cwd=copy,
         env=environment | {"PYTHONPATH": str(copy)},

@@ -99,6 +99,8 @@ def _dicom(folder: Path) -> Path:
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
     data.RescaleSlope, data.RescaleIntercept = 2, -1000
+    data.PixelSpacing, data.ImagePositionPatient = [0.5, 0.5], [-10, -20, 30]
+    data.ImageOrientationPatient, data.FrameOfReferenceUID = [1, 0, 0, 0, 1, 0], "1.2.4"
     data.WindowCenter, data.WindowWidth = ["40", "400"], ["80", "900"]
     data.PixelData = (_picture().astype(np.int16) * 7).tobytes()
     data.save_as(path, enforce_file_format=True)
@@ -231,6 +233,12 @@ def _read_image(path: Path) -> object:
     return image
 
 
+def _read_slice(path: Path) -> object:
+    from wdualmine.data.scans import read_geometry
+
+    return _read_image(path), read_geometry(path)
+
+
 def _read_volume(path: Path) -> object:
     from wdualmine.data.volumes import read_volume
 
@@ -247,7 +255,7 @@ KINDS = {
         Kind("jpeg", _image(".jpg", color=True), _read_image),
         Kind("bmp", _image(".bmp"), _read_image),
         Kind("tiff", _image(".tif", deep=True), _read_image),
-        Kind("dicom", _dicom, _read_image),
+        Kind("dicom", _dicom, _read_slice),
         Kind("npy", _array, _read_image, text=True),
         Kind("nifti", _volume(".nii"), _read_volume),
         Kind("nifti-gz", _volume(".nii.gz"), _read_volume),

@@ -1,4 +1,4 @@
-"""Colab and Kaggle: every notebook installs the package there, offline if need be, and leaves torch alone.
+"""Colab and Kaggle: every notebook gets the package there, offline if need be, and leaves torch alone.
 
 Neither platform can be reached from a test: they are simulated by their environment variables and folders,
 and by a virtual environment that has torch, numpy and the rest, but not the package.
@@ -63,9 +63,10 @@ def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return become
 
 
-def setup_cell() -> str:
-    """The set-up cell as the notebooks have it."""
-    return next(cell.source for cell in nbformat.read(NOTEBOOKS[0], 4).cells if cell.id == "setup")
+def setup_cell(address: str = "") -> str:
+    """The set-up cell as the notebooks have it, with an address where one is given."""
+    text = next(cell.source for cell in nbformat.read(NOTEBOOKS[0], 4).cells if cell.id == "setup")
+    return re.sub(r'^repository = ".*?"', f'repository = "{address}"', text, flags=re.M)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -78,39 +79,50 @@ def test_every_notebook_is_stamped(stamp: ModuleType, tmp_path: Path, path: Path
     shutil.copyfile(path, copy)
     stamp.stamp(copy)
     assert copy.read_bytes() == path.read_bytes(), "run `make notebooks`"
-    title, links, setup, *_ = nbformat.read(copy, as_version=4).cells
+    title, *links, setup = nbformat.read(copy, as_version=4).cells[: 3 if stamp.repository() else 2]
     assert title.source.startswith("# ")
-    assert (
-        len(re.findall(rf"^\[[^]]+\]\(https://\S+/blob/main/notebooks/{path.name}\)$", links.source, re.M))
-        == 2
-    )
-    assert "![" not in links.source
+    assert [cell.id for cell in links] == ["launch"] * bool(stamp.repository())
     assert setup.cell_type == "code"
 
 
-def test_the_address_is_changed_everywhere_and_back(
+def test_one_switch_sets_the_address_everywhere_and_takes_it_away(
     stamp: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("pyproject.toml", *stamp.COPIES):
+    for name in stamp.COPIES:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
-    files = [path for path in tmp_path.rglob("*") if path.suffix in (".ipynb", ".toml", ".yml", ".cff")]
+    files = [tmp_path / name for name in stamp.COPIES] + sorted((tmp_path / "notebooks").glob("*.ipynb"))
     monkeypatch.setattr(stamp, "ROOT", tmp_path)
-    for path in (tmp_path / "notebooks").glob("*.ipynb"):
-        stamp.stamp(path)
-    before, old = {path: path.read_bytes() for path in files}, stamp.repository()
-    for address in ("https://github.com/some-one/w-dualmine.repro", old):
-        monkeypatch.setattr(sys, "argv", ["stamp.py", "--repository", f"{address}.git"])
+
+    def switch(address: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["stamp.py", "--repository", address])
         stamp.main()
+
+    switch("none")
+    without = {path: path.read_bytes() for path in files}
+    assert stamp.repository() == ""
+    for path, content in without.items():  # an install from an address is written with the cell's own, empty
+        assert not re.findall(
+            rb"git clone|badge|github\.com/(?!xianming)|colab\.research|kaggle\.com", content
+        ), path
+        assert b".ipynb" not in path.name.encode() or b'repository = \\"\\"' in content
+    for address in ("https://github.com/none-here/w-dualmine.repro", "https://github.com/some-one/other"):
+        switch(f"{address}.git")
         assert stamp.repository() == address
         for path in files:
-            assert address.removeprefix("https://github.com/") in path.read_text(), path
-            assert address == old or old.removeprefix("https://github.com/") not in path.read_text(), path
-    assert {path: path.read_bytes() for path in files} == before
-    monkeypatch.setattr(sys, "argv", ["stamp.py", "--repository", "git@host:name"])
-    with pytest.raises(SystemExit, match=r"https://github\.com/OWNER/NAME"):
-        stamp.main()
+            assert set(re.findall(r"github(?:\.com)?/([\w-]+/[\w.-]+)", path.read_text())) - {
+                "xianming-gu/Havard-Medical-Image-Fusion-Datasets"
+            } == {address.removeprefix("https://github.com/")}, path
+        links = nbformat.read(files[-1], as_version=4).cells[1].source
+        assert (
+            len(re.findall(rf"^\[[^]]+\]\(https://\S+/blob/main/notebooks/{files[-1].name}\)$", links, re.M))
+            == 2
+        )
+    switch("none")
+    assert {path: path.read_bytes() for path in files} == without
+    with pytest.raises(SystemExit, match=r"https://github\.com/OWNER/NAME, or none"):
+        switch("git@host:name")
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -136,38 +148,77 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return commands
 
 
-def test_elsewhere_it_says_what_to_do(bare: list[list[str]], platform: Any) -> None:
-    platform("local")
-    with pytest.raises(ModuleNotFoundError, match="run `make setup` there"):
+@pytest.mark.parametrize("name", VARIABLES)
+def test_without_address_clone_and_wheel_it_installs_nothing(
+    bare: list[list[str]], platform: Any, name: str
+) -> None:
+    platform(name)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"no clone .*, no wheel beside it\. In a clone, run `make setup`"
+    ):
         exec(setup_cell(), {})
     assert not bare
 
 
+@pytest.mark.parametrize("name", VARIABLES)
+def test_it_takes_the_clone_that_it_lies_in(
+    bare: list[list[str]], platform: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:  # fmt: skip
+    clone = platform(name) / "clone"
+    (clone / "notebooks").mkdir(parents=True)
+    (clone / "wdualmine").mkdir()
+    (clone / "wdualmine" / "model.py").touch()
+    project = '[project]\ndependencies = ["torch>=99", "Some_Thing>=1"]\n[project.optional-dependencies]\n'
+    (clone / "pyproject.toml").write_text(
+        project + 'data = ["more-of-it"]\nfigures = []\nbook = ["nothing"]\n'
+    )
+    (clone / "notebooks" / "wdualmine-9-py3-none-any.whl").touch()
+    monkeypatch.chdir(clone / "notebooks")
+    monkeypatch.setenv("WDUALMINE_DATA", "phantom")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    exec(setup_cell("https://github.com/some-one/other"), {})
+    said = capsys.readouterr().out
+    assert sys.path[0] == str(clone)
+    assert f"wdualmine: from the clone {clone}\n" in said
+    installed = [command[-1] for command in bare]
+    assert installed == ([] if name == "local" else ["Some_Thing>=1", "more-of-it"])
+    assert ("some-thing is missing and was not installed" in said) == (name == "local")
+
+
 @pytest.mark.parametrize("name", ["Kaggle", "Colab"])
-def test_without_a_wheel_it_takes_the_repository_and_never_torch(
-    bare: list[list[str]], platform: Any, stamp: ModuleType, monkeypatch: pytest.MonkeyPatch,
+def test_with_an_address_it_takes_the_repository_and_never_torch(
+    bare: list[list[str]], platform: Any, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], name: str,
 ) -> None:  # fmt: skip
     platform(name)
+    address = "https://github.com/some-one/other"
     monkeypatch.setenv("WDUALMINE_DATA", "phantom")
     requires = ["torch>=99", "numpy>=99", "Some_Thing>=1", "scipy>=1", "extra-thing; extra == 'book'",
                 "Drawing>=2; extra == 'figures'"]  # fmt: skip
     monkeypatch.setattr(metadata, "requires", lambda _: requires)
     present = [d for d in metadata.distributions() if d.metadata["Name"] not in ("torch", "numpy")]
     monkeypatch.setattr(metadata, "distributions", lambda: present)
-    exec(setup_cell(), {})
+    exec(setup_cell(address), {})
     assert all(command[:4] == [sys.executable, "-m", "pip", "install"] for command in bare)
     assert all("--no-deps" in command for command in bare)
-    assert [command[-1] for command in bare] == [f"git+{stamp.repository()}", "Some_Thing>=1", "Drawing>=2"]
-    assert f"Platform: {name}" in capsys.readouterr().out
+    assert [command[-1] for command in bare] == [f"git+{address}", "Some_Thing>=1", "Drawing>=2"]
+    said = capsys.readouterr().out
+    assert f"wdualmine: from git+{address}\n" in said
+    assert f"Platform: {name}" in said
 
 
-def test_an_installation_that_fails_says_what_to_attach(
+def test_an_installation_that_fails_says_what_to_do(
     bare: list[list[str]], platform: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform("Kaggle")
+    folder = platform("Kaggle")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
-    with pytest.raises(RuntimeError, match="Turn the Internet on, or attach"):
+    with pytest.raises(RuntimeError, match="turn the Internet on or attach a wheel"):
+        exec(setup_cell("https://github.com/some-one/other"), {})
+    (folder / "wdualmine-9-py3-none-any.whl").touch()
+    with pytest.raises(
+        RuntimeError, match=r"wdualmine-9\S+ could not be installed, pip says why; make the wheel"
+    ):
         exec(setup_cell(), {})
 
 

@@ -328,6 +328,18 @@ BROKEN = {
         "PYTHON -c 'import sys; print(\"out of memory\", file=sys.stderr); sys.exit(3)' {a} {b} {out}",
         r"ended with exit code 3 \(out of memory\)",
     ),
+    "colors its last line": (
+        "PYTHON -c 'import sys; sys.exit(\"\\x1b[31mout\\x1b]0;title\\x07 of\\x9b5m\\x08 memory\\x1bc\")'"
+        " {a} {b} {out}",
+        r"ended with exit code 1 \(out of memory\)$",
+    ),
+    "prints without end": ("sh -c yes {a} {b} {out}", r"sh: printed or wrote more than 64 MiB .* mend it$"),
+    "writes without end": (
+        "sh -c 'cat /dev/zero > \"$2\"' {a} {b} {out}",
+        "printed or wrote more than 64 MiB",
+    ),
+    "links to a source": ('sh -c \'ln -s "$0" "$2"\' {a} {b} {out}', r"made \{out\} a link to another file"),
+    "links hard": ('sh -c \'ln "$0" "$2"\' {a} {b} {out}', r"made \{out\} a link to another file"),
     "writes nothing": ("PYTHON -c pass {a} {b} {out}", "ended well but wrote no image"),
     "garbage": (
         'PYTHON -c \'import sys; open(sys.argv[3], "w").write("no image")\' {a} {b} {out}',
@@ -350,15 +362,27 @@ def test_a_broken_command_is_one_clear_line(kind: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
-    script = tmp_path / "hangs.sh"
-    script.write_text(f"sleep 600 & echo $! > {tmp_path}/child\nwait\n")
+#: How a program leaves a process: in its session, in one of its own, orphaned, without its environment.
+LEFT_BEHIND = {
+    "child": "sleep 600 & echo $! > CHILD",
+    "session": "setsid sh -c 'echo $$ > CHILD; exec sleep 600' &",
+    "double fork": "(setsid sh -c 'echo $$ > CHILD; exec sleep 600' &)",
+    "environment": "env -i setsid sh -c 'echo $$ > CHILD; exec sleep 600' &",
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_BEHIND)
+def test_a_command_that_hangs_is_ended_with_what_it_started(kind: str, tmp_path: Path) -> None:
+    if kind != "child" and not Path("/proc/self/environ").exists():
+        pytest.skip("without /proc a program's own session is ended, no other")
+    script, left = tmp_path / "hangs.sh", tmp_path / "child"
+    script.write_text(f"{LEFT_BEHIND[kind].replace('CHILD', shlex.quote(str(left)))}\nsleep 600\n")
     image = np.arange(480, dtype=np.uint8).reshape(24, 20)
     before = time.monotonic()
-    with pytest.raises(WdualmineError, match="sh: did not end within 1 s; mend it or allow more"):
-        Command(f"sh {script} {{a}} {{b}} {{out}}", timeout=1).fuse(image, image)
-    assert time.monotonic() - before < 30
-    child = Path("/proc") / (tmp_path / "child").read_text().strip()
+    with pytest.raises(WdualmineError, match="sh: did not end within 2 s; mend it or allow more"):
+        Command(f"sh {script} {{a}} {{b}} {{out}}", timeout=2).fuse(image, image)
+    assert time.monotonic() - before < 300
+    child = Path("/proc") / left.read_text().strip()
     if child.parent.is_dir():
         deadline = time.monotonic() + 10
         while alive(child) and time.monotonic() < deadline:

@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 from wdualmine.data.scans import Window, check_window
 from wdualmine.data.volumes import Volume
 from wdualmine.errors import WdualmineError
-from wdualmine.fusion import Fuse
-from wdualmine.registration import require_registered
-
-#: Corners of two volumes may be so many millimeters apart and still be the same place.
-APART = 0.5
+from wdualmine.fusion import Fuse, check_fused
+from wdualmine.registration import SMALLEST, check_distance, distance, require_registered_slices
 
 
 def fuse_volumes(
@@ -38,7 +35,7 @@ def fuse_volumes(
         fuse: how.
         axis: slices lie across it: 0, 1 or 2.
         windows: what of each volume's range to use, in its units; None takes all of it.
-        allow: go on where the volumes do not lie on each other, or their middle slices seem not to.
+        allow: go on where the volumes are not in one place, or their slices seem not registered.
         progress: called after every slice.
 
     Returns:
@@ -46,53 +43,63 @@ def fuse_volumes(
 
     Raises:
         WdualmineError: the shapes differ, the places of the volumes differ by more than half a millimeter,
-            their middle slices are evidently not registered, a window is empty, or there is no such axis.
+            their slices are evidently not registered, a window is empty or shows nothing, there is no such
+            axis, or `fuse` gives no image of a slice's size.
     """
     if axis not in (0, 1, 2):
         raise WdualmineError(f"axis {axis}: choose 0, 1 or 2")
-    if a.values.shape != b.values.shape:
-        raise WdualmineError(
-            f"{b.name}: has shape {b.values.shape} but {a.name} {a.values.shape}; resample it to one grid"
-        )
-    apart = distance(a, b)
-    if apart > APART and not allow:
-        raise WdualmineError(
-            f"{b.name}: lies up to {apart:.1f} mm from {a.name} in scanner space; resample it to one grid, "
-            "or go on with --allow"
-        )
+    require_one_grid(a, b, allow)
     low, high = _window(a, windows[0])
     ranges = ((low, high), _window(b, windows[1]))
     result = np.empty(a.values.shape, _holding(a.values.dtype, (low, high)))
 
-    places = [(slice(None),) * axis + (number,) for number in range(a.values.shape[axis])]
-
-    def lumas(place: tuple[slice | int, ...]) -> list[torch.Tensor]:
-        return [_unit(volume.values[place], window) for volume, window in zip((a, b), ranges, strict=True)]
+    def lumas(axis: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        place = (slice(None),) * axis + (number,)
+        return _unit(a.values[place], ranges[0]), _unit(b.values[place], ranges[1])
 
     if not allow:
-        first, second = (luma[0, 0].numpy() for luma in lumas(places[len(places) // 2]))
-        require_registered(first, second, (a.name, b.name))
-    for place in places:
+        sides = a.values.shape
+        # Slices across the shortest side are the largest, where those asked for are too small to tell.
+        across = axis if min(np.delete(sides, axis)) >= SMALLEST else int(np.argmin(sides))
+
+        def slices(number: int) -> tuple[NDArray, NDArray]:
+            first, second = lumas(across, number)
+            return first[0, 0].numpy(), second[0, 0].numpy()
+
+        require_registered_slices(slices, sides[across], (a.name, b.name))
+    for number in range(a.values.shape[axis]):
         with torch.inference_mode():
-            fused = fuse(*lumas(place))[0, 0].double().clamp(0, 1).cpu().numpy()
-        levels = low + fused * (high - low)
-        result[place] = np.rint(levels) if result.dtype.kind in "iu" else levels
+            luma_a, luma_b = lumas(axis, number)
+            fused = fuse(luma_a, luma_b)
+            check_fused(fused, luma_a, f"slice {number} of {a.name}")
+        levels = low + fused[0, 0].double().clamp(0, 1).cpu().numpy() * (high - low)
+        result[(slice(None),) * axis + (number,)] = np.rint(levels) if result.dtype.kind in "iu" else levels
         progress()
     return result
 
 
-def distance(a: Volume, b: Volume) -> float:
-    """How far the corners of two volumes of one shape are apart in scanner space, at most, in millimeters."""
-    if a.affine is None or b.affine is None:
-        return 0.0
-    ends = [(0, side - 1) for side in a.values.shape]
-    corners = np.array([(x, y, z, 1) for x in ends[0] for y in ends[1] for z in ends[2]], dtype=np.float64).T
-    return float(np.linalg.norm(((a.affine - b.affine) @ corners)[:3], axis=0).max())
+def require_one_grid(a: Volume, b: Volume, allow: bool = False) -> None:
+    """Refuse two volumes that are not of one shape and, where both say it, in one place.
+
+    Args:
+        a: first volume; its values need not have been read.
+        b: second volume, likewise.
+        allow: go on where the places differ.
+
+    Raises:
+        WdualmineError: so it is.
+    """
+    if a.values.shape != b.values.shape:
+        raise WdualmineError(
+            f"{b.name}: has shape {b.values.shape} but {a.name} {a.values.shape}; resample it to one grid"
+        )
+    if not allow and a.affine is not None and b.affine is not None:
+        check_distance(distance(a.affine, b.affine, a.values.shape), (a.name, b.name))
 
 
 def _window(volume: Volume, window: Window | None) -> Window:
     if window is not None:
-        return check_window(window, volume.name)
+        return check_window(window, volume.name, volume.values)
     low, high = float(volume.values.min()), float(volume.values.max())
     if not low < high:
         raise WdualmineError(f"{volume.name}: window {low:g} to {high:g}; the volume is constant")

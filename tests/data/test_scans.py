@@ -1,15 +1,18 @@
 """DICOM slices and NumPy arrays are read as images; nothing but pixels comes out of them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from test_cli import call
 
 from wdualmine.data.images import read_image, write_image
 from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
+from wdualmine.registration import require_one_place
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom reads DICOM")
 
@@ -131,6 +134,101 @@ def test_folders_hold_them_too(tmp_path: Path) -> None:
     write_dicom(tmp_path / "1.dcm", RAMP)
     np.save(tmp_path / "2.npy", RAMP.astype(np.uint16))
     assert list(image_files(tmp_path)) == ["1", "2"]
+
+
+PLACE = {
+    "PixelSpacing": [0.5, 0.5],
+    "ImagePositionPatient": [-10, -20, 30],
+    "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+    "FrameOfReferenceUID": "1.2.3",
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"PixelSpacing": [1, 1]}, "has a pixel spacing of 1 x 1 mm but .* of 0.5 x 0.5 mm"),
+        ({"PixelSpacing": [1, 1], "ImagePositionPatient": None}, "has a pixel spacing of 1 x 1 mm but"),
+        ({"FrameOfReferenceUID": "1.2.4"}, "has another frame of reference than"),
+        ({"ImagePositionPatient": [-10, -20, 530]}, "is up to 500.0 mm from"),
+        ({"ImagePositionPatient": [-10, -20, 30.6]}, "is up to 0.6 mm from"),
+        ({"ImageOrientationPatient": [0, 1, 0, 1, 0, 0]}, "is up to 20.5 mm from"),
+        ({"PixelSpacing": [0, 0.5]}, r"its geometry is unusable \(pixel spacing 0 x 0.5 mm\)"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, r"its geometry is unusable \(position or orient"),
+        ({"ImagePositionPatient": [-10.3, -20.2, 30]}, None),
+        ({"PixelSpacing": [0.501, 0.501]}, None),
+        (dict.fromkeys(PLACE), None),
+    ],
+)
+def test_slices_of_other_places_are_refused(
+    changed: dict[str, Any], message: str | None, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    a = write_dicom(tmp_path / "a.dcm", RAMP, **PLACE)
+    place = {name: value for name, value in (PLACE | changed).items() if value is not None}
+    b = write_dicom(tmp_path / "b.dcm", RAMP, **place)
+    options = ("-o", tmp_path / "fused.png", "--method", "average")
+    code, _, error = call(capsys, "fuse", a, b, *options)
+    if message is None:
+        assert code == 0, error
+        return
+    assert code == 2
+    assert re.match(f"error: {b}: {message}", error), error
+    assert error.endswith("or go on with --allow\n")
+    code, _, error = call(capsys, "fuse", a, b, *options, "--allow")
+    assert code == 0, error
+    with pytest.raises(WdualmineError, match=message):
+        require_one_place(a, b)
+
+
+def test_the_report_refuses_them_too(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    eight = (RAMP % 256).astype(np.uint8)
+    a = write_dicom(tmp_path / "a.dcm", eight, **PLACE)
+    b = write_dicom(tmp_path / "b.dcm", eight, **PLACE | {"FrameOfReferenceUID": "1.2.4"})
+    fused = write_image(tmp_path / "fused.png", eight)
+    code, _, error = call(capsys, "report", a, b, fused, "-o", tmp_path / "report", "--metrics", "CC")
+    assert code == 2
+    assert f"{b}: has another frame of reference than {a}" in error
+
+
+def test_other_files_have_no_place(tmp_path: Path) -> None:
+    a = write_dicom(tmp_path / "a.dcm", RAMP, **PLACE)
+    np.save(tmp_path / "b.npy", RAMP)
+    require_one_place(a, tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"RescaleSlope": 0, "RescaleIntercept": 5}, "has the rescale slope 0.* and intercept 5"),
+        ({"RescaleSlope": 2}, "has a rescale slope but no rescale intercept"),
+        ({"RescaleIntercept": -1000}, "has a rescale intercept but no rescale slope"),
+    ],
+)
+@pytest.mark.parametrize("window", [None, (0, 400)])
+def test_half_a_rescale_is_refused(
+    fields: dict[str, float], message: str, window: tuple | None, tmp_path: Path
+) -> None:
+    path = write_dicom(tmp_path / "x.dcm", RAMP, **fields)
+    with pytest.raises(WdualmineError, match=f"x.dcm: {message}"):
+        read_image(path, window=window)
+
+
+def test_a_window_outside_the_values_is_refused(tmp_path: Path) -> None:
+    eight = (RAMP % 256).astype(np.uint8)
+    np.save(tmp_path / "x.npy", RAMP)
+    paths = (
+        write_dicom(tmp_path / "x.dcm", RAMP),
+        tmp_path / "x.npy",
+        write_image(tmp_path / "x.png", eight),
+        write_image(tmp_path / "x.tif", eight / 255),
+    )
+    for path in paths:
+        with pytest.raises(
+            WdualmineError, match=rf"{path.name}: window 5000 to 6000 shows none of its values"
+        ):
+            read_image(path, window=(5000, 6000))
+        with pytest.raises(WdualmineError, match=r"; choose one that overlaps them"):
+            read_image(path, window=(-900, -800))
 
 
 @pytest.mark.parametrize("kind", ["cut", "no image", "frames", "huge", "pickled", "flat", "empty array"])

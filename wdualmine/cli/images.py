@@ -53,6 +53,14 @@ def fuse(
     axis: Annotated[
         int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default 2.")
     ] = None,
+    volume: Annotated[
+        bool | None,
+        typer.Option(
+            "--volume/--color",
+            help="What arrays (H, W, 3) are, where neither the other source nor the result's name says so.",
+            show_default=False,
+        ),
+    ] = None,
     window_a: WindowOption = None,
     window_b: WindowOption = None,
     device: DeviceOption = "auto",
@@ -65,12 +73,12 @@ def fuse(
     from wdualmine.data.images import check_suffix, needs_tiff, read_image, write_image
     from wdualmine.data.pairs import paired_files
     from wdualmine.data.tasks import get_task
-    from wdualmine.data.volumes import is_volume
+    from wdualmine.data.volumes import are_volumes
     from wdualmine.fusion import fuse_images
     from wdualmine.methods import blend as blend_with_average
     from wdualmine.methods import get_method, load_fuse
     from wdualmine.progress import task_bar
-    from wdualmine.registration import require_registered
+    from wdualmine.registration import require_one_place, require_registered
     from wdualmine.runtime import pick_device
 
     chosen, asked = get_method(method), None if task is None else get_task(task).key
@@ -78,12 +86,15 @@ def fuse(
     if not 0 <= blend <= 1:
         raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
     windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
-    if is_volume(a) or is_volume(b):
+    if are_volumes(a, b, output, volume):
         if stretch:
             raise WdualmineError("--stretch: slices of a volume keep their intensities; leave it out")
-        fuser = load_fuse(chosen, weights or asked or "ct-mri", pick_device(device), residual_scale)
+        key = asked or "ct-mri"
+        fuser = load_fuse(chosen, weights or key, pick_device(device), residual_scale)
         fuser = blend_with_average(fuser, blend) if blend < 1 else fuser
         fuse_volume_files(a, b, output, fuser, 2 if axis is None else axis, windows, allow)
+        if chosen.learned:
+            _print_weights(method, weights, key)
         return
     if axis is not None:
         raise WdualmineError(f"--axis {axis}: is for volumes, {a} is none; leave it out")
@@ -102,6 +113,7 @@ def fuse(
                 for path, window in zip((path_a, path_b), windows, strict=True)
             )
             if not allow:
+                require_one_place(path_a, path_b)
                 require_registered(image_a, image_b, (str(path_a), str(path_b)))
             if chosen.fuse is not None:
                 fuser = chosen.fuse
@@ -118,8 +130,12 @@ def fuse(
             write_image(path_fused, fused)
             advance()
     for key in fusers:
-        print(f"{method} with {weights or f'the {key} weights of the package'}", file=sys.stderr)
+        _print_weights(method, weights, key)
     print(output)
+
+
+def _print_weights(method: str, weights: Path | None, task: str) -> None:
+    print(f"{method} with {weights or f'the {task} weights of the package'}", file=sys.stderr)
 
 
 def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, Path]]) -> None:

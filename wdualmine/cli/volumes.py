@@ -53,17 +53,19 @@ def fuse_volume_files(
         WdualmineError: a file is no volume or cannot be read, the result is a source, or see
             :func:`~wdualmine.volumes.fuse_volumes`.
     """
-    from wdualmine.data.volumes import check_written, read_volume, write_volume
+    from wdualmine.data.volumes import check_written, load_values, open_volume, write_volume
     from wdualmine.progress import task_bar
-    from wdualmine.volumes import fuse_volumes
+    from wdualmine.volumes import fuse_volumes, require_one_grid
 
     for source in (a, b):
         if output.exists() and source.exists() and output.samefile(source):
             raise WdualmineError(f"{output}: is one of the volumes to fuse; name another with -o")
-    first, second = read_volume(a), read_volume(b)
+    first, second = open_volume(a), open_volume(b)
     check_written(output, first)
     if axis not in (0, 1, 2):
         raise WdualmineError(f"axis {axis}: choose 0, 1 or 2")
+    require_one_grid(first, second, allow)
+    first, second = load_values(first), load_values(second)
     with task_bar("fuse", first.values.shape[axis]) as advance:
         fused = fuse_volumes(first, second, fuse, axis, windows, allow, advance)
     print(write_volume(output, fused, first))

@@ -82,9 +82,9 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
 
 def _show(image: NDArray, window: Window, name: str) -> NDArray:
     """Scale a window of an image to its full range; of floats to [0, 1]."""
-    check_window(window, name)
     if image.ndim == 3:
         raise WdualmineError(f"{name}: is in color, which has no window; leave it out")
+    check_window(window, name, image)
     if image.dtype.kind == "f":
         return np.clip((image - window[0]) / (window[1] - window[0]), 0, 1).astype(image.dtype)
     return show(image, window, image.dtype.type)

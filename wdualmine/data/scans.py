@@ -5,6 +5,7 @@ Nothing but pixels leaves this module: no name, date or number of a patient.
 
 import math
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,23 @@ from wdualmine.errors import WdualmineError
 Window = tuple[float, float]
 
 SUFFIXES = (".dcm", ".npy")
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where the pixels of a DICOM slice are; None for what the file does not say.
+
+    Attributes:
+        shape: rows and columns.
+        spacing: millimeters between the centers of rows and of columns.
+        affine: (4, 4), from row, column and 0 to millimeters of the patient.
+        frame: UID of the frame of reference, in which the affine holds.
+    """
+
+    shape: tuple[int, int]
+    spacing: tuple[float, float] | None
+    affine: NDArray[np.float64] | None
+    frame: str | None
 
 
 def scan_format(path: Path) -> str | None:
@@ -55,21 +73,26 @@ def read_scan(path: Path, form: str, limit: int, window: Window | None = None) -
             compressed in a way that cannot be read, or has too many pixels; or the array has no two
             dimensions.
     """
-    if window is not None:
-        check_window(window, str(path))
     return _read_dicom(path, limit, window) if form == "DICOM" else _read_array(path, limit, window)
 
 
-def check_window(window: Window, name: str) -> Window:
+def check_window(window: Window, name: str, values: NDArray) -> Window:
     """Give a window back.
 
     Raises:
-        WdualmineError: its ends are not finite, or the first is not below the second.
+        WdualmineError: its ends are not finite, the first is not below the second, or all values are on one
+            side of it, so that the image would be blank.
     """
     low, high = window
     if not -math.inf < low < high < math.inf:
         raise WdualmineError(
             f"{name}: window {low:g} to {high:g}; give two finite numbers, the first must be below the second"
+        )
+    least, greatest = float(values.min()), float(values.max())
+    if least >= high or greatest <= low:
+        raise WdualmineError(
+            f"{name}: window {low:g} to {high:g} shows none of its values, {least:g} to {greatest:g}; "
+            "choose one that overlaps them"
         )
     return window
 
@@ -116,10 +139,70 @@ def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
             return stored
         if photometric not in ("MONOCHROME1", "MONOCHROME2"):
             raise WdualmineError(f"{path}: has the photometric interpretation {photometric}; save it as grey")
+        _check_rescale(path, data)
         values = apply_rescale(stored, data).astype(np.float64)
+        if window is not None:
+            check_window(window, str(path), values)
         dtype = np.uint8 if int(data.BitsStored) <= 8 else np.uint16
         shown = show(values, window or _own_window(data) or _range(values), dtype)
     return ~shown if photometric == "MONOCHROME1" else shown
+
+
+def _check_rescale(path: Path, data: Any) -> None:
+    """Refuse a slope without an intercept or the reverse, and a slope of 0."""
+    if data.get("ModalityLUTSequence"):
+        return  # it replaces both
+    slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
+    if (slope is None) != (intercept is None):
+        there, missing = ("intercept", "slope") if slope is None else ("slope", "intercept")
+        raise WdualmineError(
+            f"{path}: has a rescale {there} but no rescale {missing}, so its units are unknown; "
+            "export it again with both"
+        )
+    if slope is not None and not (float(slope) and math.isfinite(slope) and math.isfinite(intercept)):
+        raise WdualmineError(
+            f"{path}: has the rescale slope {slope} and intercept {intercept}, which lose its values; "
+            "export it again"
+        )
+
+
+def read_geometry(path: Path) -> Geometry | None:
+    """Read where the pixels of a slice are; None of a file that is no DICOM.
+
+    Raises:
+        WdualmineError: what the file says of its spacing, position or orientation is no place.
+    """
+    if scan_format(path) != "DICOM":
+        return None
+    import pydicom
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = pydicom.dcmread(path, stop_before_pixels=True)
+            shape = int(data.Rows), int(data.Columns)
+            spacing, position, orientation = (
+                np.array(data[name].value, np.float64).reshape(count) if data.get(name) else None
+                for name, count in (
+                    ("PixelSpacing", 2), ("ImagePositionPatient", 3), ("ImageOrientationPatient", (2, 3)),
+                )
+            )  # fmt: skip
+            frame = data.get("FrameOfReferenceUID")
+        if spacing is not None and not (spacing > 0).all() & np.isfinite(spacing).all():
+            raise ValueError(f"pixel spacing {spacing[0]:g} x {spacing[1]:g} mm")
+        affine = None
+        if spacing is not None and position is not None and orientation is not None:
+            affine = np.zeros((4, 4))
+            affine[:3, 0], affine[:3, 1] = orientation[1] * spacing[0], orientation[0] * spacing[1]
+            affine[:3, 3], affine[3, 3] = position, 1
+            if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :2]) < 2:
+                raise ValueError("position or orientation")
+    except Exception as error:
+        raise WdualmineError(
+            f"{path}: its geometry is unusable ({error}); export it again, or go on with --allow"
+        ) from error
+    size = None if spacing is None else (float(spacing[0]), float(spacing[1]))
+    return Geometry(shape, size, affine, str(frame) if frame else None)
 
 
 def _own_window(data: Any) -> Window | None:
@@ -160,7 +243,7 @@ def _read_array(path: Path, limit: int, window: Window | None) -> NDArray:
             f"{path}: holds {values.dtype}; say what to show with --window-a or --window-b LOW,HIGH"
         )
     if window is not None:
-        return show(values, window, np.uint16)
+        return show(values, check_window(window, str(path), values), np.uint16)
     if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):
         raise WdualmineError(
             f"{path}: holds values from {values.min():g} to {values.max():g}; say what to show with "

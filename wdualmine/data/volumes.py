@@ -1,8 +1,9 @@
 """Volumes: NIfTI files and NumPy arrays of three dimensions, read and written with their geometry."""
 
 import os
-import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wdualmine.data.images import SUFFIXES as IMAGES
 from wdualmine.errors import WdualmineError
 
 SUFFIXES = (".nii", ".nii.gz")
-#: Larger volumes are refused before they are read, because a short file can declare any size.
-MAX_VOXELS = 2**30
+#: Volumes of other programs, which are refused by name.
+OTHERS = (".hdr", ".img", ".mgh", ".mgz", ".mha", ".mhd", ".mnc", ".nrrd")
+#: Volumes that take more memory are refused before they are read, because a short file can declare any size.
+MAX_BYTES = 2**31
+#: A header with its extensions takes less; it is read whole before anything else.
+MAX_HEADER = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,43 +40,143 @@ class Volume:
     name: str = "volume"
 
 
-def is_volume(path: Path) -> bool:
-    """Whether a file is a volume: a NIfTI by its name, or a NumPy file of three dimensions."""
-    if path.name.lower().endswith(SUFFIXES):
-        return True
-    if path.suffix.lower() != ".npy" or not path.is_file():
-        return False
+def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> bool:
+    """Decide whether two sources are volumes or images.
+
+    A NumPy array of three dimensions, the last of them 1, 3 or 4, may be either: its partner decides, else
+    the name of the output.
+
+    Args:
+        a: first file or folder.
+        b: second file or folder.
+        output: where the result will be written.
+        volume: what such arrays are; None decides.
+
+    Raises:
+        WdualmineError: one is a volume and the other an image, or nothing decides.
+    """
+    known = {kind: path for path in (a, b) if (kind := _kind(path))}
+    if len(known) == 2:
+        raise WdualmineError(
+            f"{known['image']}: is an image but {known['volume']} a volume; give two images or two volumes"
+        )
+    if known:
+        return "volume" in known
+    if volume is None and output.suffix.lower() not in (".npy", *IMAGES):
+        raise WdualmineError(f"{a} and {b}: may be color images or volumes; give --color or --volume")
+    return output.suffix.lower() == ".npy" if volume is None else volume
+
+
+def _kind(path: Path) -> str | None:
+    """Say "volume" or "image", by name and of an array by its dimensions; None where it may be either."""
+    if path.name.lower().endswith(SUFFIXES + OTHERS):
+        return "volume"
+    if path.suffix.lower() != ".npy" or path.is_dir():
+        return "image"
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
     except (OSError, ValueError):
-        return False  # reading it as an image says what is wrong
-    return array.ndim == 3 and array.shape[-1] not in (1, 3, 4)
+        return None  # reading it says what is wrong
+    if len(shape) == 3:
+        return None if shape[-1] in (1, 3, 4) else "volume"
+    return "image" if len(shape) == 2 else None
+
+
+def open_volume(path: str | Path) -> Volume:
+    """Read a volume's header, so that it can be compared before its values, which may be large, are read.
+
+    Returns:
+        The volume; its values have a shape, and are read by :func:`load_values`.
+
+    Raises:
+        WdualmineError: the file is missing, damaged, no volume of real numbers in three dimensions, takes
+            more than 2 GiB, or its affine is no map to millimeters.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WdualmineError(f"{path}: no such volume; check the path")
+    if path.name.lower().endswith(OTHERS):
+        raise WdualmineError(f"{path}: is a volume of another kind; convert it to NIfTI (.nii.gz)")
+    array: Any
+    affine = header = None
+    with _readable(path):
+        if path.suffix.lower() == ".npy":
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            dtype = array.dtype
+        else:
+            import nibabel
+
+            _check_header(path)
+            image: Any = nibabel.load(path, keep_file_open=True)  # a compressed file is read on, not anew
+            array, affine, header = image.dataobj, np.asarray(image.affine, np.float64), image.header
+            dtype = array.dtype if (array.slope, array.inter) == (1, 0) else np.dtype(np.float64)
+        shape = tuple(side for number, side in enumerate(array.shape) if number < 3 or side != 1)
+        if len(shape) != 3 or 0 in shape:
+            raise WdualmineError(f"{path}: has shape {array.shape}; a volume (X, Y, Z) is needed")
+        if array.dtype.kind not in "iuf":
+            what = "colors" if array.dtype.fields else "complex numbers" if array.dtype.kind == "c" else dtype
+            raise WdualmineError(f"{path}: holds {what}; save it as integers or float, one number a voxel")
+        if prod(shape) * dtype.itemsize > MAX_BYTES:
+            raise WdualmineError(
+                f"{path}: takes {prod(shape) * dtype.itemsize / 2**30:.1f} GiB, more than the limit of "
+                f"{MAX_BYTES / 2**30:g}; crop or resample it"
+            )
+        if affine is not None and not np.isfinite(affine).all():
+            raise WdualmineError(f"{path}: its affine holds NaN or infinity; export it again")
+        if affine is not None and np.linalg.matrix_rank(affine[:3, :3]) < 3:
+            raise WdualmineError(
+                f"{path}: its affine has a spacing of 0 mm or parallel axes; export it again"
+            )
+        return Volume(array if array.ndim == 3 else array.reshape(shape), affine, header, str(path))
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a NIfTI whose extensions, which may inflate to any size, are too large."""
+    import nibabel
+
+    with nibabel.openers.ImageOpener(str(path)) as file:
+        block = file.read(nibabel.Nifti2Header.sizeof_hdr)
+    for kind in (nibabel.Nifti2Header, nibabel.Nifti1Header):
+        if kind.may_contain_header(block):
+            if not kind(block[: kind.sizeof_hdr], check=False)["vox_offset"] <= MAX_HEADER:
+                raise WdualmineError(f"{path}: declares a header above {MAX_HEADER} bytes; export it again")
+            return
+
+
+def load_values(volume: Volume) -> Volume:
+    """Read the values of a volume that :func:`open_volume` gave.
+
+    Raises:
+        WdualmineError: the file is damaged, or holds values that are not finite.
+    """
+    with _readable(volume.name):
+        # Slice by slice, else it is in memory twice; what was reshaped would be read anew for each.
+        if volume.name.lower().endswith(".gz") and volume.header.get_data_shape() == volume.values.shape:
+            first = np.asarray(volume.values[..., 0])
+            values = np.empty(volume.values.shape, first.dtype, order="F")
+            for number in range(values.shape[-1]):
+                values[..., number] = volume.values[..., number]
+        else:
+            values = np.asarray(volume.values)
+    if not np.isfinite([values.min(), values.max()]).all():  # NaN is both; no copy is made
+        raise WdualmineError(f"{volume.name}: holds NaN or infinite values; replace them first")
+    return replace(volume, values=values)
 
 
 def read_volume(path: str | Path) -> Volume:
     """Read a volume.
 
     Raises:
-        WdualmineError: the file is missing, damaged, has no three dimensions, too many voxels, or values that
-            are not finite.
+        WdualmineError: see :func:`open_volume` and :func:`load_values`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise WdualmineError(f"{path}: no such volume; check the path")
-    try:
-        if path.suffix.lower() == ".npy":
-            array, affine, header = np.load(path, mmap_mode="r", allow_pickle=False), None, None
-        else:
-            import nibabel
+    return load_values(open_volume(path))
 
-            image: Any = nibabel.load(path)
-            array, affine, header = image.dataobj, np.asarray(image.affine, np.float64), image.header
-        shape = tuple(side for number, side in enumerate(array.shape) if number < 3 or side != 1)
-        if len(shape) != 3 or 0 in shape:
-            raise WdualmineError(f"{path}: has shape {array.shape}; a volume (X, Y, Z) is needed")
-        if prod(shape) > MAX_VOXELS:
-            raise WdualmineError(f"{path}: has {prod(shape)} voxels, more than the limit of {MAX_VOXELS}")
-        values = np.asarray(array).reshape(shape)
+
+@contextmanager
+def _readable(path: object) -> Iterator[None]:
+    """Name the file in whatever error reading it raises."""
+    try:
+        yield
     except (WdualmineError, ImportError):
         raise
     except MemoryError as error:
@@ -78,9 +184,6 @@ def read_volume(path: str | Path) -> Volume:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WdualmineError(f"{path}: not a readable volume ({reason}); export it again") from error
-    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        raise WdualmineError(f"{path}: holds values that are no finite numbers; replace them first")
-    return Volume(values, affine, header, str(path))
 
 
 def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
@@ -89,15 +192,15 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
     Descriptive fields of the header, which may name a patient, are left out.
 
     Raises:
-        WdualmineError: the suffix is that of no volume, or of none like that one.
+        WdualmineError: the suffix is that of no volume, or of none like that one; or the disk is full or the
+            folder not writable.
     """
     path = check_written(Path(path), like)
     name = path.name.lower()
-    path.parent.mkdir(parents=True, exist_ok=True)
     suffix = ".npy" if name.endswith(".npy") else ".nii.gz" if name.endswith(".gz") else ".nii"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".volume-", suffix=suffix)
-    os.close(handle)
+    temporary = path.with_name(f".volume-{os.getpid()}{suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if like.affine is None:
             np.save(temporary, values)
         else:
@@ -111,10 +214,14 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
             header.set_data_dtype(values.dtype)
             header.set_slope_inter(1, 0)
             nibabel.save(type_of(like)(values, like.affine, header), temporary)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
+    except OSError as error:
+        raise WdualmineError(
+            f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
+        ) from error
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # of the same cause, such as a parent that is a file
+            temporary.unlink(missing_ok=True)
     return path
 
 

@@ -2,11 +2,15 @@
 
 import contextlib
 import os
+import re
+import secrets
 import shlex
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -19,6 +23,12 @@ from wdualmine.errors import WdualmineError
 from wdualmine.metrics.validation import to_8_bit
 
 _PLACES = ("{a}", "{b}", "{out}")
+#: What a run may print and write into its folder, in bytes, beside 32 a pixel.
+_ROOM = 64 << 20
+#: Environment variable by which a run's processes are known.
+_MARK = "WDUALMINE_COMMAND"
+#: A terminal's control sequences: colors, titles, single ones.
+_CONTROL = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.")
 
 
 class Command:
@@ -60,8 +70,8 @@ class Command:
         """Fuse two images, uint8 (H, W) or (H, W, 3), to one of the same height and width.
 
         Raises:
-            WdualmineError: the program is not there, fails, does not end in time, or writes no image, one of
-                another size or one that is not of 8 bits.
+            WdualmineError: the program is not there, fails, does not end in time, prints or writes too much,
+                or writes no image, a link, an image of another size or one that is not of 8 bits.
         """
         with tempfile.TemporaryDirectory(prefix="wdualmine-") as folder:
             paths = dict(
@@ -69,8 +79,12 @@ class Command:
             )
             write_image(paths["{a}"], a)
             write_image(paths["{b}"], b)
-            self._run(paths, Path(folder) / "messages.txt")
+            self._run(paths, _ROOM + 32 * a.shape[0] * a.shape[1])
             output = paths["{out}"]
+            if output.is_symlink() or (output.is_file() and output.stat().st_nlink > 1):
+                raise WdualmineError(
+                    f"{self.words[0]}: made {{out}} a link to another file; let it write the image itself"
+                )
             if not output.is_file():
                 raise WdualmineError(f"{self.words[0]}: ended well but wrote no image to {{out}}, a .png")
             try:
@@ -83,41 +97,96 @@ class Command:
             raise WdualmineError(f"{self.words[0]}: wrote an image of {sizes[0]} from sources of {sizes[1]}")
         return fused
 
-    def _run(self, paths: dict[str, Path], messages: Path) -> None:
+    def _run(self, paths: dict[str, Path], room: int) -> None:
         words = []
         for word in self.words:
             for place, path in paths.items():
                 word = word.replace(place, str(path))
             words.append(word)
-        with messages.open("wb") as file:
+        mark = secrets.token_hex(16)
+        with tempfile.TemporaryFile() as messages:
             try:
                 # A session of its own, so that what the program has started can be ended with it.
                 process = subprocess.Popen(
-                    words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=messages,
+                    stderr=messages,
+                    env={**os.environ, _MARK: mark},
+                    start_new_session=True,
                 )
             except OSError as error:
                 raise WdualmineError(
                     f"{words[0]}: cannot be started ({error.strerror}); check the command"
                 ) from error
+            deadline, code = time.monotonic() + self.timeout, None
             try:
-                code = process.wait(self.timeout)
-            except subprocess.TimeoutExpired:
-                raise WdualmineError(
-                    f"{words[0]}: did not end within {self.timeout:g} s; mend it or allow more with --timeout"
-                ) from None
+                while code is None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        code = process.wait(max(0.0, min(0.05, deadline - time.monotonic())))
+                    if _written(messages, paths["{out}"].parent) > room:
+                        raise WdualmineError(
+                            f"{words[0]}: printed or wrote more than {room >> 20} MiB for one pair and was "
+                            "ended; mend it"
+                        )
+                    if code is None and time.monotonic() >= deadline:
+                        raise WdualmineError(
+                            f"{words[0]}: did not end within {self.timeout:g} s; mend it or allow more with "
+                            "--timeout"
+                        )
             finally:
-                _end(process)
-        if code:
-            lines = messages.read_bytes()[-2000:].decode(errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
-            raise WdualmineError(f"{words[0]}: ended with exit code {code} ({last[:200]})")
+                _end(process, mark)
+            if code:
+                raise WdualmineError(f"{words[0]}: ended with exit code {code} ({_last_line(messages)})")
 
 
-def _end(process: subprocess.Popen) -> None:
-    """End a program and all of its session."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of it has ended
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()
+def _written(messages: BinaryIO, folder: Path) -> int:
+    """Return how many bytes a program has printed, and written into its folder."""
+    total = os.fstat(messages.fileno()).st_size
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # gone since
+            total += path.lstat().st_size
+    return total
+
+
+def _last_line(messages: BinaryIO) -> str:
+    """Return the last line that a program printed, without what would act on a terminal."""
+    messages.seek(max(0, os.fstat(messages.fileno()).st_size - 2000))
+    text = _CONTROL.sub("", messages.read().decode(errors="replace"))
+    lines = ("".join(filter(str.isprintable, line)).strip() for line in reversed(re.split(r"[\r\n]", text)))
+    return next(filter(None, lines), "no message")[:200]
+
+
+def _end(process: subprocess.Popen, mark: str) -> None:
+    """End a program and what it has started, in sessions of their own, too.
+
+    Without ``/proc``, that is the program's own session. With it, a process survives only if it has replaced
+    its environment and the processes between it and the program have ended.
+    """
+    for _ in range(100):
+        family = _family(process, f"{_MARK}={mark}".encode())
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # all of it has ended
+                os.killpg(process.pid, signal.SIGKILL)
+        elif process.poll() is None:
+            process.kill()
+        process.wait()
+        if not family:
+            break
+        time.sleep(0.01)  # until they have ended
+
+
+def _family(process: subprocess.Popen, mark: bytes) -> set[int]:
+    """Return a running program's process, those with a mark in their environment, and their descendants."""
+    found, parents = set() if process.poll() is not None else {process.pid}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # ended since, or another user's
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if mark in (folder / "environ").read_bytes():
+                found.add(int(folder.name))
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found

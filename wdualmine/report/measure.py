@@ -25,7 +25,7 @@ from wdualmine.metrics.registry import choose
 from wdualmine.metrics.validation import check_triple
 from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
-from wdualmine.registration import misalignment, require_registered
+from wdualmine.registration import misalignment, require_one_place, require_registered
 from wdualmine.report.command import Command
 from wdualmine.statistics import compare
 
@@ -255,6 +255,7 @@ def _look(
     for name, paths in files.items():
         pair = read_pair(name, *paths[:2], deep=deep)
         if not allow:
+            require_one_place(paths[0], paths[1])
             require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
         elif found := misalignment(pair.image_a, pair.image_b):
             misaligned.append(f"Source B of pair {name} {found}.")

@@ -139,9 +139,9 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
 
     Returns:
         A row a metric: columns metric, methods and volumes (their numbers), over_methods (Spearman's
-        correlation of the methods' means), within (the correlation over methods within each pair, averaged over
-        the volumes), low, high (its interval) and first (the title of the method that the metric ranks first).
-        The metric's direction is counted: 1 is agreement.
+        correlation of the methods' means), within (the correlation over methods within each pair, averaged
+        over the volumes), low, high (its interval) and first (the title of the method that the metric ranks
+        first). The metric's direction is counted: 1 is agreement.
     """
     scores = run.metrics[run.metrics["method"].isin(RANKED)]
     methods = scores["method"].nunique()
