@@ -32,13 +32,13 @@ help:
 
 setup: .venv/.ready
 
-.venv/.ready: requirements.lock pyproject.toml
+.venv/.ready: requirements.lock pyproject.toml book/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11"; exit 2; }
 	@echo "==> Setting up .venv from requirements.lock (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e book
 	@touch $@
 
 book: setup
@@ -68,14 +68,15 @@ pdf: book
 	@$(BIN)/python book/pdf.py dist/wdualmine-book.pdf
 
 wheel: setup
-	@rm -f dist/wdualmine-*.whl dist/wdualmine-*.tar.gz
+	@rm -f dist/wdualmine*.whl dist/wdualmine-*.tar.gz
 	@$(BIN)/python -m hatchling build -d dist > /dev/null
-	@ls dist/wdualmine-*.whl dist/wdualmine-*.tar.gz
+	@cd book && ../$(BIN)/python -m hatchling build -t wheel -d ../dist > /dev/null
+	@ls dist/wdualmine*.whl dist/wdualmine-*.tar.gz
 
 release: publishable pdf wheel
 	@$(BIN)/python -c 'import shutil; shutil.make_archive("dist/wdualmine-book", "zip", "book/_build/html")'
 	@cd dist && ../$(BIN)/python -c 'import glob, hashlib; \
-	  [print(hashlib.sha256(open(f, "rb").read()).hexdigest(), "", f) for f in sorted(glob.glob("wdualmine-*"))]' \
+	  [print(hashlib.sha256(open(f, "rb").read()).hexdigest(), "", f) for f in sorted(glob.glob("wdualmine*"))]' \
 	  > SHA256SUMS && cat SHA256SUMS
 
 publishable:
@@ -101,6 +102,7 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 lock:
 	@echo "==> Resolving pyproject.toml afresh"

@@ -108,7 +108,7 @@ for task in TASKS:
             limit=f"--limit {EXPERIMENTS[task].schedule.test_pairs}" if EXPERIMENTS[task].schedule.test_pairs else "",
         message: f"Scoring the baselines on {task}"
         threads: 1
-        shell: "{params.python} -m wdualmine baselines {params.task} -o {params.folder} {params.limit} > /dev/null"
+        shell: "{params.python} -m wdualmine_book record baselines {params.task} -o {params.folder} {params.limit} > /dev/null"
 
 
 rule page_training:

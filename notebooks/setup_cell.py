@@ -20,12 +20,15 @@ if spec is None or spec.origin is None:  # without an origin it is just a folder
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--retries", "1"]
     if clone:
         print(f"wdualmine: from the clone {clone}")
-        sys.path.insert(0, str(clone))
+        sys.path[:0] = [str(clone), str(clone / "book")]
         project = tomllib.loads((clone / "pyproject.toml").read_text())["project"]
         extras = project["optional-dependencies"]
         requirements = [*project["dependencies"], *extras["data"], *extras["figures"]]
     elif wheels or (hosted and repository):
-        wanted = ["--no-index", str(wheels[-1])] if wheels else [f"git+{repository}"]
+        pages = [f for wheel in wheels[-1:] for f in sorted(wheel.parent.glob("wdualmine_book-*.whl"))]
+        wanted = ["--no-index", *map(str, [*pages[-1:], *wheels[-1:]])]
+        if not wheels:
+            wanted = [f"wdualmine-book @ git+{repository}#subdirectory=book", f"git+{repository}"]
         print(f"wdualmine: from {wanted[-1]}")
         if subprocess.run([*pip, *wanted], check=False).returncode:
             remedy = (
@@ -38,7 +41,7 @@ if spec is None or spec.origin is None:  # without an origin it is just a folder
         raise ModuleNotFoundError(
             "wdualmine is not installed in this kernel; there is no clone around this notebook, no wheel "
             "beside it. In a clone, run `make setup` and choose its .venv/bin/python as the kernel; on Colab "
-            "or Kaggle, upload or attach a file wdualmine-*.whl, which `make wheel` makes."
+            "or Kaggle, upload or attach the two files wdualmine*.whl that `make wheel` makes."
         )
     importlib.invalidate_caches()
     present = {re.sub(r"[-_.]+", "-", d.metadata["Name"] or "").lower() for d in metadata.distributions()}

@@ -136,16 +136,15 @@ def _record(name: str) -> Callable[[Path], Path]:
             shutil.copy(path, folder)
         if name == "metrics.csv":  # else its seal is all that is read
             info = json.loads((folder / "run.json").read_text())
-            (folder / "run.json").write_text(json.dumps({k: v for k, v in info.items() if k != "files"}))
+            (folder / "run.json").write_text(json.dumps(info | {"files": {}}))
         return folder / name
 
     return make
 
 
 def _read_record(path: Path) -> object:
-    from wdualmine_book.provenance import provenance_table
-
     from wdualmine.records import load_run
+    from wdualmine_book.provenance import provenance_table
 
     run = load_run(path.parent)
     return run.metrics, run.log, provenance_table([run])

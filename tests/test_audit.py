@@ -10,6 +10,15 @@ import pandas as pd
 import pytest
 import torch
 from tolerances import TOLERANCES
+
+from wdualmine.background import BACKGROUND, background_scores, blacken
+from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, read_manifest
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import make_experiment
+from wdualmine.methods.classical import average, blend, maximum
+from wdualmine.metrics.entropy import entropy
+from wdualmine.records import KEYS, Run
+from wdualmine.training import initial_state
 from wdualmine_book.audit.claims import ABLATION_CLAIMS, Claim, claims, render_claims, verdict, verdict_counts
 from wdualmine_book.audit.figures import plot_entropy, plot_frontier
 from wdualmine_book.audit.record import (
@@ -55,15 +64,6 @@ from wdualmine_book.committed import reference_runs
 from wdualmine_book.conclusions import audit_conclusion
 from wdualmine_book.recorder import record
 from wdualmine_book.studies.tables import ablation_table
-
-from wdualmine.background import BACKGROUND, background_scores, blacken
-from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, read_manifest
-from wdualmine.errors import WdualmineError
-from wdualmine.experiments import make_experiment
-from wdualmine.methods.classical import average, blend, maximum
-from wdualmine.metrics.entropy import entropy
-from wdualmine.records import KEYS, Run
-from wdualmine.training import initial_state
 
 OUTPERFORMS = "W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in"
 TRANSFER = "The MI on PET-MRI, against ASFE-Fusion's, shows a superior transfer of information"

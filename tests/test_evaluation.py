@@ -10,6 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from tolerances import TOLERANCES
+
+from wdualmine.data import TASKS, Task, find_data, load_pairs
+from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import Candidate, evaluate
+from wdualmine.methods import average
+from wdualmine.metrics import METRICS, PAPER_METRICS
+from wdualmine.metrics.metric import Metric
+from wdualmine.records import Run, summarize
 from wdualmine_book.committed import reference_runs
 from wdualmine_book.metrics.tables import (
     convention_table,
@@ -20,14 +28,6 @@ from wdualmine_book.metrics.tables import (
 )
 from wdualmine_book.recorder import record
 from wdualmine_book.results.tables import comparison_table, comparison_with_average, render_comparison
-
-from wdualmine.data import TASKS, Task, find_data, load_pairs
-from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import Candidate, evaluate
-from wdualmine.methods import average
-from wdualmine.metrics import METRICS, PAPER_METRICS
-from wdualmine.metrics.metric import Metric
-from wdualmine.records import Run, summarize
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,10 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
-import wdualmine_book.explore
 from hypothesis import given
 from hypothesis import strategies as st
-from wdualmine_book.committed import published_scores, reference_runs
-from wdualmine_book.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
 
+import wdualmine_book.explore
 from wdualmine import fuse_images, fuse_with, load_model, load_pairs, score
 from wdualmine.data import DataSource
 from wdualmine.data.images import write_image
@@ -26,6 +24,8 @@ from wdualmine.experiments import make_experiment
 from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run
 from wdualmine.training import train
+from wdualmine_book.committed import published_scores, reference_runs
+from wdualmine_book.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
 
 ROOT = Path(__file__).resolve().parents[1]
 

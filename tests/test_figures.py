@@ -16,6 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 from scipy import ndimage
+
+from wdualmine.data import Pair
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import PRESETS, VARIANTS, make_experiment
+from wdualmine.fusion import fuse_images, luma_tensor
+from wdualmine.losses import LossWeights, Objective
+from wdualmine.methods import average
+from wdualmine.model import ModelConfig, WDualMine
+from wdualmine.records import Run
+from wdualmine.report.style import render_figure
 from wdualmine_book.committed import published_scores, reference_runs
 from wdualmine_book.figures.architecture import architecture_caption, plot_architecture
 from wdualmine_book.figures.objective import TERMS as LOSSES
@@ -45,16 +55,6 @@ from wdualmine_book.figures.scores import (
 )
 from wdualmine_book.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
 from wdualmine_book.figures.training import TERMS, group_logs, plot_log, plot_logs
-
-from wdualmine.data import Pair
-from wdualmine.errors import WdualmineError
-from wdualmine.experiments import PRESETS, VARIANTS, make_experiment
-from wdualmine.fusion import fuse_images, luma_tensor
-from wdualmine.losses import LossWeights, Objective
-from wdualmine.methods import average
-from wdualmine.model import ModelConfig, WDualMine
-from wdualmine.records import Run
-from wdualmine.report.style import render_figure
 
 TINY = ModelConfig(widths=(4, 8))
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "figures.ipynb"

@@ -79,7 +79,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
 def test_a_book_shows_the_phantom_unless_asked(clone: Path, data: Path) -> None:
     done = snakemake(clone, "--dry-run", "--forceall", "--printshellcmds", data=data)
     assert "The book's pairs: the embedded phantom" in done.stderr
-    jobs = re.findall(r"^.*(?:run\.py|build\.py|wdualmine baselines).*$", done.stdout + done.stderr, re.M)
+    jobs = re.findall(
+        r"^.*(?:run\.py|build\.py|wdualmine_book record baselines).*$", done.stdout + done.stderr, re.M
+    )
     jobs = [job for job in jobs if ".venv" in job or sys.executable in job]
     assert len(jobs) >= 3 * len(TASKS)
     assert [job for job in jobs if "WDUALMINE_DATA=phantom " not in job] == []

@@ -6,6 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import sem, spearmanr, t
+
+from wdualmine.data import TASKS, find_data, load_pairs, volume_of
+from wdualmine.experiments import RECOVERY_TERMS, make_experiment
+from wdualmine.methods import fuse_with, load_model
+from wdualmine.records import Run
+from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.recovery.scoring import SIGNALS
+from wdualmine.training import train
 from wdualmine_book.committed import record_of
 from wdualmine_book.recorder import record
 from wdualmine_book.recovery.record import load_signals
@@ -30,14 +38,6 @@ from wdualmine_book.recovery.text import (
     share_sentence,
 )
 from wdualmine_book.systems.tables import comparison_runs, comparisons
-
-from wdualmine.data import TASKS, find_data, load_pairs, volume_of
-from wdualmine.experiments import RECOVERY_TERMS, make_experiment
-from wdualmine.methods import fuse_with, load_model
-from wdualmine.records import Run
-from wdualmine.recovery.measure import recovery_of_signals
-from wdualmine.recovery.scoring import SIGNALS
-from wdualmine.training import train
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +113,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
     runs = recovery_runs()
     for task in TASKS:
         own = unseen_table(task, runs).set_index("method")
-        parts = [
-            load_signals(run)
-            for run in runs
-            if run.info.task == task and "fold" in run.info.get("experiment", {}).get("variant", "")
-        ]
+        parts = [load_signals(run) for run in runs if run.info.task == task and "fold" in run.variant]
         signals = pd.concat(parts).query("method == 'w-dualmine-recovery' and source == 'a'")
         assert signals["pair"].nunique() == 24
         assert own.loc["w-dualmine-recovery", "mean_a"] == pytest.approx(signals["recovery"].mean())

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from wdualmine_book.recorder import record
 
 from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
 from wdualmine.records import Run, held, load_run, read_csv, write_bytes, write_json
+from wdualmine_book.recorder import record as make_record
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def record(smoke_run: Run, tmp_path: Path) -> Path:
 
 
 def unsealed(folder: Path, **changes: Any) -> None:
-    """Make run.json as it was before there were seals, with other values here and there."""
-    info = json.loads((folder / "run.json").read_text()) | changes
-    info = {key: value for key, value in info.items() if key != "files" and value is not ...}
+    """Take the seals from run.json, and put other values here and there."""
+    info = json.loads((folder / "run.json").read_text()) | {"files": {}} | changes
+    info = {key: value for key, value in info.items() if value is not ...}
     write_json(folder / "run.json", info)
 
 
@@ -157,16 +157,16 @@ def test_what_a_killed_process_left_is_swept_and_its_lock_blocks_nobody(tmp_path
 
 
 def test_baselines_are_made_again_where_their_record_is_cut(tmp_path: Path) -> None:
-    whole = record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
+    whole = make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
     content = (tmp_path / "metrics.csv").read_bytes()
     assert list(whole.info.files) == ["metrics.csv"]
     (tmp_path / "metrics.csv").write_bytes(content[:100])
-    again = record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
+    again = make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
     assert (tmp_path / "metrics.csv").read_bytes() == content
     pd.testing.assert_frame_equal(whole.metrics, again.metrics)
     assert not (tmp_path / ".lock").exists()
     with held(tmp_path), pytest.raises(WdualmineError, match="another process writes"):
-        record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
+        make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
 
 
 def test_the_command_line_names_a_spoiled_record(

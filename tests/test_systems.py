@@ -9,6 +9,26 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import rankdata
+
+from wdualmine.data import TASKS, DataSource
+from wdualmine.data.images import write_image
+from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import LIMIT
+from wdualmine.experiments import make_experiment
+from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
+from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
+from wdualmine.records import (
+    Run,
+    load_run,
+    read_csv,
+    read_shapes,
+    seal,
+    summarize,
+    write_csv,
+    write_json,
+)
+from wdualmine.recovery.scoring import METRICS
+from wdualmine.training import train
 from wdualmine_book.committed import paper_values, record_of, results_folder
 from wdualmine_book.recorder import record
 from wdualmine_book.systems.cost import WIDENED, count_gflop, run_cost
@@ -41,26 +61,6 @@ from wdualmine_book.systems.tables import (
     training_table,
     unseen_sentence,
 )
-
-from wdualmine.data import TASKS, DataSource
-from wdualmine.data.images import write_image
-from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import LIMIT
-from wdualmine.experiments import make_experiment
-from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
-from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
-from wdualmine.records import (
-    Run,
-    load_run,
-    read_csv,
-    read_shapes,
-    seal,
-    summarize,
-    write_csv,
-    write_json,
-)
-from wdualmine.recovery.scoring import METRICS
-from wdualmine.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -136,7 +136,7 @@ def test_what_can_be_told_has_the_sign_of_the_metric(comparison: Run, tmp_path: 
     )
     write_csv(tmp_path / "metrics.csv", many)
     sealed = {"files": seal(tmp_path, ["metrics.csv"]), "results": summarize(many)}
-    write_json(tmp_path / "run.json", comparison.info | sealed)
+    write_json(tmp_path / "run.json", comparison.info.model_dump() | sealed)
     table = differences_table(load_run(tmp_path), "average").set_index(["method", "metric"])
     for metric, better in (("Qabf", "better"), ("Nabf", "worse"), ("CC", "worse")):
         row = table.loc["maximum", metric]
@@ -201,7 +201,7 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     assert cost_of([run], "cuda") is None
     alone = cost_table(run_cost(tmp_path / "alone", ["average"], side=32, repeats=1, progress=False))
     assert alone.loc[0, "Parameters"] == alone.loc[0, "GFLOP"] == "–"
-    write_json(tmp_path / "run.json", run.info | {"kind": "baselines"})
+    write_json(tmp_path / "run.json", run.info.model_dump() | {"kind": "baselines"})
     with pytest.raises(WdualmineError, match="holds a run of kind baselines; choose another folder"):
         run_cost(tmp_path, ["average"], progress=False)
     with pytest.raises(WdualmineError, match="unknown method 'median'"):
@@ -248,9 +248,7 @@ def test_titles() -> None:
 
 @pytest.mark.parametrize("task", list(TASKS))
 def test_the_committed_comparison_says_what_its_signals_say(task: str) -> None:
-    runs = [
-        run for run in comparison_runs() if run.info.get("task") == task and run.info.kind == "comparison"
-    ]
+    runs = [run for run in comparison_runs() if run.info.task == task and run.info.kind == "comparison"]
     if not runs:
         pytest.skip("no comparison of this task is committed yet")
     table = systems_table(runs[0]).set_index("method")

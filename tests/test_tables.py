@@ -1,5 +1,6 @@
 """Tables 1-3 from records: the paper's numbers are the paper's, ours are the records', the best are bold."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -7,6 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
+import wdualmine
+from wdualmine.cli import main
+from wdualmine.data import volume_of
+from wdualmine.errors import WdualmineError
+from wdualmine.experiments import STUDIES, Experiment, make_experiment
+from wdualmine.metrics import PAPER_METRICS
+from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
+from wdualmine.statistics import holm
 from wdualmine_book.committed import paper_values, reference_runs, study_runs
 from wdualmine_book.conclusions import (
     ablations_conclusion,
@@ -44,14 +54,17 @@ from wdualmine_book.studies.tables import (
     told_count,
 )
 
-import wdualmine
-from wdualmine.cli import main
-from wdualmine.data import volume_of
-from wdualmine.errors import WdualmineError
-from wdualmine.experiments import STUDIES
-from wdualmine.metrics import PAPER_METRICS
-from wdualmine.records import Run, find_runs, load_run, write_csv, write_json
-from wdualmine.statistics import holm
+
+def make_info(kind: str, experiment: Experiment | None) -> Info:
+    """What run.json says of a run made by hand."""
+    content = {
+        "schema": 1, "kind": kind, "task": "ct-mri", "data": {"name": "phantom", "fingerprint": "f" * 64},
+        "code": {"source": "s" * 64, "commit": "c" * 40, "dirty": True}, "environment": {},
+        "hardware": {"processor": "P", "threads": 1}, "finished": "2026-01-01T00:00:00+00:00",
+        "train_seconds": 60.0, "evaluation_seconds": 6.0, "files": {},
+        "experiment": json.loads(json.dumps(experiment.as_dict())) if experiment else None,
+    }  # fmt: skip
+    return Info.model_validate(content)
 
 
 @pytest.fixture
@@ -73,14 +86,8 @@ def runs(tmp_path: Path) -> list[Run]:
             for k, value in enumerate(values)
         ]
         write_csv(tmp_path / name / "metrics.csv", pd.DataFrame(rows))
-        info = {
-            "schema": 1, "kind": kind, "task": "ct-mri", "data": {"name": "phantom", "fingerprint": "f" * 64},
-            "code": {"commit": "c" * 40, "dirty": True}, "hardware": {"processor": "P", "threads": 1},
-            "finished": "2026-01-01T00:00:00+00:00", "train_seconds": 60, "evaluation_seconds": 6,
-        }  # fmt: skip
-        if kind == "training":
-            info["experiment"] = {"preset": "quick", "variant": "proposed", "seed": seed}
-        write_json(tmp_path / name / "run.json", info)
+        experiment = make_experiment("ct-mri", "quick", seed=seed) if kind == "training" else None
+        write_json(tmp_path / name / "run.json", make_info(kind, experiment).model_dump())
 
     record("seed0", "training", 0, {("w-dualmine", True): [1.0, 3.0], ("untrained", True): [0.0, 0.0]})
     record("seed1", "training", 1, {("w-dualmine", True): [3.0, 5.0]})
@@ -164,8 +171,7 @@ def ablations(tmp_path: Path) -> list[Run]:
             scores = scores.assign(seed=seed, stretch=True, **dict(zip(PAPER_METRICS, noise.T, strict=True)))
             scores["EN"] += shift
             run = Run(tmp_path / f"{variant}-{seed}")
-            info = {"kind": "training", "task": "ct-mri", "data": {"name": "phantom"}}
-            info["experiment"] = {"preset": "quick", "variant": variant, "seed": seed}
+            info = make_info("training", make_experiment("ct-mri", "quick", variant, seed))
             vars(run).update(info=info, metrics=scores)  # cached properties, set by hand
             runs.append(run)
     return runs
@@ -268,17 +274,14 @@ def test_rows_of_the_committed_tables_lead_to_committed_runs() -> None:
 def study_run(folder: Path, variant: str, seed: int, pairs: dict[str, float], **log: float) -> Run:
     """A run by hand: each pair's scores are one number, each column of the log another."""
     run = Run(folder / f"{variant}-seed{seed}")
-    experiment = {"preset": "quick", "variant": variant, "seed": seed}
-    experiment["schedule"] = {"learning_rate": 1e-3, "epochs": 2}
-    experiment["model"] = {"widths": [8, 16], "residual_scale": 0.5}
+    experiment = make_experiment("ct-mri", "quick", variant, seed, learning_rate=1e-3, epochs=2)
     frame = pd.concat(
         pd.DataFrame({"pair": list(pairs), "method": method, "seed": seed, "stretch": True}).assign(
             **{metric: [value * scale for value in pairs.values()] for metric in PAPER_METRICS}
         )
         for method, scale in (("w-dualmine", 1), ("untrained", 0))
     )
-    info = {"kind": "training", "task": "ct-mri", "data": {"name": "phantom"}, "experiment": experiment}
-    vars(run).update(info=info, metrics=frame, log=pd.DataFrame([log, log]))
+    vars(run).update(info=make_info("training", experiment), metrics=frame, log=pd.DataFrame([log, log]))
     return run
 
 
@@ -373,9 +376,9 @@ def test_titles_of_all_tasks_name_them_where_they_differ(runs: list[Run]) -> Non
     others = []
     for run in runs:
         other = Run(shutil.copytree(run.folder, run.folder.with_name(f"pet-{run.folder.name}")))
-        info = run.info | {"task": "pet-mri"}
-        if "experiment" in info:
-            info["experiment"] = info["experiment"] | {"schedule": schedule}
+        info = run.info.model_dump() | {"task": "pet-mri"}
+        if info["experiment"]:
+            info["experiment"]["schedule"] |= schedule
         write_json(other.folder / "run.json", info)
         others.append(other)
     alone = column_titles(others, [])["This build"]
@@ -438,12 +441,16 @@ def test_what_is_folded_opens_by_its_title() -> None:
     assert folded("A & B", "<table></table>").startswith("<details><summary>A &amp; B</summary>")
 
 
+def _merged(old: dict, new: dict) -> dict:
+    return old | {k: _merged(old[k], v) if isinstance(v, dict) else v for k, v in new.items()}
+
+
 def spoiled(runs: list[Run], name: str, **changes: object) -> list[Run]:
     """The same runs, of which one says something else in its run.json."""
     folder = next(run.folder for run in runs if run.folder.name == name)
-    info = load_run(folder).info
+    info = load_run(folder).info.model_dump()
     for key, value in changes.items():
-        info[key] = info[key] | value
+        info[key] = _merged(info[key], value)
     write_json(folder / "run.json", info)
     return find_runs([folder.parent])
 

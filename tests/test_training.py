@@ -45,9 +45,9 @@ def test_the_loss_falls_and_the_record_is_complete(smoke_run: Run) -> None:
     terms = {"average", "gradient", "correlation", "mutual_information", "reconstruction"}
     assert terms <= set(log.columns)
     info = smoke_run.info
-    assert info["experiment"] == make_experiment("ct-mri", "smoke").as_dict()
-    assert info["data"]["name"] == "phantom"
-    assert len(info["data"]["fingerprint"]) == len(info["code"]["source"]) == 64
+    assert info.trained.model_dump() == json.loads(json.dumps(make_experiment("ct-mri", "smoke").as_dict()))
+    assert info.data.name == "phantom"
+    assert len(info.data.fingerprint) == len(info.code.source) == 64
     assert set(smoke_run.metrics["method"]) == {"w-dualmine", "untrained"}
     assert len(smoke_run.metrics) == 2 * 3
     assert sorted(path.name for path in smoke_run.folder.iterdir()) == [
@@ -107,7 +107,7 @@ def test_another_experiment_in_the_folder_is_refused(smoke_run: Run) -> None:
 
 
 def test_a_broken_checkpoint_is_named(smoke_run: Run, tmp_path: Path) -> None:
-    started = {name: smoke_run.info[name] for name in ("kind", "experiment", "data")}
+    started = smoke_run.info.model_dump(include={"kind", "experiment", "data"})
     (tmp_path / "started.json").write_text(json.dumps(started))
     (tmp_path / CHECKPOINT).write_bytes(b"half a file")
     with pytest.raises(WdualmineError, match=r"checkpoint\.safetensors: not a file of this package"):
@@ -194,7 +194,8 @@ def test_differences_between_records_are_found_and_other_data_is_refused(
     changed = tmp_path / "changed"
     changed.mkdir()
     metrics = smoke_run.metrics.assign(MI=smoke_run.metrics["MI"] + 0.25)
-    info = smoke_run.info | {"data": smoke_run.info.data | {"fingerprint": "0" * 64}}
+    info = smoke_run.info.model_dump()
+    info["data"]["fingerprint"] = "0" * 64
     write_json(changed / "run.json", info | {"files": {}, "results": summarize(metrics)})
     write_csv(changed / "metrics.csv", metrics)
     found = largest_differences(smoke_run, load_run(changed))

@@ -19,9 +19,9 @@ def paper_values() -> pd.DataFrame:
 
 
 def results_folder() -> Path:
-    """Give the folder of the committed records: inside an installed wheel, else in the repository."""
-    manifest = manifest_folder()
-    return manifest.parent / ("_results" if manifest.name == "_data_manifest" else "results")
+    """Return the folder of the committed records: inside an installed wheel, else in the repository."""
+    packed = Path(__file__).with_name("_results")
+    return packed if packed.is_dir() else Path(__file__).parents[2] / "results"
 
 
 def reference_runs() -> list[Run]:
@@ -49,14 +49,16 @@ def records_by_task(runs: Iterable[Run], kind: str) -> dict[str, Run]:
 
 
 def record_of(task: str, runs: Iterable[Run], kind: str) -> Run:
-    """Pick a task's record of a kind that a verb of the same name makes, such as "ranking".
+    """Pick a task's record of a kind such as "ranking".
 
     Raises:
         WdualmineError: there is none.
     """
     found = records_by_task(runs, kind)
     if task not in found:
-        raise WdualmineError(f"no {kind} of {task}: make one with `wdualmine {kind} {task} -o FOLDER`")
+        raise WdualmineError(
+            f"no {kind} of {task}: make one with `wdualmine-book record {kind} {task} -o FOLDER`"
+        )
     return found[task]
 
 

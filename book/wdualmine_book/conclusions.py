@@ -49,7 +49,7 @@ def ablations_conclusion(tables: Sequence[pd.DataFrame]) -> str:
 def audit_conclusion(runs: Mapping[str, Run], claims: Sequence[Claim]) -> str:
     """Conclude from the audits and the verdicts: what the average explains, and how many claims hold."""
     if not runs:
-        return "No audit was recorded yet. `wdualmine audit TASK -o FOLDER` makes one."
+        return "No audit was recorded yet. `wdualmine-book record audit TASK -o FOLDER` makes one."
     gaps = average_gaps(runs)
     held = sum(claim.verdict == "holds" for claim in claims)
     return (
@@ -77,7 +77,7 @@ def studies_conclusion(rates: pd.DataFrame, leakage: pd.DataFrame, choices: pd.D
 def metrics_conclusion(tables: Mapping[str, pd.DataFrame]) -> str:
     """Conclude from :func:`~wdualmine_book.metrics.tables.convention_table` by task: what changes a ranking."""
     if not tables:
-        return "No conventions were recorded yet. `wdualmine conventions TASK -o FOLDER` records them."
+        return "No conventions were recorded yet. `wdualmine-book record conventions TASK -o FOLDER` records them."
     every = pd.concat(tables.values())
     several = every["metric"].nunique()
     changed = set(every.query("order == 'changes'")["metric"])

@@ -1,9 +1,9 @@
 """The names of VIFB and MEFB: each is one of our metrics in a convention that it has."""
 
 import pytest
-from wdualmine_book.metrics.benchmarks import BENCHMARKS, benchmark_names
 
 from wdualmine.metrics import METRICS
+from wdualmine_book.metrics.benchmarks import BENCHMARKS, benchmark_names
 
 
 @pytest.mark.parametrize(("benchmark", "size"), [("VIFB", 13), ("MEFB", 20)])

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from wdualmine_book.audit.record import BLENDS
-from wdualmine_book.audit.tables import NAMES, REFERENCED
 
 from wdualmine.background import background_scores, blacken
 from wdualmine.data import Pair
@@ -28,6 +26,8 @@ from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
 from wdualmine.registration import misalignment, require_one_place, require_registered
 from wdualmine.report.command import Command
 from wdualmine.statistics import compare
+from wdualmine_book.audit.record import BLENDS
+from wdualmine_book.audit.tables import NAMES, REFERENCED
 
 #: What every method is compared with, pair by pair.
 REFERENCES = ("average", "maximum", "laplacian-pyramid")

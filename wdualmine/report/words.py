@@ -2,11 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from wdualmine_book.audit.tables import REFERENCED, dominating
 
 from wdualmine.metrics import METRICS
 from wdualmine.recovery.measure import LOST
 from wdualmine.report.measure import ALONE, BLACKENED, FEWEST, LINE, Findings, title
+from wdualmine_book.audit.tables import REFERENCED, dominating
 
 LEVEL = 0.05
 #: A background of which a larger share is not black is worth a word.

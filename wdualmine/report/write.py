@@ -17,7 +17,6 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
-from wdualmine_book.printing import arrow
 
 from wdualmine import __version__
 from wdualmine.background import BACKGROUND, BLACK
@@ -32,6 +31,7 @@ from wdualmine.report.measure import ALONE, REFERENCES, Findings, finished, read
 from wdualmine.report.style import render_figure
 from wdualmine.report.words import verdict
 from wdualmine.runtime import code_state
+from wdualmine_book.printing import arrow
 
 SCHEMA = 1
 KIND = "report"

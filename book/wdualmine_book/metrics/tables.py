@@ -65,7 +65,9 @@ def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
     """
     found = [run for run in runs if run.info.kind == "conventions" and run.info.task == task]
     if not found:
-        raise WdualmineError(f"no conventions record of {task}; make one with `wdualmine conventions {task}`")
+        raise WdualmineError(
+            f"no conventions record of {task}; make one with `wdualmine-book record conventions {task}`"
+        )
     means = found[0].metrics.drop(columns=["task", "split", "pair", "stretch", "seed"], errors="ignore")
     means = means.groupby("method", sort=False).mean()
     titles = {method.name: method.title for method in CLASSICAL.values()}

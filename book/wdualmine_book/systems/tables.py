@@ -332,7 +332,7 @@ def systems_sentence(run: Run) -> str:
 def systems_conclusion(runs: Mapping[str, Run]) -> str:
     """Say in a few sentences what the comparisons bear out over all tasks."""
     if not runs:
-        return "Nothing was compared yet. `wdualmine comparison TASK -o FOLDER` makes a record."
+        return "Nothing was compared yet. `wdualmine-book record comparison TASK -o FOLDER` makes a record."
     learned = [method.name for method in SYSTEMS]
     gaps, plain, kept, average, above = [], [], [], [], set()
     for run in runs.values():
