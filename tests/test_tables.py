@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 import wdualmine
-from wdualmine.cli import main
 from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import STUDIES, Experiment, make_experiment
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
 from wdualmine.statistics import holm
+from wdualmine_book.__main__ import main
 from wdualmine_book.committed import paper_values, reference_runs, study_runs
 from wdualmine_book.conclusions import (
     ablations_conclusion,
@@ -382,9 +382,12 @@ def test_titles_of_all_tasks_name_them_where_they_differ(runs: list[Run]) -> Non
         write_json(other.folder / "run.json", info)
         others.append(other)
     alone = column_titles(others, [])["This build"]
-    assert alone == "This build (quick, phantom; 3 epochs at 1e-4; 2 seeds)"
+    assert alone == "This build (quick, phantom; 3 epochs at 1e-4, widths 8-64; 2 seeds)"
     both = column_titles([*runs, *others], [])["This build"]
-    assert both.startswith("This build (CT-MRI: quick, phantom; 2 seeds. PET-MRI: quick, phantom; 3 epochs")
+    assert re.search(
+        r"\(CT-MRI: quick, phantom; \d+ epochs? at \S+, widths 8-64; 2 seeds\. PET-MRI: quick, phantom; 3 epochs",
+        both,
+    )
 
 
 def test_a_row_that_becomes_a_card_names_its_columns_and_its_metric(runs: list[Run]) -> None:
@@ -501,7 +504,7 @@ def test_a_score_that_is_missing_is_no_part_of_a_mean(runs: list[Run], change: s
 
 def table_verb(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["wdualmine", "table", *map(str, arguments)])
+        patch.setattr("sys.argv", ["wdualmine-book", "table", *map(str, arguments)])
         with pytest.raises(SystemExit) as leaving:
             main()
     out, error = capsys.readouterr()
