@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from wdualmine.data import TASKS, find_data, load_pairs
 from wdualmine.data.color import split_color, to_grey
 from wdualmine.data.images import write_image
-from wdualmine.data.pairs import natural_key
+from wdualmine.data.pairs import check_folder_order, natural_key
 from wdualmine.errors import WdualmineError
 
 
@@ -141,5 +141,27 @@ def test_bad_arguments(tiny):
         load_pairs(tiny, "mri-ct")
     with pytest.raises(WdualmineError, match="val: unknown split; choose one of train, test"):
         load_pairs(tiny, "ct-mri", "val")
-    with pytest.raises(WdualmineError, match="limit 0: must be at least 1"):
+    with pytest.raises(WdualmineError, match="limit 0: give an integer of at least 1"):
         load_pairs(tiny, "ct-mri", limit=0)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_sources_in_the_wrong_order_are_noticed_by_name_or_by_content(task, tiny, tmp_path):
+    a, b = (folder(tiny, task, modality=modality) for modality in TASKS[task].modalities)
+    unknown = {}
+    for source in (a, b):  # other images under the names of the modalities
+        image = write_image(tmp_path / source.name / "1.png", np.full((8, 9), 3, np.uint8))
+        unknown[source.name] = image
+    first, second = unknown[a.name], unknown[b.name]
+    named, listed = (a.rename(tmp_path / "one"), b.rename(tmp_path / "two")), (first.parent, second.parent)
+    for one, two in (named, listed, (first, second)):
+        check_folder_order(one, two)
+        with pytest.raises(WdualmineError, match=f"give the {TASKS[task].a} first"):
+            check_folder_order(two, one)
+    check_folder_order(second, first.rename(tmp_path / "other.png"))  # nothing tells
+
+
+@pytest.mark.parametrize("limit", [1.5, "2", True, 0])
+def test_a_limit_that_is_no_count_is_refused(limit, tiny):
+    with pytest.raises(WdualmineError, match="limit"):
+        load_pairs(tiny, "ct-mri", limit=limit)
