@@ -398,3 +398,13 @@ def test_an_encoding_without_arrows_spells_them_out() -> None:
         env=os.environ | {"PYTHONIOENCODING": "cp1252"}, capture_output=True, check=True,
     )  # fmt: skip
     assert "EN \\N{UPWARDS ARROW}" in done.stdout.decode("cp1252")
+
+
+def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wdualmine.cli.listings.print_table", interrupted)
+    code, out, error = call(capsys, "metrics")
+    assert (code, out) == (130, "")
+    assert error == "interrupted; the same command resumes what can be resumed\n"

@@ -7,7 +7,6 @@ row a method and pair) and, for a training run, ``log.csv`` (one row an epoch) a
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from torch import Tensor
 from wdualmine.data import DataSource, get_task
 from wdualmine.data.manifest import file_sha256, manifest_hash
 from wdualmine.errors import WdualmineError
+from wdualmine.files import unwritable, write_bytes
 from wdualmine.runtime import code_state, environment, hardware
 
 SCHEMA = 1
@@ -60,9 +60,9 @@ def held(folder: Path) -> Iterator[None]:
             f"{folder}: another process writes to this folder; wait for it or choose another folder"
         ) from None
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     try:
-        for stale in folder.glob(".*.tmp"):
+        for stale in folder.glob(".*.tmp*"):
             stale.unlink(missing_ok=True)
         yield
     finally:
@@ -70,32 +70,6 @@ def held(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # where an open file cannot be removed, it stays and does no harm
                 (folder / ".lock").unlink(missing_ok=True)
         lock.release()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: to a temporary file on the same disk, flushed, then renamed.
-
-    Raises:
-        WdualmineError: the disk is full or the folder not writable; the file is as it was before.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # of the same cause, such as a parent that is a file
-            temporary.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> WdualmineError:
-    return WdualmineError(
-        f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
-    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

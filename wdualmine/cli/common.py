@@ -1,12 +1,14 @@
 """What the groups of verbs share: the program itself, common options and how a table is printed."""
 
 import re
+import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from wdualmine.errors import WdualmineError
 
@@ -16,7 +18,21 @@ if TYPE_CHECKING:
     from wdualmine.methods import Method
     from wdualmine.records import Run
 
+
+class Program(TyperGroup):
+    """The whole program; Ctrl-C ends it with one line, which typer alone leaves out."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that was typed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted; the same command resumes what can be resumed", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=Program,
     help="W-DUALMINE: reliability-weighted dual-expert fusion of medical images, reproduced.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

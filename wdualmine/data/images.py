@@ -5,7 +5,6 @@ that says its colors in another way is converted where that is exact and refused
 """
 
 import os
-import tempfile
 import warnings
 import zlib
 from math import prod
@@ -20,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from wdualmine.data.scans import SUFFIXES as SCANS
 from wdualmine.data.scans import Window, check_window, read_scan, scan_format, show
 from wdualmine.errors import WdualmineError
+from wdualmine.files import write_bytes
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -300,7 +300,7 @@ def needs_tiff(image: NDArray) -> bool:
 
 
 def write_image(path: str | Path, image: NDArray) -> Path:
-    """Write an image whole or not at all: to a temporary file beside it, then renamed.
+    """Write an image whole or not at all.
 
     Raises:
         WdualmineError: the folder cannot be made, or the suffix is no image format that holds this type.
@@ -311,21 +311,11 @@ def write_image(path: str | Path, image: NDArray) -> Path:
         raise WdualmineError(f"{path}: {kind} pixels need a .tif file")
     if path.is_dir():
         raise WdualmineError(f"{path}: is a folder; name a file to write")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except OSError as error:
-        raise WdualmineError(f"{path}: cannot be written ({_one_line(error)})") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        imageio.imwrite(temporary, image)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+    try:  # in memory: at a full disk, a library's open file complains once more when it is given up
+        content = imageio.imwrite("<bytes>", image, extension=path.suffix.lower())
     except Exception as error:
         raise WdualmineError(f"{path}: cannot be written ({_one_line(error)})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, content)
     return path
 
 

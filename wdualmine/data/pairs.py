@@ -106,7 +106,7 @@ def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]
 def check_folder_order(a: str | Path, b: str | Path) -> None:
     """Raise an error if two sources are evidently in the wrong order, the MRI before its partner.
 
-    What tells is the first image, if it is one of the data set's, else the name of the folder, or of the file.
+    What tells is the first image, if it is one of the data set's, else the name of the folder or file.
 
     Args:
         a: a folder of images or an image, to be used as source A.
