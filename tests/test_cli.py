@@ -11,10 +11,11 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.cli import main
 from wdualmine.data import find_data
 from wdualmine.data.images import read_image, write_image
-from wdualmine.records import Run, read_tensors, write_tensors
+from wdualmine.records import Run
 
 
 def call(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:

@@ -12,7 +12,7 @@ from wdualmine.experiments import RECOVERY_TERMS, make_experiment
 from wdualmine.methods import fuse_with, load_model
 from wdualmine.ranking import SIGNALS, load_signals, run_bound, run_ranking
 from wdualmine.records import Run
-from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.recovery.measure import measure_recovery
 from wdualmine.tables.committed import record_of
 from wdualmine.tables.recovery import (
     RANKED,
@@ -132,7 +132,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
 def test_the_recovery_weights_reproduce_their_record(task: str, harvard: Path) -> None:
     record = next(run for run in recovery_runs() if run.folder.name == f"{task}-recovery-seed0")
     pairs = load_pairs(find_data(harvard), task, "test", 2)
-    again = recovery_of_signals(fuse_with(load_model(task, "recovery")), pairs, SIGNALS)
+    again = measure_recovery(fuse_with(load_model(task, "recovery")), pairs, SIGNALS)
     signals = load_signals(record).query("method == 'w-dualmine-recovery'")
     known = signals[signals["pair"].isin([pair.name for pair in pairs])]
     keys = ["pair", "source", "row", "column"]

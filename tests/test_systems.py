@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata
 
+from wdualmine.checkpoints import read_shapes
 from wdualmine.comparison import run_comparison
 from wdualmine.cost import WIDENED, count_gflop, run_cost
 from wdualmine.data import TASKS, DataSource
@@ -23,16 +24,7 @@ from wdualmine.ghosting import MOVES, moved, run_ghosting
 from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
 from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
 from wdualmine.ranking import METRICS
-from wdualmine.records import (
-    Run,
-    load_run,
-    read_csv,
-    read_shapes,
-    seal,
-    summarize,
-    write_csv,
-    write_json,
-)
+from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
 from wdualmine.tables.committed import paper_values, record_of, results_folder
 from wdualmine.tables.ghosting import (
     changes_table,

@@ -15,19 +15,11 @@ import numpy as np
 import pytest
 import torch
 
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume_and_slice
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, STUDIES, Experiment, make_experiment
-from wdualmine.records import (
-    Run,
-    largest_differences,
-    load_run,
-    read_tensors,
-    summarize,
-    write_csv,
-    write_json,
-    write_tensors,
-)
+from wdualmine.records import Run, largest_differences, load_run, summarize, write_csv, write_json
 from wdualmine.training import CHECKPOINT, augment, check_same_data, stack, train, train_epoch
 
 

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wdualmine.checkpoints import read_tensors
 from wdualmine.data import TASKS, Pair, find_data, get_task, load_pairs, published_folder
 from wdualmine.data.color import to_grey
 from wdualmine.data.images import read_image
@@ -33,7 +34,7 @@ from wdualmine.methods.learned import WEIGHTS, fuse_padded
 from wdualmine.metrics import METRICS, PAPER_METRICS, score
 from wdualmine.metrics.published import METHODS as PUBLISHED_METHODS
 from wdualmine.model import WDualMine
-from wdualmine.records import find_runs, read_tensors
+from wdualmine.records import find_runs
 from wdualmine.tables import reference_runs, study_runs
 
 PACKAGE = "package"  # the weights that come with the package

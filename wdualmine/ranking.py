@@ -32,7 +32,7 @@ from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, write_csv
 from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
-from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
+from wdualmine.recovery.measure import LOST, measure_recovery, noise_gain
 
 KIND = "ranking"
 #: The kind of the other record, and the method whose rows in it hold the best image of each pair.
@@ -176,14 +176,14 @@ def measure(
     Returns:
         A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with each pair's mean ``recovery_a``,
         ``recovery_b``, ``visibility_a`` and ``visibility_b``; and the signals of
-        :func:`~wdualmine.recovery.measure.recovery_of_signals`, with a column method.
+        :func:`~wdualmine.recovery.measure.measure_recovery`, with a column method.
     """
     steps = 2 * len(candidates) * len(pairs)
     with task_bar(f"{task} ranking", steps, progress) as advance:
         scores = evaluate(candidates, pairs, task, metrics=METRICS, progress=advance)
         signals = pd.concat(
             [
-                recovery_of_signals(candidate.fuse, pairs, SIGNALS, progress=advance).assign(
+                measure_recovery(candidate.fuse, pairs, SIGNALS, progress=advance).assign(
                     method=candidate.method
                 )
                 for candidate in candidates
@@ -225,7 +225,7 @@ def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:
             rows.append({"method": name, "condition": "noise", "source": source, "value": gain})
         for shift in SHIFTS:
             moved = [Pair(p.name, p.image_a, np.roll(p.image_b, (shift, shift), (0, 1))) for p in pairs]
-            signals = recovery_of_signals(fuse, moved, signals=1)
+            signals = measure_recovery(fuse, moved, signals=1)
             correlation = _correlation_with_unmoved(fuse, pairs, moved)
             for source in ("a", "b"):
                 own = signals[signals["source"] == source]

@@ -18,6 +18,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
 from wdualmine.data.source import DATA_VARIABLE
 from wdualmine.errors import WdualmineError
@@ -36,12 +37,10 @@ from wdualmine.records import (
     load_run,
     now,
     read_json,
-    read_tensors,
     seal,
     summarize,
     write_csv,
     write_json,
-    write_tensors,
 )
 from wdualmine.recovery.objective import RecoveryObjective, RecoveryWeights
 from wdualmine.runtime import code_state, hardware, pick_device

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wdualmine import fuse_images, fuse_with
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, Experiment, make_experiment
 from wdualmine.methods import SYSTEMS, Method, get_method, get_system, load_fuse, load_model, load_network
@@ -22,7 +23,6 @@ from wdualmine.methods.system import (
     SystemObjective,
     TermWeights,
 )
-from wdualmine.records import read_tensors, write_tensors
 from wdualmine.training import initial_state, train
 
 ROOT = Path(__file__).resolve().parents[2]

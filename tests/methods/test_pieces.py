@@ -94,7 +94,8 @@ def test_a_small_image_is_fused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 MEASURE = """
 import resource, sys
 import numpy as np, torch
-from wdualmine import fuse_images, fuse_with, load_model
+from wdualmine import fuse_with, load_model
+from wdualmine.fusion import fuse_images
 from wdualmine.methods import average
 torch.set_num_threads(1)
 fuse = average if sys.argv[1] == "average" else fuse_with(load_model("ct-mri", "recovery"))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skimage.transform import integral_image
 from torch import Tensor
 
+from wdualmine.checkpoints import read_tensors
 from wdualmine.data import DataSource, Pair, get_task, published_folder
 from wdualmine.data.color import split_color
 from wdualmine.data.images import read_image
@@ -28,7 +29,7 @@ from wdualmine.methods.learned import WEIGHTS
 from wdualmine.metrics.correlation import pearson
 from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.model import WDualMine, sobel_magnitude
-from wdualmine.records import Run, read_tensors
+from wdualmine.records import Run
 from wdualmine.tables.printing import training_words
 
 AVERAGE, NETWORK = "Average", "W-DUALMINE"

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from wdualmine.audit import NOISE
+from wdualmine.checkpoints import read_tensors
 from wdualmine.methods.learned import WEIGHTS
-from wdualmine.records import Run, read_tensors
+from wdualmine.records import Run
 from wdualmine.tables.audit import (
     DECIMALS,
     NAMES,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wdualmine.checkpoints import read_shapes
 from wdualmine.comparison import KIND, SUFFIX
 from wdualmine.cost import KIND as COST_KIND
 from wdualmine.data import TASKS, get_task, volume_of
@@ -15,7 +16,7 @@ from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.methods.learned import packaged_file
 from wdualmine.metrics import METRICS as REGISTRY
 from wdualmine.ranking import METRICS
-from wdualmine.records import Run, find_runs, read_shapes
+from wdualmine.records import Run, find_runs
 from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine.tables.committed import records_by_task, results_folder
 from wdualmine.tables.printing import arrow, by_task, html_grid, training_words
