@@ -115,8 +115,8 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("fuse {}/a.png {}/b.png -o {}/o.xyz", "unknown image suffix"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --method median", "unknown method 'median'"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --weights {}/none", "no such weights"),
-        ("fuse {}/a.png {}/b.png -o {}/o.png --residual-scale 9", "residual-scale 9"),
-        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to the networks"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --residual-scale 9", "residual scale 9"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to networks"),
         ("train mri-us -o {}/run", "mri-us: unknown task; choose one of ct-mri"),
         ("train ct-mri --preset huge -o {}/run", "unknown preset 'huge'; choose one of smoke"),
         ("train ct-mri --variant none -o {}/run", "unknown variant 'none'"),
@@ -234,7 +234,7 @@ def test_fuse_blends_with_the_average(pairs: Path, tmp_path: Path, capsys: pytes
     code, _, error = call(capsys, "fuse", a, b, "-o", tmp_path / "x.png", *options, 1.5)
     assert (code, error) == (
         2,
-        "error: --blend 1.5: give a number from 0 (the average) to 1 (the method alone)\n",
+        "error: blend 1.5: give a number from 0 (the average) to 1 (the method)\n",
     )
 
 
@@ -300,7 +300,7 @@ def test_recovery_of_the_average_is_a_half(capsys: pytest.CaptureFixture) -> Non
     assert [(row[0], row[2]) for row in rows] == [("CT", "0.500"), ("MRI", "0.500")]
     code, _, error = call(capsys, "recovery", "ct-mri", "--method", "average", "--residual-scale", 1)
     assert code == 2
-    assert "belong to the networks, not to average" in error
+    assert "belong to networks, not to average" in error
 
 
 def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
@@ -327,7 +327,7 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
         (("--method", "ifcnn"), "holds a network of sdnet; give --method sdnet"),
         (
             ("--method", "sdnet", "--residual-scale", 0.5),
-            "--residual-scale belongs to W-DUALMINE, not to sdnet",
+            "a residual scale belongs to W-DUALMINE, not to sdnet",
         ),
     ):
         code, _, error = call(capsys, *fuse, *options)
@@ -405,7 +405,7 @@ def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture, monkeypatch: pytest.M
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wdualmine.cli.listings.print_table", interrupted)
+    monkeypatch.setattr("wdualmine.cli.listings.print_rows", interrupted)
     code, out, error = call(capsys, "metrics")
     assert (code, out) == (130, "")
     assert error == "interrupted; the same command resumes what can be resumed\n"

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdualmine.explore
-from wdualmine import fuse_images, fuse_with, load_model, load_pairs, score
+from wdualmine import fuse_with, load_model, load_pairs, score
 from wdualmine.data import DataSource
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
 from wdualmine.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
+from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run
 from wdualmine.tables import published_scores, reference_runs
@@ -66,7 +67,7 @@ def test_the_network_gives_what_fuse_images_gives(
 def test_the_weights_of_the_package_and_color() -> None:
     explorer = Explorer("phantom")
     view = explorer.first("PET-MRI")
-    pair = load_pairs("phantom", "pet-mri", limit=1)[0]
+    pair = load_pairs("pet-mri", limit=1, data="phantom")[0]
     assert (view.pair, view.weights) == (pair.name, PACKAGE)
     expected = fuse_images(pair.image_a, pair.image_b, fuse_with(load_model("pet-mri")))
     assert expected.ndim == 3

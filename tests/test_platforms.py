@@ -375,7 +375,7 @@ def test_the_report_estimates_a_training(monkeypatch: pytest.MonkeyPatch) -> Non
         return {"seconds": 10.0 if len(timed) == 1 else 2.0}  # warming up does not count
 
     monkeypatch.setattr(session, "train_epoch", step)
-    pairs = len(session.load_pairs("phantom", "ct-mri", "train"))
+    pairs = len(session.load_pairs("ct-mri", "train", data="phantom"))
     seconds, steps = session.estimate(make_experiment("ct-mri", "paper"), "phantom", "cpu")
     assert timed == [session.TIMED_PAIRS] * 2
     assert seconds == 2.0 / session.TIMED_PAIRS * pairs * 100

@@ -131,7 +131,7 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
 @pytest.mark.parametrize("task", list(TASKS))
 def test_the_recovery_weights_reproduce_their_record(task: str, harvard: Path) -> None:
     record = next(run for run in recovery_runs() if run.folder.name == f"{task}-recovery-seed0")
-    pairs = load_pairs(find_data(harvard), task, "test", 2)
+    pairs = load_pairs(task, "test", 2, data=find_data(harvard))
     again = measure_recovery(fuse_with(load_model(task, "recovery")), pairs, SIGNALS)
     signals = load_signals(record).query("method == 'w-dualmine-recovery'")
     known = signals[signals["pair"].isin([pair.name for pair in pairs])]

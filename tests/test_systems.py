@@ -69,7 +69,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
         from wdualmine.data import load_pairs
 
         for name in ("adafuse", "asfe"):
-            for pair in load_pairs("phantom", "ct-mri", limit=3):
+            for pair in load_pairs("ct-mri", limit=3, data="phantom"):
                 write_image(
                     published / name / "CT-MRI" / f"{pair.name}.png", pair.image_a // 3 + pair.image_b // 2
                 )

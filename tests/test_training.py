@@ -204,7 +204,7 @@ def test_folds_keep_volumes_apart_and_score_each_test_pair_once(task: str) -> No
         volumes = {split: {volume_and_slice(p.name)[0] for p in pairs} for split, pairs in parts.items()}
         assert not volumes["train"] & volumes["test"]
         tested += [pair.name for pair in parts["test"]]
-    assert sorted(tested) == sorted(pair.name for pair in load_pairs(source, task, "test"))
+    assert sorted(tested) == sorted(pair.name for pair in load_pairs(task, "test", data=source))
     with pytest.raises(WdualmineError, match="fold 3: choose one of 0 to 2"):
         load_fold(source, task, "test", FOLDS, FOLDS)
 

@@ -76,7 +76,7 @@ def test_a_window_beyond_the_type_widens_it(stored: type, window: tuple, written
 
 
 def test_volumes_that_are_evidently_not_registered_are_refused() -> None:
-    pair = load_pairs(find_data("phantom"), "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data=find_data("phantom"))[0]
     a, b = (np.repeat(image[..., None], 3, axis=2) for image in (pair.image_a, pair.image_b))
     fuse_volumes(Volume(a), Volume(b), average)
     mirrored = Volume(np.ascontiguousarray(b[:, ::-1]), name="mri.nii")

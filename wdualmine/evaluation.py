@@ -251,7 +251,7 @@ def recorded(
             if same and not run.altered(["metrics.csv"]):
                 return run
         started = time.perf_counter()
-        frame = compute(load_pairs(source, chosen, "test", limit), chosen, source)
+        frame = compute(load_pairs(chosen, "test", limit, data=source), chosen, source)
         write_csv(output / "metrics.csv", frame)
         write_json(
             output / "run.json",

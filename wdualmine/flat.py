@@ -188,6 +188,7 @@ class Way:
         else:
             asked = get_task(self.task).key if self.task else None
             source = str(self.weights or asked or ("pet-mri" if color else "ct-mri"))
+            function = load_fuse(method, source, pick_device(self.device), self.residual_scale)
             if method.learned:
                 trained, which = describe_weights(method, source)
                 wanted = [asked] if asked else [key for key, task in TASKS.items() if task.color == color]
@@ -197,7 +198,6 @@ class Way:
                         f"weights, or --task {trained} to use these all the same"
                     )
                 label = f"{method.name} with {which}"
-            function = load_fuse(method, source, pick_device(self.device), self.residual_scale)
         return blend_with_average(function, self.blend) if self.blend < 1 else function, label
 
     def _check_memory(self, height: int, width: int) -> None:

@@ -60,9 +60,12 @@ def fuse_images(
         )
     if is_color(image_a) and is_color(image_b):
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
-    if not callable(fuse) or isinstance(fuse, nn.Module):
-        remedy = "wdualmine.load_fuse makes one of a method, wdualmine.fuse_with of a network"
-        raise WdualmineError(f"fuse is {type(fuse).__name__}: give a function; {remedy}")
+    if isinstance(fuse, nn.Module):
+        raise WdualmineError(
+            f"fuse {type(fuse).__name__}: is a network; wdualmine.fuse_with makes a function of it"
+        )
+    if not callable(fuse):
+        raise WdualmineError(f"fuse {fuse!r}: give a function; wdualmine.load_fuse makes one of a method")
     luma_a, luma_b = luma_tensor(image_a, names[0]), luma_tensor(image_b, names[1])
     with torch.inference_mode():
         fused = check_fused(fuse(luma_a, luma_b), luma_a)

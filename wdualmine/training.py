@@ -150,7 +150,7 @@ def load_split(source: DataSource, experiment: Experiment, split: str) -> list[P
     """Read the pairs that an experiment is trained on ("train") or scored on ("test")."""
     limit = getattr(experiment.schedule, f"{split}_pairs")
     if experiment.fold is None:
-        return load_pairs(source, experiment.task, split, limit)
+        return load_pairs(experiment.task, split, limit, data=source)
     return load_fold(source, experiment.task, split, experiment.fold, FOLDS)[:limit]
 
 

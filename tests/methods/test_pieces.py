@@ -71,7 +71,7 @@ def test_the_packages_weights_fuse_in_pieces_as_they_fuse_the_whole(
     objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model("ct-mri", objective)
-    pair = load_pairs("phantom", "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data="phantom")[0]
     a, b = (luma_tensor(image[20:245, 60:190]) for image in (pair.luma_a, pair.luma_b))
     whole = fuse_with(model, 0.7)(a, b)
     monkeypatch.setattr(wdualmine.methods.learned, "WHOLE", 100)

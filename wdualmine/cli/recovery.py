@@ -40,7 +40,7 @@ def recovery(
     chosen, key = get_method(method), get_task(task)
     fuse, _ = Way(chosen, task, weights, residual_scale, device=device).function(key.color)
     source = find_data(data)
-    pairs = load_pairs(source, key, "test", limit)
+    pairs = load_pairs(key, "test", limit, data=source)
     with task_bar("recovery", len(pairs)) as advance:
         scores = measure_recovery(fuse, pairs, signals, progress=advance)
     if csv:

@@ -137,27 +137,31 @@ def _modality(path: Path) -> str | None:
 
 
 def load_pairs(
-    source: DataSource | str | Path, task: str | Task, split: str = "test", limit: int | None = None
+    task: str | Task,
+    split: str = "test",
+    limit: int | None = None,
+    data: DataSource | str | Path | None = None,
 ) -> list[Pair]:
     """Read the pairs of a task, sorted by name as numbers.
 
     Args:
-        source: what :func:`find_data` gives, or a folder that holds ``<task>/<split>/<modality>``.
         task: "ct-mri", "pet-mri" or "spect-mri".
         split: "train" or "test".
         limit: read only this many, the first by name.
+        data: what :func:`find_data` gives, a folder that holds ``<task>/<split>/<modality>``, or "phantom";
+            None looks where :func:`find_data` says.
 
     Raises:
-        WdualmineError: unknown task or split, a missing or empty folder, a name without its partner, sizes
-            that differ, an unreadable file, a channel count or pixel type other than the task's.
+        WdualmineError: unknown task or split, a limit that is no count, a missing or empty folder, a name
+            without its partner, sizes that differ, an unreadable file, a channel count or pixel type other
+            than the task's.
     """
     task = get_task(task)
     if split not in SPLITS:
         raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
     if limit is not None and not (type(limit) is int and limit >= 1):
         raise WdualmineError(f"limit {limit!r}: give an integer of at least 1")
-    if not isinstance(source, DataSource):
-        source = find_data(source)
+    source = data if isinstance(data, DataSource) else find_data(data)
     folder = source.task_folder(task) / split
     files = paired_files(folder / task.a, folder / task.b)
     return [_load(name, *files[name], task) for name in list(files)[:limit]]

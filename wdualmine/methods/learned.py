@@ -141,7 +141,7 @@ def describe_weights(method: Method, source: str | Path) -> tuple[str, str]:
     if not isinstance(trained, dict) or trained.get("task") not in TASKS:
         raise WdualmineError(f"{path}: does not say what it was trained for; train it again")
     task, objective = str(trained["task"]), trained.get("objective", "paper")
-    if objective != method.objective:
+    if objective != method.objective:  # of the same network: load_network refuses another one
         others = [other.name for other in LEARNED.values() if other.objective == objective]
         raise WdualmineError(
             f"{path}: was trained for the objective {objective}, not for {method.name}'s; "
@@ -215,8 +215,9 @@ def load_fuse(
     if method.fuse is not None:
         return method.fuse
     path = weights_file(method, source)
+    network = _network(method.name, path, path.stat().st_mtime_ns, str(device))
     describe_weights(method, source)
-    return fuse_with(_network(method.name, path, path.stat().st_mtime_ns, str(device)), residual_scale)
+    return fuse_with(network, residual_scale)
 
 
 @lru_cache(maxsize=2)
