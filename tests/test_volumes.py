@@ -229,7 +229,7 @@ def test_the_task_of_the_weights_is_named(
 @pytest.fixture(scope="module")
 def stacks() -> tuple[np.ndarray, np.ndarray]:
     """A registered CT and MRI of 20 slices that change from one to the next."""
-    pair = load_pairs(find_data("phantom"), "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data=find_data("phantom"))[0]
     y, x = np.indices(pair.image_a.shape) - 128
     masks = [np.hypot(x, y) < 30 + 4 * number for number in range(20)]
     a, b = (np.stack([m * image for m in masks], axis=2) for image in (pair.image_a, pair.image_b))

@@ -20,7 +20,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         WdualmineError: the disk is full or the folder not writable; the file is as it was before.
     """
     # Short, because the file's own name can be as long as the file system allows.
-    temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.name[-20:]}")
+    temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.name[-20:].lower()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -109,7 +109,7 @@ def test_a_method_that_misbehaves_and_pairs_without_room_are_named() -> None:
     with pytest.raises(WdualmineError, match=r"0: the fusing function gave values from .* to"):
         measure_recovery(lambda a, b: 255 * average(a, b), PAIRS[:1])
     with pytest.raises(WdualmineError, match="0: the fusing function gave ndarray"):
-        measure_recovery(lambda a, b: average(a, b).numpy(), PAIRS[:1])
+        measure_recovery(lambda a, b: average(a, b).numpy().astype(int), PAIRS[:1])
     black = Pair("black", np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8))
     with pytest.raises(WdualmineError, match="no pair has room for a signal"):
         measure_recovery(average, [black])

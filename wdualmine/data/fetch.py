@@ -138,9 +138,7 @@ def _download(
         get_one = _Download(job.entry.bytes, min(all_by, _deadline(job.entry.bytes)))
         private = Path(store.fetch(job.path, downloader=get_one))
         fetched = private.with_suffix(".fetched")
-        fetched.write_bytes(
-            private.read_bytes()
-        )  # another file has the permissions that the user's umask asks
+        fetched.write_bytes(private.read_bytes())  # a new file, with permissions by the umask
         fetched.replace(destination / job.path)
         advance()
 
