@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from wdualmine.flat import fuse as fuse
     from wdualmine.flat import list_methods as list_methods
     from wdualmine.flat import list_metrics as list_metrics
-    from wdualmine.flat import report as report
     from wdualmine.methods.learned import fuse_with as fuse_with
     from wdualmine.methods.learned import load_fuse as load_fuse
     from wdualmine.methods.learned import load_model as load_model
     from wdualmine.metrics.registry import score as score
     from wdualmine.recovery.measure import measure_recovery as measure_recovery
     from wdualmine.recovery.measure import summarize_recovery as summarize_recovery
+    from wdualmine.report import report as report
     from wdualmine.training import train as train
 
 __version__ = "0.1.0"
@@ -39,7 +39,7 @@ _MODULES = {
     "make_experiment": "experiments",
     "measure_recovery": "recovery.measure",
     "read_image": "data.images",
-    "report": "flat",
+    "report": "report",
     "score": "metrics.registry",
     "summarize_recovery": "recovery.measure",
     "train": "training",

@@ -2,10 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -25,9 +24,6 @@ from wdualmine.methods.registry import CLASSICAL, LEARNED, NETWORK, Method, get_
 from wdualmine.progress import task_bar
 from wdualmine.registration import require_one_place, require_registered
 from wdualmine.runtime import available_memory, pick_device
-
-if TYPE_CHECKING:
-    from wdualmine.report import Judged
 
 NAMES = ("image A", "image B")
 PathLike = str | os.PathLike[str]
@@ -261,29 +257,3 @@ def list_metrics() -> list[str]:
     from wdualmine.metrics import METRICS
 
     return list(METRICS)
-
-
-def report(
-    a: PathLike, b: PathLike, fused: "PathLike | Iterable[Judged]", output: PathLike, **options: Any
-) -> Path:
-    """Judge fused images beside trivial fusions of the same pairs, and write the report.
-
-    Args:
-        a: first sources, a folder or a file.
-        b: second sources, matched by name.
-        fused: the fused images, likewise; or several methods (:class:`~wdualmine.report.Judged`), which are
-            named, compared and, where they can be run, asked for signal recovery.
-        output: the folder for the report.
-        **options: see :func:`~wdualmine.report.judge`.
-
-    Returns:
-        The page; CSV and JSON are beside it.
-
-    Raises:
-        WdualmineError: see :func:`~wdualmine.report.judge` and :func:`~wdualmine.report.write_report`.
-    """
-    from wdualmine.report import Judged, judge, write_report
-
-    if isinstance(fused, str | os.PathLike):
-        fused = [Judged(Path(fused).resolve().name, Path(fused))]
-    return write_report(judge(Path(a), Path(b), list(fused), **options), Path(output))
