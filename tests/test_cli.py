@@ -409,3 +409,20 @@ def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture, monkeypatch: pytest.M
     code, out, error = call(capsys, "metrics")
     assert (code, out) == (130, "")
     assert error == "interrupted; the same command resumes what can be resumed\n"
+
+
+@pytest.mark.parametrize(
+    ("verb", "key", "names"), [("metrics", "metric", "EN"), ("methods", "method", "average")]
+)
+def test_what_there_is_as_json(capsys: pytest.CaptureFixture, verb: str, key: str, names: str) -> None:
+    code, out, _ = call(capsys, verb, "--json")
+    assert code == 0
+    assert names in [row[key] for row in json.loads(out)]
+
+
+def test_options_are_explained_alike(capsys: pytest.CaptureFixture) -> None:
+    printed = {verb: call(capsys, verb, "--help")[1] for verb in ("fuse", "report", "recovery")}
+    helps = {verb: " ".join(text.replace("│", " ").split()) for verb, text in printed.items()}
+    assert "--window-b=0,1200" in helps["fuse"]
+    for verbs, words in ((("fuse", "report"), "seem swapped"), (("fuse", "recovery"), "from -1 to 1")):
+        assert all(words in helps[verb] for verb in verbs)
