@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from wdualmine import fuse_images, fuse_with
+from wdualmine import fuse_with
+from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL
 from wdualmine.model import WDualMine
 

@@ -195,7 +195,8 @@ def _read_weights(path: Path) -> object:
 def _checkpoint(folder: Path) -> Path:
     import torch
 
-    from wdualmine.records import read_tensors, write_json
+    from wdualmine.checkpoints import read_tensors
+    from wdualmine.records import write_json
     from wdualmine.training import CHECKPOINT, _checkpoint
 
     state = _state()

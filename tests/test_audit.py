@@ -178,7 +178,7 @@ def test_record_holds_every_method_once_a_pair(audit: Run) -> None:
 
 
 def test_blends_score_as_the_baselines_do(audit: Run) -> None:
-    pairs = load_pairs(find_data("phantom"), "ct-mri", limit=1)
+    pairs = load_pairs("ct-mri", limit=1, data=find_data("phantom"))
     for pair in pairs:
         expected = np.floor(
             (pair.image_a / 2 + pair.image_b / 2) * 255 / (pair.image_a / 2 + pair.image_b / 2).max()

@@ -12,10 +12,11 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.cli import MOVED, main
 from wdualmine.data import find_data
 from wdualmine.data.images import read_image, write_image
-from wdualmine.records import Run, read_tensors, write_tensors
+from wdualmine.records import Run
 from wdualmine_book.__main__ import main as book_main
 
 
@@ -118,8 +119,8 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("fuse {}/a.png {}/b.png -o {}/o.xyz", "unknown image suffix"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --method median", "unknown method 'median'"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --weights {}/none", "no such weights"),
-        ("fuse {}/a.png {}/b.png -o {}/o.png --residual-scale 9", "residual-scale 9"),
-        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to the networks"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --residual-scale 9", "residual scale 9"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to networks"),
         ("train mri-us -o {}/run", "mri-us: unknown task; choose one of ct-mri"),
         ("train ct-mri --preset huge -o {}/run", "unknown preset 'huge'; choose one of smoke"),
         ("train ct-mri --variant none -o {}/run", "unknown variant 'none'"),
@@ -239,7 +240,7 @@ def test_fuse_blends_with_the_average(pairs: Path, tmp_path: Path, capsys: pytes
     code, _, error = call(capsys, "fuse", a, b, "-o", tmp_path / "x.png", *options, 1.5)
     assert (code, error) == (
         2,
-        "error: --blend 1.5: give a number from 0 (the average) to 1 (the method alone)\n",
+        "error: blend 1.5: give a number from 0 (the average) to 1 (the method)\n",
     )
 
 
@@ -305,7 +306,7 @@ def test_recovery_of_the_average_is_a_half(capsys: pytest.CaptureFixture) -> Non
     assert [(row[0], row[2]) for row in rows] == [("CT", "0.500"), ("MRI", "0.500")]
     code, _, error = call(capsys, "recovery", "ct-mri", "--method", "average", "--residual-scale", 1)
     assert code == 2
-    assert "belong to the networks, not to average" in error
+    assert "belong to networks, not to average" in error
 
 
 def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
@@ -332,7 +333,7 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
         (("--method", "ifcnn"), "holds a network of sdnet; give --method sdnet"),
         (
             ("--method", "sdnet", "--residual-scale", 0.5),
-            "--residual-scale belongs to W-DUALMINE, not to sdnet",
+            "a residual scale belongs to W-DUALMINE, not to sdnet",
         ),
     ):
         code, _, error = call(capsys, *fuse, *options)
@@ -418,3 +419,30 @@ def test_the_programs_have_few_verbs() -> None:
     from wdualmine.cli import app
 
     assert len(app.registered_commands) + len(app.registered_groups) <= 12
+
+
+def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wdualmine.cli.listings.print_rows", interrupted)
+    code, out, error = call(capsys, "metrics")
+    assert (code, out) == (130, "")
+    assert error == "interrupted; the same command resumes what can be resumed\n"
+
+
+@pytest.mark.parametrize(
+    ("verb", "key", "names"), [("metrics", "metric", "EN"), ("methods", "method", "average")]
+)
+def test_what_there_is_as_json(capsys: pytest.CaptureFixture, verb: str, key: str, names: str) -> None:
+    code, out, _ = call(capsys, verb, "--json")
+    assert code == 0
+    assert names in [row[key] for row in json.loads(out)]
+
+
+def test_options_are_explained_alike(capsys: pytest.CaptureFixture) -> None:
+    printed = {verb: call(capsys, verb, "--help")[1] for verb in ("fuse", "report", "recovery")}
+    helps = {verb: " ".join(text.replace("│", " ").split()) for verb, text in printed.items()}
+    assert "--window-b=0,1200" in helps["fuse"]
+    for verbs, words in ((("fuse", "report"), "seem swapped"), (("fuse", "recovery"), "from -1 to 1")):
+        assert all(words in helps[verb] for verb in verbs)

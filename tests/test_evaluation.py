@@ -149,7 +149,7 @@ def test_metric_reference_lists_the_registry() -> None:
 
 
 def test_a_constant_fused_image_has_no_scores() -> None:
-    pairs = load_pairs(find_data("phantom"), "ct-mri", "test")
+    pairs = load_pairs("ct-mri", "test", data=find_data("phantom"))
     candidates = [Candidate("nothing", lambda a, b: 0 * a), Candidate("average", average)]
     frame = evaluate(candidates, pairs[:2], "ct-mri")
     assert frame.query("method == 'nothing'")[list(PAPER_METRICS)].isna().all(axis=None)

@@ -66,7 +66,7 @@ def test_the_network_gives_what_fuse_images_gives(
 def test_the_weights_of_the_package_and_color() -> None:
     explorer = Explorer("phantom")
     view = explorer.first("PET-MRI")
-    pair = load_pairs("phantom", "pet-mri", limit=1)[0]
+    pair = load_pairs("pet-mri", limit=1, data="phantom")[0]
     assert (view.pair, view.weights) == (pair.name, PACKAGE)
     expected = fuse_images(pair.image_a, pair.image_b, fuse_with(load_model("pet-mri")))
     assert expected.ndim == 3

@@ -31,7 +31,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> "runtime.InferenceSessi
 def test_the_file_gives_what_torch_gives(
     session: "runtime.InferenceSession", rows: int, columns: int, scale: float
 ) -> None:
-    pair = load_pairs(find_data("phantom"), "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data=find_data("phantom"))[0]
     a, b = (luma_tensor(image)[..., -rows:, -columns:].contiguous() for image in (pair.image_a, pair.image_b))
     values = dict(zip(INPUTS, (a.numpy(), b.numpy(), np.array(scale, np.float32)), strict=True))
     fused, residual = session.run(list(OUTPUTS), values)

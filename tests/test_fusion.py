@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tolerances import TOLERANCES
 
-from wdualmine import fuse_images, fuse_with
+from wdualmine import fuse_with
 from wdualmine.data import load_pairs
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
-from wdualmine.methods import CLASSICAL, average, get_method, load_model
+from wdualmine.fusion import fuse_images
+from wdualmine.methods import CLASSICAL, average, get_method, load_model, maximum
 from wdualmine.metrics import score
 from wdualmine.model import ModelConfig, WDualMine
 from wdualmine.records import Run
@@ -54,10 +55,15 @@ def test_what_a_function_gives_is_checked(rng: np.random.Generator) -> None:
     for wrong, message in (
         ("average", "fuse 'average': give a function"),
         (lambda x, y: average(x, y) * 255, r"gave values from .* to .*; it must give numbers in \[0, 1\]"),
-        (lambda x, y: average(x, y).numpy(), "gave ndarray; it must give a tensor"),
+        (lambda x, y: average(x, y).numpy().astype(int), "gave ndarray; it must give a tensor"),
+        (WDualMine(), "WDualMine: is a network; wdualmine.fuse_with makes a function of it"),
+        (lambda x, y: WDualMine()(x, y), "gave Fusion; .*wdualmine.fuse_with"),
     ):
         with pytest.raises(WdualmineError, match=message):
             fuse_images(a, b, wrong)
+    assert np.array_equal(
+        fuse_images(a, b, lambda x, y: np.maximum(x.numpy(), y.numpy())), fuse_images(a, b, maximum)
+    )
     half = fuse_images(a, b, lambda x, y: average(x, y).bfloat16(), stretch=False)
     np.testing.assert_allclose(half, (a + b) / 2, atol=2**-8)
 
@@ -163,7 +169,7 @@ def test_two_color_images_are_refused(rng: np.random.Generator) -> None:
 )
 def test_worked_values_of_the_average(harvard: Path, task: str, stretch: bool, expected: tuple) -> None:
     names = ["EN", "MI", "CC", "PSNR"]
-    pairs = load_pairs(harvard, task)
+    pairs = load_pairs(task, data=harvard)
     frame = evaluate([Candidate("average", average, stretch)], pairs, task, metrics=names)
     found = pd.concat([frame[names].mean(), frame[names].std(ddof=0)], axis=1).to_numpy().ravel()
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCES["facts"].value)
@@ -178,7 +184,7 @@ def test_evaluation_tidy_table(smoke_run: Run) -> None:
 def test_a_recorded_score_is_reproduced_from_the_recorded_weights(smoke_run: Run) -> None:
     fuse = fuse_with(load_model(smoke_run.folder))
     row = smoke_run.metrics.query("method == 'w-dualmine'").iloc[0]
-    pair = next(pair for pair in load_pairs("phantom", "ct-mri") if pair.name == row["pair"])
+    pair = next(pair for pair in load_pairs("ct-mri", data="phantom") if pair.name == row["pair"])
     fused = fuse_images(pair.image_a, pair.image_b, fuse)
     found = score(pair.image_a, pair.image_b, fused, ["CC"])["CC"]
     assert found == pytest.approx(row["CC"], abs=1e-6)
@@ -212,7 +218,7 @@ def test_unknown_methods_and_weights_are_named(tmp_path: Path) -> None:
         (lambda a, b: a[..., 1:], r"gave shape \(1, 1, 8, 7\) for images of shape \(1, 1, 8, 8\)"),
         (lambda a, b: a[0], "gave shape"),
         (lambda a, b: torch.cat((a, b)), "gave shape"),
-        (lambda a, b: a.numpy(), "gave ndarray; it must give a tensor"),
+        (lambda a, b: a[0].numpy(), r"gave shape \(1, 8, 8\)"),
         (lambda a, b: None, "gave NoneType"),
         (lambda a, b: a.to(torch.uint8), r"gave torch\.uint8"),
         (lambda a, b: a / 0, "gave NaN or infinity"),

@@ -67,7 +67,7 @@ def test_little_is_always_needed() -> None:
 
 
 def test_the_wheel_works_by_itself(installed: Path, tmp_path: Path) -> None:
-    pair = load_pairs("phantom", "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data="phantom")[0]
     for part, split in (("train", 8), ("test", 2)):
         for number in range(split):
             for name, image in (("CT", pair.image_a), ("MRI", pair.image_b)):

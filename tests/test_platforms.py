@@ -297,7 +297,7 @@ def test_bare_platform_installs_the_wheel_offline(wheel: Path, tmp_path: Path, n
     before = {path: path.stat().st_mtime_ns for path in map(Path, (torch.__file__, np.__file__))}
     (work / "setup_cell.py").write_text(setup_cell())
     (work / "notebook.py").write_text(
-        "import setup_cell, torch, numpy\nfrom wdualmine.tables import reference_runs\n"
+        "import setup_cell, torch, numpy\nfrom wdualmine_book.committed import reference_runs\n"
         "print(len(reference_runs()), torch.__file__, numpy.__file__)"
     )
     said = run("notebook.py").stdout
@@ -376,7 +376,7 @@ def test_the_report_estimates_a_training(monkeypatch: pytest.MonkeyPatch) -> Non
         return {"seconds": 10.0 if len(timed) == 1 else 2.0}  # warming up does not count
 
     monkeypatch.setattr(session, "train_epoch", step)
-    pairs = len(session.load_pairs("phantom", "ct-mri", "train"))
+    pairs = len(session.load_pairs("ct-mri", "train", data="phantom"))
     seconds, steps = session.estimate(make_experiment("ct-mri", "paper"), "phantom", "cpu")
     assert timed == [session.TIMED_PAIRS] * 2
     assert seconds == 2.0 / session.TIMED_PAIRS * pairs * 100

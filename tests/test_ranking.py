@@ -11,7 +11,7 @@ from wdualmine.data import TASKS, find_data, load_pairs, volume_of
 from wdualmine.experiments import RECOVERY_TERMS, make_experiment
 from wdualmine.methods import fuse_with, load_model
 from wdualmine.records import Run
-from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.recovery.measure import measure_recovery
 from wdualmine.recovery.scoring import SIGNALS
 from wdualmine.training import train
 from wdualmine_book.committed import record_of
@@ -129,8 +129,8 @@ def test_the_committed_tables_are_whole_and_say_what_the_records_say() -> None:
 @pytest.mark.parametrize("task", list(TASKS))
 def test_the_recovery_weights_reproduce_their_record(task: str, harvard: Path) -> None:
     record = next(run for run in recovery_runs() if run.folder.name == f"{task}-recovery-seed0")
-    pairs = load_pairs(find_data(harvard), task, "test", 2)
-    again = recovery_of_signals(fuse_with(load_model(task, "recovery")), pairs, SIGNALS)
+    pairs = load_pairs(task, "test", 2, data=find_data(harvard))
+    again = measure_recovery(fuse_with(load_model(task, "recovery")), pairs, SIGNALS)
     signals = load_signals(record).query("method == 'w-dualmine-recovery'")
     known = signals[signals["pair"].isin([pair.name for pair in pairs])]
     keys = ["pair", "source", "row", "column"]

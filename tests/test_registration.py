@@ -29,7 +29,7 @@ MOVES: dict[str, tuple[Callable[[NDArray], NDArray], str]] = {
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    return load_pairs(find_data("phantom"), "ct-mri", limit=3)
+    return load_pairs("ct-mri", limit=3, data=find_data("phantom"))
 
 
 def test_registered_pairs_pass(pairs: list[Pair]) -> None:
@@ -110,7 +110,7 @@ def test_fuse_and_report_say_so_and_go_on_with_allow(
 
 @pytest.mark.parametrize("task", ["ct-mri", "pet-mri", "spect-mri"])
 def test_the_real_pairs_pass(task: str, harvard: Path) -> None:
-    for pair in load_pairs(harvard, task):
+    for pair in load_pairs(task, data=harvard):
         assert misalignment(pair.image_a, pair.image_b) is None, pair.name
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import rankdata
 
+from wdualmine.checkpoints import read_shapes
 from wdualmine.data import TASKS, DataSource
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
@@ -17,16 +18,7 @@ from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import make_experiment
 from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
 from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
-from wdualmine.records import (
-    Run,
-    load_run,
-    read_csv,
-    read_shapes,
-    seal,
-    summarize,
-    write_csv,
-    write_json,
-)
+from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
 from wdualmine.recovery.scoring import METRICS
 from wdualmine.training import train
 from wdualmine_book.committed import paper_values, record_of, results_folder
@@ -77,7 +69,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
         from wdualmine.data import load_pairs
 
         for name in ("adafuse", "asfe"):
-            for pair in load_pairs("phantom", "ct-mri", limit=3):
+            for pair in load_pairs("ct-mri", limit=3, data="phantom"):
                 write_image(
                     published / name / "CT-MRI" / f"{pair.name}.png", pair.image_a // 3 + pair.image_b // 2
                 )

@@ -15,19 +15,11 @@ import numpy as np
 import pytest
 import torch
 
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume_and_slice
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, STUDIES, Experiment, make_experiment
-from wdualmine.records import (
-    Run,
-    largest_differences,
-    load_run,
-    read_tensors,
-    summarize,
-    write_csv,
-    write_json,
-    write_tensors,
-)
+from wdualmine.records import Run, largest_differences, load_run, summarize, write_csv, write_json
 from wdualmine.training import CHECKPOINT, augment, check_same_data, stack, train, train_epoch
 
 
@@ -213,7 +205,7 @@ def test_folds_keep_volumes_apart_and_score_each_test_pair_once(task: str) -> No
         volumes = {split: {volume_and_slice(p.name)[0] for p in pairs} for split, pairs in parts.items()}
         assert not volumes["train"] & volumes["test"]
         tested += [pair.name for pair in parts["test"]]
-    assert sorted(tested) == sorted(pair.name for pair in load_pairs(source, task, "test"))
+    assert sorted(tested) == sorted(pair.name for pair in load_pairs(task, "test", data=source))
     with pytest.raises(WdualmineError, match="fold 3: choose one of 0 to 2"):
         load_fold(source, task, "test", FOLDS, FOLDS)
 

@@ -76,7 +76,7 @@ def test_a_window_beyond_the_type_widens_it(stored: type, window: tuple, written
 
 
 def test_volumes_that_are_evidently_not_registered_are_refused() -> None:
-    pair = load_pairs(find_data("phantom"), "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data=find_data("phantom"))[0]
     a, b = (np.repeat(image[..., None], 3, axis=2) for image in (pair.image_a, pair.image_b))
     fuse_volumes(Volume(a), Volume(b), average)
     mirrored = Volume(np.ascontiguousarray(b[:, ::-1]), name="mri.nii")
@@ -229,7 +229,7 @@ def test_the_task_of_the_weights_is_named(
 @pytest.fixture(scope="module")
 def stacks() -> tuple[np.ndarray, np.ndarray]:
     """A registered CT and MRI of 20 slices that change from one to the next."""
-    pair = load_pairs(find_data("phantom"), "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data=find_data("phantom"))[0]
     y, x = np.indices(pair.image_a.shape) - 128
     masks = [np.hypot(x, y) < 30 + 4 * number for number in range(20)]
     a, b = (np.stack([m * image for m in masks], axis=2) for image in (pair.image_a, pair.image_b))

@@ -148,7 +148,7 @@ def saved(tab: Any, button: str, path: Path) -> np.ndarray:
 
 def example(task: str) -> tuple[np.ndarray, np.ndarray]:
     """A pair of the phantom."""
-    pair = load_pairs(find_data("phantom"), task, limit=1)[0]
+    pair = load_pairs(task, limit=1, data=find_data("phantom"))[0]
     return pair.image_a, pair.image_b
 
 
@@ -162,7 +162,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Pat
     folder = tmp_path_factory.mktemp("pairs")
     made = {}
     for task in TASKS.values():
-        pair = load_pairs(find_data(), task, limit=1)[0]
+        pair = load_pairs(task, limit=1, data=find_data())[0]
         cut = np.s_[10:231, 20:203] if task.key == "ct-mri" else np.s_[:, :]
         made[task.key] = (
             write_image(folder / f"{task.a} of {task.key}.png", pair.image_a[cut]),

@@ -1,25 +1,60 @@
 """W-DUALMINE: reliability-weighted dual-expert fusion of medical images, reproduced.
 
-The verbs: :func:`load_model`, :func:`fuse_images`, :func:`score`. They are imported when first used, so that
-``import wdualmine`` is quick.
+``import wdualmine as wd``, then ``wd.fuse(ct, mri)``. What is listed here is imported when it is first used,
+so that the import itself is quick.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wdualmine.data.images import read_image as read_image
+    from wdualmine.data.pairs import load_pairs as load_pairs
+    from wdualmine.errors import WdualmineError as WdualmineError
+    from wdualmine.experiments import make_experiment as make_experiment
+    from wdualmine.flat import fuse as fuse
+    from wdualmine.flat import list_methods as list_methods
+    from wdualmine.flat import list_metrics as list_metrics
+    from wdualmine.methods.learned import fuse_with as fuse_with
+    from wdualmine.methods.learned import load_fuse as load_fuse
+    from wdualmine.methods.learned import load_model as load_model
+    from wdualmine.metrics.registry import score as score
+    from wdualmine.recovery.measure import measure_recovery as measure_recovery
+    from wdualmine.recovery.measure import summarize_recovery as summarize_recovery
+    from wdualmine.report import report as report
+    from wdualmine.training import train as train
 
 __version__ = "0.1.0"
 
-_VERBS = {
-    "fuse_images": "wdualmine.fusion",
-    "fuse_with": "wdualmine.methods",
-    "load_model": "wdualmine.methods",
-    "load_pairs": "wdualmine.data",
-    "score": "wdualmine.metrics",
+#: Where each name is; a test holds it against the imports above, which are for type checkers.
+_MODULES = {
+    "WdualmineError": "errors",
+    "fuse": "flat",
+    "fuse_with": "methods.learned",
+    "list_methods": "flat",
+    "list_metrics": "flat",
+    "load_fuse": "methods.learned",
+    "load_model": "methods.learned",
+    "load_pairs": "data.pairs",
+    "make_experiment": "experiments",
+    "measure_recovery": "recovery.measure",
+    "read_image": "data.images",
+    "report": "report",
+    "score": "metrics.registry",
+    "summarize_recovery": "recovery.measure",
+    "train": "training",
 }
-__all__ = ["__version__", *_VERBS]
+__all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _VERBS:
-        return getattr(import_module(_VERBS[name]), name)
-    raise AttributeError(f"module 'wdualmine' has no attribute {name!r}")
+    if name == "fuse_images":  # its name before `fuse` took methods by name
+        name = "fuse"
+    if name not in _MODULES:
+        raise AttributeError(f"module 'wdualmine' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"wdualmine.{_MODULES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -6,3 +6,8 @@ class WdualmineError(ValueError):
 
     The command line prints the message and exits with code 2; a notebook shows it as it is.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """Give the first line of what an exception says, its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

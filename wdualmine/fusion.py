@@ -10,16 +10,19 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from wdualmine.data.color import LUMA_WEIGHTS, is_color, join_color, split_color
 from wdualmine.data.images import check_image
 from wdualmine.errors import WdualmineError
 
-#: A way to fuse: two lumas (N, 1, H, W) in [0, 1], any size, to one of the same shape; no side effects.
+#: A way to fuse: two lumas (N, 1, H, W) in [0, 1], any size, to one of the same shape; no side effects. A
+#: function that gives a NumPy array will do, too.
 Fuse = Callable[[Tensor, Tensor], Tensor]
 #: By how much a fused image may leave [0, 1] before it is taken for one in other units.
 OUTSIDE = 10.0
+#: By how much a source may, from the rounding of sums.
+ROUNDING = 1e-3
 ROWS = 256  # of an image that are converted at once, which takes up to 100 bytes a pixel
 
 
@@ -30,7 +33,7 @@ def fuse_images(
     stretch: bool = True,
     names: tuple[str, str] = ("image A", "image B"),
 ) -> NDArray:
-    """Fuse two registered images.
+    """Fuse two registered images; :func:`wdualmine.fuse` looks whether they are, too.
 
     Args:
         image_a: uint8, uint16 or float in [0, 1]; (H, W) or (H, W, 3). At most one image may be in color: its
@@ -57,22 +60,23 @@ def fuse_images(
         )
     if is_color(image_a) and is_color(image_b):
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
-    if not callable(fuse):
+    if isinstance(fuse, nn.Module):
         raise WdualmineError(
-            f"fuse {fuse!r}: give a function; wdualmine.methods.load_fuse makes one of a method"
+            f"fuse {type(fuse).__name__}: is a network; wdualmine.fuse_with makes a function of it"
         )
+    if not callable(fuse):
+        raise WdualmineError(f"fuse {fuse!r}: give a function; wdualmine.load_fuse makes one of a method")
     luma_a, luma_b = luma_tensor(image_a, names[0]), luma_tensor(image_b, names[1])
     with torch.inference_mode():
-        fused = fuse(luma_a, luma_b)
-        check_fused(fused, luma_a)
+        fused = check_fused(fuse(luma_a, luma_b), luma_a)
         del luma_a, luma_b  # of a large image
         luma = fused[0, 0].to(torch.promote_types(fused.dtype, torch.float32)).cpu().numpy()
     color = image_a if is_color(image_a) else image_b if is_color(image_b) else None
     return finish(luma, color, np.result_type(image_a, image_b), stretch)
 
 
-def check_fused(fused: object, luma: Tensor, name: str = "") -> None:
-    """See that what a fusing function gave is an image like its sources.
+def check_fused(fused: object, luma: Tensor, name: str = "") -> Tensor:
+    """Return what a fusing function gave as a tensor, if it is an image like its sources.
 
     Methods may leave [0, 1] by a little, which is cut off; an image in other units is refused.
 
@@ -82,12 +86,16 @@ def check_fused(fused: object, luma: Tensor, name: str = "") -> None:
         name: of the pair, for the message.
 
     Raises:
-        WdualmineError: it is no tensor of floats, of another shape, not finite, or far outside of [0, 1].
+        WdualmineError: it is no tensor or array of floats, of another shape, not finite, or far outside of
+            [0, 1].
     """
     given = f"{name}: the fusing function gave" if name else "the fusing function gave"
+    if isinstance(fused, np.ndarray) and fused.dtype.kind == "f":
+        fused = torch.from_numpy(np.ascontiguousarray(fused))
     if not isinstance(fused, Tensor) or not fused.is_floating_point():
         kind = fused.dtype if isinstance(fused, Tensor) else type(fused).__name__
-        raise WdualmineError(f"{given} {kind}; it must give a tensor of floats")
+        hint = "; of a network, wdualmine.fuse_with makes such a function" * hasattr(fused, "fused")
+        raise WdualmineError(f"{given} {kind}; it must give a tensor of floats{hint}")
     if fused.shape != luma.shape:
         raise WdualmineError(
             f"{given} shape {tuple(fused.shape)} for images of shape {tuple(luma.shape)}; "
@@ -98,6 +106,24 @@ def check_fused(fused: object, luma: Tensor, name: str = "") -> None:
         raise WdualmineError(f"{given} NaN or infinity; it must give numbers in [0, 1]")
     if low < -OUTSIDE or high > 1 + OUTSIDE:
         raise WdualmineError(f"{given} values from {low:g} to {high:g}; it must give numbers in [0, 1]")
+    return fused
+
+
+def check_unit(*images: Tensor) -> None:
+    """Refuse images in other units than a network's.
+
+    Raises:
+        WdualmineError: one holds no floats, or values outside of [0, 1].
+    """
+    for image in images:
+        if not image.is_floating_point():
+            raise WdualmineError(f"image of type {image.dtype}: a network needs floats in [0, 1]")
+        low, high = map(float, image.aminmax())
+        if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # not so for NaN, either
+            raise WdualmineError(
+                f"image with values from {low:g} to {high:g}: a network needs them in [0, 1]; divide "
+                "levels of 8 bits by 255"
+            )
 
 
 def luma_tensor(image: NDArray, name: str = "image") -> Tensor:

@@ -90,7 +90,7 @@ def estimate(
     pairs = min(pairs, schedule.train_pairs or pairs)
     batch = min(schedule.batch_size, pairs)
     timed = min(batch, TIMED_PAIRS) if chosen.type == "cpu" else batch
-    first, second = (images.to(chosen) for images in stack(load_pairs(source, task, "train", timed)))
+    first, second = (images.to(chosen) for images in stack(load_pairs(task, "train", timed, data=source)))
     step = replace(experiment, schedule=replace(schedule, batch_size=timed))
     with numerics(threads):
         state = initial_state(step, chosen)

@@ -5,9 +5,7 @@ row a method and pair) and, for a training run, ``log.csv`` (one row an epoch) a
 ``run.json`` is written last and seals the others by their SHA-256.
 """
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,13 +20,11 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from wdualmine.data import DataSource, get_task
 from wdualmine.data.manifest import file_sha256, manifest_hash
-from wdualmine.errors import WdualmineError
+from wdualmine.errors import WdualmineError, one_line
+from wdualmine.files import unwritable, write_bytes
 from wdualmine.runtime import code_state, environment, hardware
 
 SCHEMA = 1
@@ -60,9 +56,9 @@ def held(folder: Path) -> Iterator[None]:
             f"{folder}: another process writes to this folder; wait for it or choose another folder"
         ) from None
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(folder, error) from error
     try:
-        for stale in folder.glob(".*.tmp"):
+        for stale in folder.glob(".*.tmp*"):
             stale.unlink(missing_ok=True)
         yield
     finally:
@@ -70,32 +66,6 @@ def held(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # where an open file cannot be removed, it stays and does no harm
                 (folder / ".lock").unlink(missing_ok=True)
         lock.release()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: to a temporary file on the same disk, flushed, then renamed.
-
-    Raises:
-        WdualmineError: the disk is full or the folder not writable; the file is as it was before.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):  # of the same cause, such as a parent that is a file
-            temporary.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> WdualmineError:
-    return WdualmineError(
-        f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
-    )
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -106,69 +76,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write a CSV file atomically; ten significant digits, so that it can be compared across machines."""
     write_bytes(path, frame.to_csv(index=False, float_format="%.10g").encode())
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Write a safetensors file atomically, from tensors on any device and in any memory layout.
-
-    The metadata goes into one key, as JSON: safetensors writes several keys in random order, and equal
-    content should be equal bytes. The SHA-256 of the tensors goes with it.
-    """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, {"wdualmine": json.dumps({"sha256": _hash(plain), **metadata})}))
-
-
-def read_tensors(
-    path: Path, remedy: str = "fetch or make it again"
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what :func:`write_tensors` wrote: tensors on the CPU, and the metadata.
-
-    Args:
-        path: the file.
-        remedy: what an error tells the reader to do.
-
-    Raises:
-        WdualmineError: the file is not of that kind, not whole, or its tensors are others than were written.
-    """
-    with _opened(path, remedy) as (file, metadata):
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        if metadata.pop("sha256", None) not in (None, _hash(tensors)):  # files of before have none
-            raise ValueError("its tensors are not those that were written")
-        return tensors, metadata
-
-
-def read_shapes(path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
-    """Read the header of a safetensors file alone: the shape of each tensor by its name, and the metadata.
-
-    Raises:
-        WdualmineError: the file is not of that kind, or not whole.
-    """
-    with _opened(path, "fetch or make it again") as (file, metadata):
-        names = file.keys()
-        return {name: tuple(file.get_slice(name).get_shape()) for name in names}, metadata
-
-
-@contextmanager
-def _opened(path: Path, remedy: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    try:
-        if not path.is_file():  # to open a named pipe would wait for ever
-            raise ValueError("no such file")
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})["wdualmine"])
-            if not isinstance(metadata, dict):
-                raise ValueError("its metadata is no JSON object")
-            yield file, metadata
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
-        raise WdualmineError(f"{path}: not a file of this package ({_one_line(error)}); {remedy}") from error
-
-
-def _hash(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and bytes of tensors on the CPU."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def describe_data(source: DataSource, task: str) -> dict[str, Any]:
@@ -413,11 +320,7 @@ def first_reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}".lstrip(": ")
-    return _one_line(error)
-
-
-def _one_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return one_line(error)
 
 
 def load_run(folder: str | Path) -> Run:
@@ -477,7 +380,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return content
     except (OSError, ValueError, RecursionError) as error:
         raise WdualmineError(
-            f"{path}: not a record ({_one_line(error)}); delete the folder and run it again"
+            f"{path}: not a record ({one_line(error)}); delete the folder and run it again"
         ) from error
 
 
@@ -492,7 +395,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(StringIO(_read_text(path)))
     except (OSError, ValueError) as error:  # pandas' errors of empty and ragged files are ValueErrors
-        raise WdualmineError(f"{path}: not a table ({_one_line(error)}); run it again") from error
+        raise WdualmineError(f"{path}: not a table ({one_line(error)}); run it again") from error
 
 
 def _read_text(path: Path) -> str:

@@ -1,19 +1,20 @@
 """Are two sources registered? What a mirrored, turned or shifted one gives away, and what headers say."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy import ndimage
+from torch.nn import functional as F
 
 from wdualmine.data.scans import read_geometry
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import luma_tensor
 from wdualmine.metrics.entropy import entropy_of_counts
-from wdualmine.metrics.mutual_information import joint_counts
 
 Levels = NDArray[np.uint8]
 
@@ -103,7 +104,7 @@ def misalignment(
         if moved.shape == first.shape:
             tried.append((_information(first, moved), what))
     for angle in ANGLES:
-        turned = ndimage.rotate(coarse_b, -angle, reshape=False, order=1)
+        turned = _turned(coarse_b, angle)
         side = "left" if angle > 0 else "right"
         what = f"turned by about {abs(angle)} degrees to the {side}"
         tried.append((_information(first, _levels(turned)), what))
@@ -252,6 +253,16 @@ def _coarse(image: NDArray, name: str) -> NDArray[np.float64]:
     return blocks.mean(axis=(1, 3))
 
 
+def _turned(image: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+    """Turn an image about its center, black where it shows nothing: scipy's rotate, without its import."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    ratio = (image.shape[0] - 1) / (image.shape[1] - 1)
+    turn = torch.tensor([[[cosine, sine * ratio, 0], [-sine / ratio, cosine, 0]]], dtype=torch.float64)
+    grid = F.affine_grid(turn, [1, 1, *image.shape], align_corners=True)
+    turned = F.grid_sample(torch.from_numpy(image)[None, None], grid, align_corners=True)[0, 0]
+    return (turned * (grid[0].abs() <= 1 + 1e-9).all(dim=-1)).numpy()
+
+
 def _levels(image: NDArray[np.float64]) -> Levels:
     """Grey levels of equal width between the least and the largest value."""
     low, high = image.min(), image.max()
@@ -261,7 +272,7 @@ def _levels(image: NDArray[np.float64]) -> Levels:
 
 def _information(x: Levels, y: Levels) -> float:
     """(H(x) + H(y)) / H(x, y) - 1: 0 where they are independent, 1 where each determines the other."""
-    joint = joint_counts(x, y)[:LEVELS, :LEVELS]
+    joint = np.bincount((x.astype(np.intp) * LEVELS + y).ravel(), minlength=LEVELS**2).reshape(LEVELS, LEVELS)
     of_x, of_y, of_both = (
         entropy_of_counts(counts) for counts in (joint.sum(axis=1), joint.sum(axis=0), joint.ravel())
     )

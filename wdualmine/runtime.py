@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ PRESENTATION = ("cli", "tables", "figures", "explore", "session")
 #: Where the hosted platforms keep what a notebook writes; Colab's Drive is there once it is mounted.
 KAGGLE_WORKING = Path("/kaggle/working")
 COLAB_CONTENT = Path("/content")
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 COLAB_DRIVE = Path("/content/drive/MyDrive")
 
 
@@ -50,6 +52,24 @@ def pick_device(name: str = "auto") -> torch.device:
                     f"device {name}: does not run here ({reason}); try auto or cpu"
                 ) from error
     raise WdualmineError("no device runs torch here; reinstall torch")
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Return how many bytes of memory are free on a device, None where that is not known.
+
+    On the CPU what the system says, or what the container's limit (control groups 2) leaves, if that is less.
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = []
+    with suppress(OSError, ValueError):
+        system = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free.append(int(system["MemAvailable"].split()[0]) * 1024)
+    with suppress(OSError, ValueError):
+        used = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
+        limit, current = (int((CONTROL_GROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        free.append(limit - current + int(used["file"]))  # cached files make room
+    return min(free, default=None)
 
 
 def host() -> str:

@@ -18,6 +18,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
 from wdualmine.data.source import DATA_VARIABLE
 from wdualmine.errors import WdualmineError
@@ -34,12 +35,10 @@ from wdualmine.records import (
     held,
     load_run,
     now,
-    read_tensors,
     seal,
     summarize,
     write_csv,
     write_json,
-    write_tensors,
 )
 from wdualmine.recovery.objective import RecoveryObjective, RecoveryWeights
 from wdualmine.recovery.scoring import SCORED_SCALES, at_scales, measure
@@ -150,7 +149,7 @@ def load_split(source: DataSource, experiment: Experiment, split: str) -> list[P
     """Read the pairs that an experiment is trained on ("train") or scored on ("test")."""
     limit = getattr(experiment.schedule, f"{split}_pairs")
     if experiment.fold is None:
-        return load_pairs(source, experiment.task, split, limit)
+        return load_pairs(experiment.task, split, limit, data=source)
     return load_fold(source, experiment.task, split, experiment.fold, FOLDS)[:limit]
 
 

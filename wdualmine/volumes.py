@@ -70,8 +70,7 @@ def fuse_volumes(
     for number in range(a.values.shape[axis]):
         with torch.inference_mode():
             luma_a, luma_b = lumas(axis, number)
-            fused = fuse(luma_a, luma_b)
-            check_fused(fused, luma_a, f"slice {number} of {a.name}")
+            fused = check_fused(fuse(luma_a, luma_b), luma_a, f"slice {number} of {a.name}")
         levels = low + fused[0, 0].double().clamp(0, 1).cpu().numpy() * (high - low)
         result[(slice(None),) * axis + (number,)] = np.rint(levels) if result.dtype.kind in "iu" else levels
         progress()

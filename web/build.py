@@ -104,13 +104,13 @@ def add_examples(assets: Assets, source: DataSource, limit: int | None) -> list[
             "b": assets.add(f"{task}-{source.name}-{pair.name}-b", png(pair.image_b), packed=False),
         }
         for task in source.tasks
-        for pair in load_pairs(source, task, limit=limit)
+        for pair in load_pairs(task, limit=limit, data=source)
     ]
 
 
 def middle_pair(source: DataSource) -> Pair:
     """The pair of the first pages: the phantom's with most to see."""
-    return max(load_pairs(source, OPENING, limit=PHANTOMS), key=lambda pair: int(pair.image_b.sum()))
+    return max(load_pairs(OPENING, limit=PHANTOMS, data=source), key=lambda pair: int(pair.image_b.sum()))
 
 
 def network_title(weights: PackagedWeights) -> str:

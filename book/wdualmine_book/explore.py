@@ -208,7 +208,7 @@ class Explorer:
         return lambda a, b: ((a + b) / 2 + scale * residual).clamp(0, 1)  # Eq. 11
 
     def _load_pairs_of(self, task: str) -> dict[str, Pair]:
-        return {pair.name: pair for pair in load_pairs(self.source, task)}
+        return {pair.name: pair for pair in load_pairs(task, data=self.source)}
 
     def _load_model(self, task: str, weights: str) -> WDualMine:
         return load_model(self._weights_file(task, weights))

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from wdualmine.checkpoints import read_shapes
 from wdualmine.data.tasks import get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import Experiment
 from wdualmine.metrics import get_metric
-from wdualmine.records import RecordedExperiment, Run, read_shapes
+from wdualmine.records import RecordedExperiment, Run
 
 
 def print_grid(grid: pd.DataFrame, form: str) -> str:

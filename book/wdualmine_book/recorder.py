@@ -102,7 +102,7 @@ def record(
             if same and not run.altered():
                 return run
         started = time.perf_counter()
-        pairs = load_pairs(source, chosen, "test", limit)
+        pairs = load_pairs(chosen, "test", limit, data=source)
         frame = compute(Request(pairs, chosen, source, output, progress))
         write_csv(output / "metrics.csv", frame)
         write_json(

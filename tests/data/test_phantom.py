@@ -44,7 +44,7 @@ def test_made_again_it_is_the_same(phantom, template):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_pairs(phantom, task):
-    train, test = (load_pairs(phantom, task, split) for split in ("train", "test"))
+    train, test = (load_pairs(task, split, data=phantom) for split in ("train", "test"))
     assert (len(train), len(test)) == (48, 24)
     volumes = [{volume_and_slice(pair.name)[0] for pair in pairs} for pairs in (train, test)]
     assert not volumes[0] & volumes[1]
@@ -56,7 +56,7 @@ def test_pairs(phantom, task):
 @pytest.mark.parametrize("task", TASKS)
 def test_background_is_exactly_black_and_the_head_inside_the_image(phantom, task):
     for split in ("train", "test"):
-        for pair in load_pairs(phantom, task, split):
+        for pair in load_pairs(task, split, data=phantom):
             for grey in (pair.grey_a, pair.grey_b):
                 edge = np.concatenate(
                     [grey[:4].ravel(), grey[-4:].ravel(), grey[:, :4].ravel(), grey[:, -4:].ravel()]
@@ -67,8 +67,8 @@ def test_background_is_exactly_black_and_the_head_inside_the_image(phantom, task
 
 
 def test_modalities_look_like_themselves(phantom):
-    ct = load_pairs(phantom, "ct-mri")
-    pet, spect = load_pairs(phantom, "pet-mri"), load_pairs(phantom, "spect-mri")
+    ct = load_pairs("ct-mri", data=phantom)
+    pet, spect = load_pairs("pet-mri", data=phantom), load_pairs("spect-mri", data=phantom)
     for pair in ct:
         bone = pair.image_a == 255
         assert 0.05 < bone.mean() < 0.25
@@ -87,7 +87,9 @@ def test_modalities_look_like_themselves(phantom):
 
 def test_slices_differ(phantom):
     images = [
-        pair.image_b.tobytes() for split in ("train", "test") for pair in load_pairs(phantom, "ct-mri", split)
+        pair.image_b.tobytes()
+        for split in ("train", "test")
+        for pair in load_pairs("ct-mri", split, data=phantom)
     ]
     assert len(set(images)) == 72
 
@@ -112,7 +114,7 @@ def test_two_processes_at_once_get_one_phantom():
     assert found == {str(module.phantom_folder())}
     made = module.phantom_folder()
     assert {path.name for path in cache_folder().iterdir()} == {".lock", made.name}
-    assert [len(load_pairs(made, *which)) for which in product(TASKS, ("train", "test"))] == [1] * 6
+    assert [len(load_pairs(*which, data=made)) for which in product(TASKS, ("train", "test"))] == [1] * 6
 
 
 def test_stopped_in_the_middle_leaves_nothing(monkeypatch):

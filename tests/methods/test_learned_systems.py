@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from wdualmine import fuse_images, fuse_with
+from wdualmine import fuse_with
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, Experiment, make_experiment
+from wdualmine.fusion import fuse_images
 from wdualmine.methods import SYSTEMS, Method, get_method, get_system, load_fuse, load_model, load_network
 from wdualmine.methods.learned import network_of, packaged_file, parameters
 from wdualmine.methods.system import (
@@ -22,7 +24,6 @@ from wdualmine.methods.system import (
     SystemObjective,
     TermWeights,
 )
-from wdualmine.records import read_tensors, write_tensors
 from wdualmine.training import initial_state, train
 
 ROOT = Path(__file__).resolve().parents[2]

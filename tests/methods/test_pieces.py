@@ -71,7 +71,7 @@ def test_the_packages_weights_fuse_in_pieces_as_they_fuse_the_whole(
     objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model("ct-mri", objective)
-    pair = load_pairs("phantom", "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data="phantom")[0]
     a, b = (luma_tensor(image[20:245, 60:190]) for image in (pair.luma_a, pair.luma_b))
     whole = fuse_with(model, 0.7)(a, b)
     monkeypatch.setattr(wdualmine.methods.learned, "WHOLE", 100)
@@ -94,7 +94,8 @@ def test_a_small_image_is_fused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 MEASURE = """
 import resource, sys
 import numpy as np, torch
-from wdualmine import fuse_images, fuse_with, load_model
+from wdualmine import fuse_with, load_model
+from wdualmine.fusion import fuse_images
 from wdualmine.methods import average
 torch.set_num_threads(1)
 fuse = average if sys.argv[1] == "average" else fuse_with(load_model("ct-mri", "recovery"))

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.errors import WdualmineError
 from wdualmine.methods import load_model
 from wdualmine.model import ModelConfig, WDualMine
-from wdualmine.records import Run, read_tensors, write_tensors
+from wdualmine.records import Run
 
 
 def weights(path: Path, run: Run, **model: Any) -> Path:

@@ -87,7 +87,7 @@ RGB_AVERAGE = {"ct-mri": (64.1184, 0.8056), "pet-mri": (62.9502, 0.6087), "spect
 
 @pytest.mark.parametrize("task", CC_LIMITS)
 def test_limits_of_the_real_pairs(task, harvard):
-    pairs = load_pairs(harvard, task)
+    pairs = load_pairs(task, data=harvard)
     bounds = pd.DataFrame([limits(pair.image_a, pair.image_b) for pair in pairs])
     printed = TOLERANCES["printed"].value
     expected, with_pillow = CC_LIMITS[task]
@@ -112,7 +112,7 @@ def test_limits_of_the_real_pairs(task, harvard):
 def test_the_papers_rows_stay_below_the_limits(root, harvard):
     paper = pd.read_csv(root / "data_manifest" / "paper_tables.csv").query("table <= 3")
     for task in CC_LIMITS:
-        pairs = load_pairs(harvard, task)
+        pairs = load_pairs(task, data=harvard)
         bounds = pd.DataFrame([limits(pair.image_a, pair.image_b) for pair in pairs]).mean()
         for metric in ("CC", "PSNR"):
             best = paper.query("task == @task and metric == @metric")["mean"].max()

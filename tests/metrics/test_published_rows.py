@@ -106,7 +106,7 @@ def test_committed_scores_hold_24_pairs_a_task_and_method(committed):
 @pytest.mark.parametrize(("task", "rule"), AVERAGE)
 def test_the_plain_average(task, rule, harvard):
     rows = []
-    for pair in load_pairs(harvard, task):
+    for pair in load_pairs(task, data=harvard):
         luma = (pair.luma_a.astype(float) + pair.luma_b) / 2
         stretched = np.floor((luma - luma.min()) / np.ptp(luma) * 255)
         luma = np.rint(luma) if rule == "rounded" else stretched

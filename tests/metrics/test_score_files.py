@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from sample_images import noise_triple
 
+from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import score
 from wdualmine.metrics.files import score_files
@@ -104,3 +105,11 @@ def test_bad_images_are_named(folders):
     assert refusal(folders).startswith(f"{path}: ")
     path.write_bytes(b"")
     assert refusal(folders).startswith(f"{path}: ")
+
+
+def test_sources_in_the_wrong_order_are_refused(tmp_path, rng):
+    for name in ("CT", "MRI", "fused"):
+        write_image(tmp_path / name / "1.png", rng.integers(0, 256, (16, 16)).astype(np.uint8))
+    assert len(score_files(tmp_path / "CT", tmp_path / "MRI", tmp_path / "fused", ["EN"])) == 1
+    with pytest.raises(WdualmineError, match="give the CT first"):
+        score_files(tmp_path / "MRI", tmp_path / "CT", tmp_path / "fused", ["EN"])

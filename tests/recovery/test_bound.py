@@ -18,7 +18,7 @@ def average(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def lumas() -> tuple[torch.Tensor, torch.Tensor]:
-    pair = load_pairs(find_data("phantom"), "ct-mri", limit=1)[0]
+    pair = load_pairs("ct-mri", limit=1, data=find_data("phantom"))[0]
     return luma_tensor(pair.luma_a[64:192, 64:192]), luma_tensor(pair.luma_b[64:192, 64:192])
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.methods import average, maximum
-from wdualmine.recovery.measure import noise_gain, recovery_of_signals, summarize_recovery
+from wdualmine.recovery.measure import measure_recovery, noise_gain, summarize_recovery
 
 FLOAT = TOLERANCES["recovery"].value
 PAIRS = [textured_pair(seed, str(seed)) for seed in range(3)]
@@ -33,28 +33,28 @@ def by_source(scores: pd.DataFrame, column: str = "recovery") -> dict[str, np.nd
     ids=["average", "A", "B", "inverted A", "weighted"],
 )
 def test_linear_fusion_recovers_its_weights(fuse, a: float, b: float) -> None:
-    found = by_source(recovery_of_signals(fuse, PAIRS, 2))
+    found = by_source(measure_recovery(fuse, PAIRS, 2))
     np.testing.assert_allclose(found["a"], a, atol=FLOAT)
     np.testing.assert_allclose(found["b"], b, atol=FLOAT)
 
 
 def test_the_maximum_keeps_the_brighter_source_whole_and_loses_the_other() -> None:
     pair = Pair("flat", head_image(180), head_image(80))  # 100 levels apart: no signal reaches the other
-    found = by_source(recovery_of_signals(maximum, [pair], 3))
+    found = by_source(measure_recovery(maximum, [pair], 3))
     np.testing.assert_allclose(found["a"], 1, atol=FLOAT)
     np.testing.assert_allclose(found["b"], 0, atol=FLOAT)
 
 
 def test_visibility_is_contrast_over_what_surrounds_it() -> None:
     pair = Pair("flat", head_image(180, 240, 110), head_image(80, 240, 110))
-    scores = recovery_of_signals(average, [pair], 8)
+    scores = measure_recovery(average, [pair], 8)
     far = scores[np.hypot(scores["row"] - 120, scores["column"] - 120) < 80]  # away from the head's edge
     np.testing.assert_allclose(far["visibility"], 0.5 * far["amplitude"].abs() / 2, rtol=1e-4)
     np.testing.assert_allclose(far["clutter"], 0, atol=1e-3)
 
 
 def test_detectability_is_that_of_the_matched_filter() -> None:
-    scores = recovery_of_signals(average, PAIRS, 4)
+    scores = measure_recovery(average, PAIRS, 4)
     expected = [
         (own["recovery"] * own["amplitude"].abs()).mean() / own["clutter"].std(ddof=1)
         for _, own in scores[scores["source"] == "a"].groupby(["shape", "size"])
@@ -65,7 +65,7 @@ def test_detectability_is_that_of_the_matched_filter() -> None:
 
 
 def test_a_summary_counts_what_is_lost_and_inverted() -> None:
-    scores = recovery_of_signals(average, PAIRS, 1).iloc[:8].assign(source="a")
+    scores = measure_recovery(average, PAIRS, 1).iloc[:8].assign(source="a")
     scores["recovery"] = [-0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
     summary = summarize_recovery(scores).set_index("statistic")
     assert summary.loc["lost", "value"] == 3 / 8
@@ -75,17 +75,17 @@ def test_a_summary_counts_what_is_lost_and_inverted() -> None:
 
 
 def test_intervals_are_over_volumes_and_hold_the_value() -> None:
-    summary = summarize_recovery(recovery_of_signals(maximum, PAIRS, 3))
+    summary = summarize_recovery(measure_recovery(maximum, PAIRS, 3))
     means = summary[summary["statistic"] == "mean"]
     assert (means["low"] <= means["value"]).all()
     assert (means["value"] <= means["high"]).all()
-    for one in (recovery_of_signals(average, PAIRS[:1], 1), recovery_of_signals(maximum, PAIRS, 1)):
+    for one in (measure_recovery(average, PAIRS[:1], 1), measure_recovery(maximum, PAIRS, 1)):
         assert summarize_recovery(one, lambda name: "one volume")["low"].isna().all()
 
 
 def test_the_signals_do_not_depend_on_the_other_pairs() -> None:
-    alone = recovery_of_signals(average, PAIRS[1:2], 2)
-    among = recovery_of_signals(average, PAIRS, 2)
+    alone = measure_recovery(average, PAIRS[1:2], 2)
+    among = measure_recovery(average, PAIRS, 2)
     pd.testing.assert_frame_equal(alone, among[among["pair"] == "1"].reset_index(drop=True))
 
 
@@ -103,13 +103,13 @@ def test_noise_comes_through_with_the_gain_of_the_method(fuse, a: float, b: floa
 
 def test_a_method_that_misbehaves_and_pairs_without_room_are_named() -> None:
     with pytest.raises(WdualmineError, match=r"0: the fusing function gave shape \(1, 1, 80, 160\)"):
-        recovery_of_signals(lambda a, b: a[..., ::2, :], PAIRS[:1])
+        measure_recovery(lambda a, b: a[..., ::2, :], PAIRS[:1])
     with pytest.raises(WdualmineError, match="0: the fusing function gave NaN or infinity"):
-        recovery_of_signals(lambda a, b: a * torch.nan, PAIRS[:1])
+        measure_recovery(lambda a, b: a * torch.nan, PAIRS[:1])
     with pytest.raises(WdualmineError, match=r"0: the fusing function gave values from .* to"):
-        recovery_of_signals(lambda a, b: 255 * average(a, b), PAIRS[:1])
+        measure_recovery(lambda a, b: 255 * average(a, b), PAIRS[:1])
     with pytest.raises(WdualmineError, match="0: the fusing function gave ndarray"):
-        recovery_of_signals(lambda a, b: average(a, b).numpy(), PAIRS[:1])
+        measure_recovery(lambda a, b: average(a, b).numpy().astype(int), PAIRS[:1])
     black = Pair("black", np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8))
     with pytest.raises(WdualmineError, match="no pair has room for a signal"):
-        recovery_of_signals(average, [black])
+        measure_recovery(average, [black])

@@ -53,9 +53,6 @@ def run_app(app: typer.Typer) -> None:
             raise
         print(f"error: {hint}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("interrupted; the same command resumes what can be resumed", file=sys.stderr)
-        raise SystemExit(130) from None
     except BrokenPipeError:  # such as `wdualmine methods | head -1`
         raise SystemExit(0) from None
     except OSError as error:  # a full disk, a folder that is a file, a missing permission

@@ -1,22 +1,35 @@
 """What the groups of verbs share: the program itself, common options and how a table is printed."""
 
 import re
+import sys
 from importlib import metadata
+from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
-
-from wdualmine.errors import WdualmineError
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wdualmine.methods import Method
     from wdualmine.records import Run
 
+
+class Program(TyperGroup):
+    """The whole program; Ctrl-C ends it with one line, which typer alone leaves out."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that was typed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted; the same command resumes what can be resumed", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=Program,
     help="W-DUALMINE: reliability-weighted dual-expert fusion of medical images, reproduced.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -35,22 +48,20 @@ DeepOption = Annotated[
     bool, typer.Option("--to-8-bit", help="Round images of 16 bits, v / 257: the metrics are of 8 bits.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-
-
-def check_network_options(method: "Method", weights: "Path | None", residual_scale: float | None) -> None:
-    """Refuse options of a network for a method that is none, and a lambda out of range.
-
-    Raises:
-        WdualmineError: so it is.
-    """
-    if not method.learned and not (weights is None and residual_scale is None):
-        raise WdualmineError(
-            f"--weights and --residual-scale belong to the networks, not to {method.name}; leave them out"
-        )
-    if residual_scale is not None and method.system and method.system.name != "w-dualmine":
-        raise WdualmineError(f"--residual-scale belongs to W-DUALMINE, not to {method.name}; leave it out")
-    if residual_scale is not None and not -1 <= residual_scale <= 1:
-        raise WdualmineError(f"--residual-scale {residual_scale}: give a number from -1 to 1")
+AllowOption = Annotated[
+    bool, typer.Option("--allow", help="Go on with sources that seem swapped, mirrored, turned or shifted.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a row.")]
+ResidualScaleOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Lambda of Eq. 11 at inference, from -1 to 1: how much of its residual W-DUALMINE adds to the "
+        "average. Default: the network's own, 0.5 in the paper."
+    ),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
+]
 
 
 def missing_extra(error: ImportError) -> str | None:
@@ -92,3 +103,11 @@ def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     if not console.is_terminal:
         console = Console(width=400, **plain)
     console.print(grid)
+
+
+def print_rows(rows: list[dict[str, str]], json: bool) -> None:
+    """Print rows of the same columns as a table, or as JSON."""
+    if json:
+        print(dumps(rows, indent=2))
+    else:
+        print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])

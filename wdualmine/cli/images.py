@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wdualmine.cli.common import DeepOption, DeviceOption, app, check_network_options, print_table
-from wdualmine.cli.volumes import WindowOption, fuse_volume_files, read_window
+from wdualmine.cli.common import (
+    AllowOption,
+    DeepOption,
+    DeviceOption,
+    JsonOption,
+    ResidualScaleOption,
+    WeightsOption,
+    app,
+    print_table,
+)
+from wdualmine.cli.volumes import WindowAOption, WindowBOption, fuse_volume_files, read_window
 from wdualmine.errors import WdualmineError
 
 if TYPE_CHECKING:
@@ -30,12 +39,8 @@ def fuse(
     method: Annotated[
         str, typer.Option(help="w-dualmine, w-dualmine-recovery, average ...: see `wdualmine methods`.")
     ] = "w-dualmine",
-    weights: Annotated[
-        Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
-    ] = None,
-    residual_scale: Annotated[
-        float | None, typer.Option(help="Lambda of Eq. 11 at inference; the paper's is 0.5.")
-    ] = None,
+    weights: WeightsOption = None,
+    residual_scale: ResidualScaleOption = None,
     blend: Annotated[
         float, typer.Option(help="Blend with the average: this much of the method, from 0 to 1.")
     ] = 1.0,
@@ -47,9 +52,7 @@ def fuse(
             show_default=False,
         ),
     ] = None,
-    allow: Annotated[
-        bool, typer.Option("--allow", help="Go on with sources that seem mirrored, turned or shifted.")
-    ] = False,
+    allow: AllowOption = False,
     axis: Annotated[
         int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default 2.")
     ] = None,
@@ -61,40 +64,28 @@ def fuse(
             show_default=False,
         ),
     ] = None,
-    window_a: WindowOption = None,
-    window_b: WindowOption = None,
+    window_a: WindowAOption = None,
+    window_b: WindowBOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Fuse two registered images, or two folders of them matched by name; a color image keeps its color.
 
     Also DICOM slices and NumPy arrays, and, slice by slice, two NIfTI volumes, whose geometry is kept.
     """
-    from wdualmine.data.color import is_color
-    from wdualmine.data.images import check_suffix, needs_tiff, read_image, write_image
+    from wdualmine.data.images import check_suffix, needs_tiff, write_image
     from wdualmine.data.pairs import paired_files
-    from wdualmine.data.tasks import get_task
     from wdualmine.data.volumes import are_volumes
-    from wdualmine.fusion import fuse_images
-    from wdualmine.methods import blend as blend_with_average
-    from wdualmine.methods import get_method, load_fuse
+    from wdualmine.flat import Way
     from wdualmine.progress import task_bar
-    from wdualmine.registration import require_one_place, require_registered
-    from wdualmine.runtime import pick_device
 
-    chosen, asked = get_method(method), None if task is None else get_task(task).key
-    check_network_options(chosen, weights, residual_scale)
-    if not 0 <= blend <= 1:
-        raise WdualmineError(f"--blend {blend}: give a number from 0 (the average) to 1 (the method alone)")
+    way = Way(method, task, weights, residual_scale, blend, device)
     windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
     if are_volumes(a, b, output, volume):
         if stretch:
             raise WdualmineError("--stretch: slices of a volume keep their intensities; leave it out")
-        key = asked or "ct-mri"
-        fuser = load_fuse(chosen, weights or key, pick_device(device), residual_scale)
-        fuser = blend_with_average(fuser, blend) if blend < 1 else fuser
+        fuser, label = way.function(color=False)
         fuse_volume_files(a, b, output, fuser, 2 if axis is None else axis, windows, allow)
-        if chosen.learned:
-            _print_weights(method, weights, key)
+        _print_weights(label)
         return
     if axis is not None:
         raise WdualmineError(f"--axis {axis}: is for volumes, {a} is none; leave it out")
@@ -105,37 +96,22 @@ def fuse(
     else:
         jobs = [(a, b, check_suffix(output))]
     _check_outputs(a, b, output, jobs)
-    fusers = {}
+    labels: dict[str, None] = {}  # in order, each once
     with task_bar("fuse", len(jobs)) as advance:
         for path_a, path_b, path_fused in jobs:
-            image_a, image_b = (
-                read_image(path, window=window)
-                for path, window in zip((path_a, path_b), windows, strict=True)
-            )
-            if not allow:
-                require_one_place(path_a, path_b)
-                require_registered(image_a, image_b, (str(path_a), str(path_b)))
-            if chosen.fuse is not None:
-                fuser = chosen.fuse
-            else:
-                key = asked or ("pet-mri" if is_color(image_a) or is_color(image_b) else "ct-mri")
-                if key not in fusers:
-                    fusers[key] = load_fuse(chosen, weights or key, pick_device(device), residual_scale)
-                fuser = fusers[key]
-            if blend < 1:
-                fuser = blend_with_average(fuser, blend)
-            fused = fuse_images(image_a, image_b, fuser, stretch is not False, (str(path_a), str(path_b)))
+            fused = way.fuse_files(path_a, path_b, stretch is not False, allow, windows)
+            labels[way.function(color=fused.ndim == 3)[1]] = None
             if a.is_dir() and needs_tiff(fused):
                 path_fused = _as_tiff(path_fused)
             write_image(path_fused, fused)
             advance()
-    for key in fusers:
-        _print_weights(method, weights, key)
+    _print_weights(*labels)
     print(output)
 
 
-def _print_weights(method: str, weights: Path | None, task: str) -> None:
-    print(f"{method} with {weights or f'the {task} weights of the package'}", file=sys.stderr)
+def _print_weights(*labels: str) -> None:
+    for label in filter(None, labels):
+        print(label, file=sys.stderr)
 
 
 def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, Path]]) -> None:
@@ -184,7 +160,7 @@ def evaluate(
         str | None, typer.Option(help="A convention, for those of the metrics that have it.")
     ] = None,
     deep: DeepOption = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a pair.")] = False,
+    json: JsonOption = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a pair and nothing else.")] = False,
 ) -> None:
     """Score fused images against their sources: one row a pair, and for a person their mean and deviation."""

@@ -1,12 +1,18 @@
 """The verb ``recovery``: what a method keeps of known signals."""
 
 from math import isnan
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wdualmine.cli.common import DataOption, DeviceOption, app, check_network_options, print_table
+from wdualmine.cli.common import (
+    DataOption,
+    DeviceOption,
+    ResidualScaleOption,
+    WeightsOption,
+    app,
+    print_table,
+)
 
 
 @app.command()
@@ -15,12 +21,8 @@ def recovery(
     method: Annotated[
         str, typer.Option(help="See `wdualmine methods`; a network takes the package's weights.")
     ] = "w-dualmine",
-    weights: Annotated[
-        Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
-    ] = None,
-    residual_scale: Annotated[
-        float | None, typer.Option(help="Lambda of Eq. 11 at inference; default: the network's own.")
-    ] = None,
+    weights: WeightsOption = None,
+    residual_scale: ResidualScaleOption = None,
     data: DataOption = None,
     limit: Annotated[int | None, typer.Option(help="Measure only the first so many pairs.")] = None,
     signals: Annotated[int, typer.Option(help="Signals a pair, source and shape, at most.")] = 10,
@@ -29,18 +31,17 @@ def recovery(
 ) -> None:
     """Put known signals into one source at a time and say what of them is left in the fused image."""
     from wdualmine.data import find_data, get_task, load_pairs, volume_of
-    from wdualmine.methods import get_method, load_fuse
+    from wdualmine.flat import Way
+    from wdualmine.methods import get_method
     from wdualmine.progress import task_bar
-    from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
-    from wdualmine.runtime import pick_device
+    from wdualmine.recovery.measure import measure_recovery, summarize_recovery
 
     chosen, key = get_method(method), get_task(task)
-    check_network_options(chosen, weights, residual_scale)
-    fuse = load_fuse(chosen, weights or key.key, pick_device(device), residual_scale)
+    fuse, _ = Way(chosen, task, weights, residual_scale, device=device).function(key.color)
     source = find_data(data)
-    pairs = load_pairs(source, key, "test", limit)
+    pairs = load_pairs(key, "test", limit, data=source)
     with task_bar("recovery", len(pairs)) as advance:
-        scores = recovery_of_signals(fuse, pairs, signals, progress=advance)
+        scores = measure_recovery(fuse, pairs, signals, progress=advance)
     if csv:
         print(scores.to_csv(index=False, float_format="%.6g"), end="")
         return

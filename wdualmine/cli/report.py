@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wdualmine.cli.common import DeepOption, app
+from wdualmine.cli.common import AllowOption, DeepOption, app
 from wdualmine.errors import WdualmineError
 
 
@@ -31,9 +31,7 @@ def report(
     metrics: Annotated[
         str | None, typer.Option(help="Names separated by commas; default: all. See `wdualmine metrics`.")
     ] = None,
-    allow: Annotated[
-        bool, typer.Option("--allow", help="Go on with sources that seem mirrored, turned or shifted.")
-    ] = False,
+    allow: AllowOption = False,
     deep: DeepOption = False,
     recovery_pairs: Annotated[
         int, typer.Option(help="Put signals into at most so many pairs; each takes a command up to 11 runs.")

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from wdualmine.data.scans import Window
     from wdualmine.fusion import Fuse
 
-WindowOption = Annotated[
+WindowAOption = Annotated[
     str | None,
     typer.Option(
         metavar="LOW,HIGH",
-        help="What to show of this source, in its own units, such as --window-a=-20,80 for a CT.",
+        help="What to show of A, in its own units, such as --window-a=-20,80 for a CT's brain window.",
+    ),
+]
+WindowBOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW,HIGH", help="What to show of B, in its own units, such as --window-b=0,1200 for an MRI."
     ),
 ]
 

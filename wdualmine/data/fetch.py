@@ -2,9 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -14,6 +13,7 @@ from wdualmine.data.cache import cache_folder, staging
 from wdualmine.data.manifest import HARVARD, PUBLISHED, Entry, collections, is_intact, read_manifest
 from wdualmine.data.tasks import TASKS, Task
 from wdualmine.errors import WdualmineError
+from wdualmine.progress import task_bar
 
 #: Environment variable that names a mirror to fetch from.
 URL_VARIABLE = "WDUALMINE_DATA_URL"
@@ -97,7 +97,7 @@ def fetch(
     with staging(destination) as temporary, ThreadPoolExecutor(workers) as pool:
         intact = pool.map(lambda job: is_intact(destination / job.path, job.entry), jobs)
         wanted = [job for job, there in zip(jobs, intact, strict=True) if not there]
-        with _bar(len(jobs), len(jobs) - len(wanted), progress) as advance:
+        with task_bar("fetch", len(wanted), progress) as advance:
             if wanted:
                 _download(wanted, temporary, destination, pool, retries, advance)
     return Fetched(destination / HARVARD, len(wanted), len(jobs) - len(wanted))
@@ -136,8 +136,9 @@ def _download(
 
     def get(job: _Job) -> None:
         get_one = _Download(job.entry.bytes, min(all_by, _deadline(job.entry.bytes)))
-        fetched = Path(store.fetch(job.path, downloader=get_one))
-        fetched.chmod(0o644)
+        private = Path(store.fetch(job.path, downloader=get_one))
+        fetched = private.with_suffix(".fetched")
+        fetched.write_bytes(private.read_bytes())  # a new file, with permissions by the umask
         fetched.replace(destination / job.path)
         advance()
 
@@ -222,7 +223,7 @@ class _TooLateError(Exception):
 
 
 def _explain(error: BaseException, job: _Job) -> WdualmineError:
-    from requests.exceptions import HTTPError, RequestException, Timeout
+    from requests.exceptions import HTTPError, RequestException, Timeout, TooManyRedirects
 
     if isinstance(error, _TooLargeError):
         reason = f"the server sends more than the {job.entry.bytes} bytes of the manifest"
@@ -230,6 +231,11 @@ def _explain(error: BaseException, job: _Job) -> WdualmineError:
         reason = "the server is too slow"
     elif isinstance(error, HTTPError) and error.response is not None:
         reason = f"the server answered {error.response.status_code}"
+    elif isinstance(error, TooManyRedirects):
+        return WdualmineError(
+            f"{job.entry.path}: {job.url} is redirected without end; set {URL_VARIABLE} to another mirror, "
+            "or leave it unset"
+        )
     elif isinstance(error, Timeout):
         reason = "the server is silent"
     elif isinstance(error, RequestException):
@@ -245,15 +251,3 @@ def _explain(error: BaseException, job: _Job) -> WdualmineError:
         f"{job.entry.path}: {job.url} cannot be fetched, {reason}; check the network and run it again "
         "(it goes on where it stopped), or set WDUALMINE_DATA to a folder with the pairs, or use 'phantom'"
     )
-
-
-@contextmanager
-def _bar(total: int, done: int, show: bool) -> Iterator[Callable[[], object]]:
-    """Lend a function that counts one more finished file, on a progress bar if wanted."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("Fetching files"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not show) as progress:
-        task = progress.add_task("", total=total, completed=done)
-        yield lambda: progress.advance(task)

@@ -35,7 +35,7 @@ def load_fold(source: DataSource, task: str | Task, split: str, fold: int, folds
     held_out = set(volumes[fold::folds])
     pairs = [
         pair
-        for pair in load_pairs(source, task, split)
+        for pair in load_pairs(task, split, data=source)
         if (volume_and_slice(pair.name)[0] in held_out) == (split == "test")
     ]
     if not pairs:

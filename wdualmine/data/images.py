@@ -4,22 +4,22 @@ Decided by content, never by name: PNG, JPEG, TIFF or BMP, one image of a stated
 that says its colors in another way is converted where that is exact and refused where it is not.
 """
 
+import io
 import os
-import tempfile
 import warnings
 import zlib
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wdualmine.data.scans import SUFFIXES as SCANS
 from wdualmine.data.scans import Window, check_window, read_scan, scan_format, show
-from wdualmine.errors import WdualmineError
+from wdualmine.errors import WdualmineError, one_line
+from wdualmine.files import write_bytes
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -74,7 +74,7 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
         raise WdualmineError(f"{path}: not enough memory to read it; make it smaller") from error
     except Exception as error:
         raise WdualmineError(
-            f"{path}: not a readable image ({_one_line(error)}); fetch or export it again"
+            f"{path}: not a readable image ({one_line(error)}); fetch or export it again"
         ) from error
     image = np.ascontiguousarray(_turn(check_image(image, str(path)), orientation))
     return image if window is None else _show(image, window, str(path))
@@ -255,9 +255,7 @@ def check_image(image: NDArray, name: str) -> NDArray:
     try:
         image = np.asarray(image)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors with gradients
-        raise WdualmineError(
-            f"{name}: is no array ({_one_line(error)}); pass a NumPy array (H, W)"
-        ) from error
+        raise WdualmineError(f"{name}: is no array ({one_line(error)}); pass a NumPy array (H, W)") from error
     if image.dtype == bool:
         image = image.astype(np.uint8) * 255
     if image.ndim == 3 and image.shape[-1] == 1:
@@ -300,7 +298,7 @@ def needs_tiff(image: NDArray) -> bool:
 
 
 def write_image(path: str | Path, image: NDArray) -> Path:
-    """Write an image whole or not at all: to a temporary file beside it, then renamed.
+    """Write an image whole or not at all.
 
     Raises:
         WdualmineError: the folder cannot be made, or the suffix is no image format that holds this type.
@@ -311,22 +309,23 @@ def write_image(path: str | Path, image: NDArray) -> Path:
         raise WdualmineError(f"{path}: {kind} pixels need a .tif file")
     if path.is_dir():
         raise WdualmineError(f"{path}: is a folder; name a file to write")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except OSError as error:
-        raise WdualmineError(f"{path}: cannot be written ({_one_line(error)})") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        imageio.imwrite(temporary, image)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+    try:  # in memory: at a full disk, a library's open file complains once more when it is given up
+        content = _encode(image, path.suffix.lower())
     except Exception as error:
-        raise WdualmineError(f"{path}: cannot be written ({_one_line(error)})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise WdualmineError(f"{path}: cannot be written ({one_line(error)})") from error
+    write_bytes(path, content)
     return path
+
+
+def _encode(image: NDArray, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    if suffix in (".tif", ".tiff"):
+        import tifffile
+
+        tifffile.imwrite(buffer, image)
+    else:
+        Image.fromarray(image).save(buffer, Image.registered_extensions()[suffix])
+    return buffer.getvalue()
 
 
 def _is_deep_color_png(path: Path) -> bool:
@@ -337,7 +336,3 @@ def _is_deep_color_png(path: Path) -> bool:
         return False
     # Bytes 24 and 25 are the bit depth and the color type, 0 for grey.
     return header.startswith(b"\x89PNG") and len(header) == 26 and header[24] == 16 and header[25] != 0
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

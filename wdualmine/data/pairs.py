@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from wdualmine.data.color import is_color, split_color, to_grey, to_rgb
 from wdualmine.data.images import READ_SUFFIXES, read_image
+from wdualmine.data.manifest import file_sha256, read_manifest
 from wdualmine.data.source import DataSource, find_data
-from wdualmine.data.tasks import SPLITS, Task, get_task
+from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
 from wdualmine.errors import WdualmineError
 
 
@@ -102,28 +103,65 @@ def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]
     return {name: (path, files_b[name]) for name, path in files_a.items()}
 
 
+def check_folder_order(a: str | Path, b: str | Path) -> None:
+    """Raise an error if two sources are evidently in the wrong order, the MRI before its partner.
+
+    What tells is the first image, if it is one of the data set's, else the name of the folder or file.
+
+    Args:
+        a: a folder of images or an image, to be used as source A.
+        b: likewise, source B.
+
+    Raises:
+        WdualmineError: they are swapped, or a folder holds no images.
+    """
+    first, second = _modality(Path(a)), _modality(Path(b))
+    for task in TASKS.values():
+        if (first, second) == (task.b, task.a):
+            raise WdualmineError(f"{a} and {b}: hold {first} and {second}; give the {second} first")
+
+
+def _modality(path: Path) -> str | None:
+    """The modality of a folder of images or of an image, as far as it is known."""
+    image = next(iter(image_files(path).values())) if path.is_dir() else path
+    if image.is_file():
+        digest = file_sha256(image)
+        for entry in read_manifest():
+            if entry.sha256 == digest:
+                return entry.modality
+    path = path.resolve()
+    names = {path.name} if path.is_dir() else {path.stem, path.parent.name}
+    known = {modality.casefold(): modality for task in TASKS.values() for modality in task.modalities}
+    found = {known[name.casefold()] for name in names if name.casefold() in known}
+    return found.pop() if len(found) == 1 else None
+
+
 def load_pairs(
-    source: DataSource | str | Path, task: str | Task, split: str = "test", limit: int | None = None
+    task: str | Task,
+    split: str = "test",
+    limit: int | None = None,
+    data: DataSource | str | Path | None = None,
 ) -> list[Pair]:
     """Read the pairs of a task, sorted by name as numbers.
 
     Args:
-        source: what :func:`find_data` gives, or a folder that holds ``<task>/<split>/<modality>``.
         task: "ct-mri", "pet-mri" or "spect-mri".
         split: "train" or "test".
         limit: read only this many, the first by name.
+        data: what :func:`find_data` gives, a folder that holds ``<task>/<split>/<modality>``, or "phantom";
+            None looks where :func:`find_data` says.
 
     Raises:
-        WdualmineError: unknown task or split, a missing or empty folder, a name without its partner, sizes
-            that differ, an unreadable file, a channel count or pixel type other than the task's.
+        WdualmineError: unknown task or split, a limit that is no count, a missing or empty folder, a name
+            without its partner, sizes that differ, an unreadable file, a channel count or pixel type other
+            than the task's.
     """
     task = get_task(task)
     if split not in SPLITS:
         raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
-    if limit is not None and limit < 1:
-        raise WdualmineError(f"limit {limit}: must be at least 1")
-    if not isinstance(source, DataSource):
-        source = find_data(source)
+    if limit is not None and not (type(limit) is int and limit >= 1):
+        raise WdualmineError(f"limit {limit!r}: give an integer of at least 1")
+    source = data if isinstance(data, DataSource) else find_data(data)
     folder = source.task_folder(task) / split
     files = paired_files(folder / task.a, folder / task.b)
     return [_load(name, *files[name], task) for name in list(files)[:limit]]

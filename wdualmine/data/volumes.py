@@ -1,8 +1,7 @@
 """Volumes: NIfTI files and NumPy arrays of three dimensions, read and written with their geometry."""
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from wdualmine.data.images import SUFFIXES as IMAGES
 from wdualmine.errors import WdualmineError
+from wdualmine.files import written_whole
 
 SUFFIXES = (".nii", ".nii.gz")
 #: Volumes of other programs, which are refused by name.
@@ -196,11 +196,7 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
             folder not writable.
     """
     path = check_written(Path(path), like)
-    name = path.name.lower()
-    suffix = ".npy" if name.endswith(".npy") else ".nii.gz" if name.endswith(".gz") else ".nii"
-    temporary = path.with_name(f".volume-{os.getpid()}{suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as temporary:
         if like.affine is None:
             np.save(temporary, values)
         else:
@@ -214,14 +210,6 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
             header.set_data_dtype(values.dtype)
             header.set_slope_inter(1, 0)
             nibabel.save(type_of(like)(values, like.affine, header), temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise WdualmineError(
-            f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
-        ) from error
-    finally:
-        with suppress(OSError):  # of the same cause, such as a parent that is a file
-            temporary.unlink(missing_ok=True)
     return path
 
 

@@ -1,20 +1,28 @@
 """The learned methods: a trained network, loaded and applied to images of any size."""
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.checkpoints import read_shapes, read_tensors
 from wdualmine.data.tasks import TASKS
-from wdualmine.errors import WdualmineError
-from wdualmine.fusion import Fuse
+from wdualmine.errors import WdualmineError, one_line
+from wdualmine.fusion import Fuse, check_unit
 from wdualmine.methods.pieces import fused_in_pieces, residual_in_pieces
-from wdualmine.methods.registry import LEARNED, W_DUALMINE, W_DUALMINE_RECOVERY, Method, get_system
+from wdualmine.methods.registry import (
+    LEARNED,
+    W_DUALMINE,
+    W_DUALMINE_RECOVERY,
+    Method,
+    get_method,
+    get_system,
+)
 from wdualmine.methods.system import Network
 from wdualmine.model import WDualMine
-from wdualmine.records import first_reason, read_shapes, read_tensors
 from wdualmine.runtime import pick_device
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -62,18 +70,7 @@ def load_network(
         WdualmineError: there are no such weights, the file is not a network of this package, or it is that of
             another method.
     """
-    path = packaged_file(method, str(source)) if str(source) in TASKS else Path(source)
-    if path.is_dir():
-        path = path / "model.safetensors"
-    if not path.is_file():
-        if str(source) in TASKS:
-            raise WdualmineError(
-                f"{method.name} has no weights for {source} in the package: train them with `wdualmine train "
-                f"{source} --method {method.objective} -o RUN` and give --weights RUN"
-            )
-        raise WdualmineError(
-            f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
-        )
+    path = weights_file(method, source)
     shapes, metadata = read_shapes(path)
     try:
         experiment = metadata["experiment"]
@@ -87,7 +84,7 @@ def load_network(
                 raise ValueError(f"{name}: {shapes.get(name)}, where {declared.get(name)} is declared")
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WdualmineError(
-            f"{path}: not weights of this network ({first_reason(error)}); train them again"
+            f"{path}: not weights of this network ({one_line(error)}); train them again"
         ) from error
     if system is not method.system:
         raise WdualmineError(f"{path}: holds a network of {system.name}; give --method {system.name}")
@@ -102,6 +99,58 @@ def load_network(
     # Channels last is the layout in which both kinds of processor convolve fastest.
     model = model.to(pick_device(str(device))).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.eval().requires_grad_(False)
+
+
+def weights_file(method: Method, source: str | Path) -> Path:
+    """Find the file of a network's weights.
+
+    Args:
+        method: a learned one of the registry.
+        source: as for :func:`load_model`.
+
+    Raises:
+        WdualmineError: there are no such weights.
+    """
+    path = packaged_file(method, str(source)) if str(source) in TASKS else Path(source)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if path.is_file():
+        return path
+    if str(source) in TASKS:
+        raise WdualmineError(
+            f"{method.name} has no weights for {source} in the package: train them with `wdualmine train "
+            f"{source} --method {method.objective} -o RUN` and give --weights RUN"
+        )
+    raise WdualmineError(
+        f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
+    )
+
+
+def describe_weights(method: Method, source: str | Path) -> tuple[str, str]:
+    """Return the task that weights were trained for, and a label that says which they are.
+
+    Args:
+        method: a learned one of the registry.
+        source: as for :func:`load_model`.
+
+    Raises:
+        WdualmineError: there are no such weights, or they were trained for the objective of another method.
+    """
+    path = weights_file(method, source)
+    trained = read_shapes(path)[1].get("experiment")
+    if not isinstance(trained, dict) or trained.get("task") not in TASKS:
+        raise WdualmineError(f"{path}: does not say what it was trained for; train it again")
+    task, objective = str(trained["task"]), trained.get("objective", "paper")
+    if objective != method.objective:  # of the same network: load_network refuses another one
+        others = [other.name for other in LEARNED.values() if other.objective == objective]
+        raise WdualmineError(
+            f"{path}: was trained for the objective {objective}, not for {method.name}'s; "
+            f"give --method {' or '.join(others)}"
+        )
+    if str(source) in TASKS:
+        return task, f"the {task} weights of the package"
+    how = ", ".join(str(trained.get(key)) for key in ("preset", "variant"))
+    return task, f"{source} (trained for {task}: {how}, seed {trained.get('seed')})"
 
 
 def packaged_file(method: Method, task: str) -> Path:
@@ -137,25 +186,43 @@ def parameters(network: nn.Module) -> int:
 
 
 def load_fuse(
-    method: Method,
-    source: str | Path,
+    method: Method | str,
+    source: str | Path = "ct-mri",
     device: torch.device | str = "cpu",
     residual_scale: float | None = None,
 ) -> Fuse:
     """Make the fusing function of any method, whether it learns or not.
 
     Args:
-        method: one of the registry.
-        source: of a learned method, as for :func:`load_model`; any other ignores it.
+        method: one of the registry, or its name.
+        source: of a learned method, as for :func:`load_model`; of another, a task, which it ignores.
         device: of a learned method.
-        residual_scale: as for :func:`fuse_with`.
+        residual_scale: as for :func:`fuse_with`, from -1 to 1.
 
     Raises:
-        WdualmineError: see :func:`load_network`.
+        WdualmineError: see :func:`load_network` and :func:`describe_weights`; or weights or a residual scale
+            are given for a method that has none.
     """
+    method = get_method(method) if isinstance(method, str) else method
+    if method.fuse is not None and not (str(source) in TASKS and residual_scale is None):
+        raise WdualmineError(
+            f"weights and a residual scale belong to networks, not to {method.name}; leave them out"
+        )
+    if residual_scale is not None and method.system is not W_DUALMINE.system:
+        raise WdualmineError(f"a residual scale belongs to W-DUALMINE, not to {method.name}; leave it out")
+    if residual_scale is not None and not -1 <= residual_scale <= 1:
+        raise WdualmineError(f"residual scale {residual_scale}: give a number from -1 to 1")
     if method.fuse is not None:
         return method.fuse
-    return fuse_with(load_network(method, source, device), residual_scale)
+    path = weights_file(method, source)
+    network = _network(method.name, path, path.stat().st_mtime_ns, str(device))
+    describe_weights(method, source)
+    return fuse_with(network, residual_scale)
+
+
+@lru_cache(maxsize=2)
+def _network(method: str, path: Path, modified: int, device: str) -> WDualMine | Network:
+    return load_network(get_method(method), path, device)
 
 
 def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None) -> Fuse:
@@ -169,11 +236,15 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
         model: the network.
         residual_scale: the lambda of Eq. 11 at inference; None takes the network's own. Only W-DUALMINE's
             networks have one.
+
+    Returns:
+        A function of two lumas (N, 1, H, W), which raises an error where they leave [0, 1].
     """
     if isinstance(model, WDualMine):
         return lambda a, b: _fuse(model, a, b, residual_scale)
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
+        check_unit(a, b)
         height, width = a.shape[-2:]
         if isinstance(model, Network) and model.reach is not None and height * width > WHOLE:
             device = next(model.parameters()).device
@@ -194,6 +265,7 @@ def _checked(model: WDualMine, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     device = next(model.parameters()).device
     a, b = (image.to(device) if isinstance(image, Tensor) else image for image in (a, b))
     model.check(a, b)
+    check_unit(a, b)
     return a, b
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wdualmine.methods.system import Network
 from wdualmine.model import EfficientChannelAttention, WDualMine
+from wdualmine.progress import inner_bar
 
 #: Side of a piece without its surroundings, in pixels; a multiple of the network's.
 SIDE = 256
@@ -52,7 +53,7 @@ def residual_in_pieces(model: WDualMine, image1: Tensor, image2: Tensor, side: i
         weights.append(_next_weights(model, image1, image2, weights, side))
     residual = torch.empty_like(image1)
     height, width = image1.shape[-2:]
-    for rows, columns in _pieces(image1, side, MARGIN, model.multiple):
+    for rows, columns in _pieces("fuse", image1, side, MARGIN, model.multiple):
         features = _encode(model, _cut(image1, image2, rows, columns), weights)
         fused = [stage(*both.chunk(2)).fused for stage, both in zip(model.stages, features, strict=True)]
         piece = torch.tanh(model.decoder(fused))[..., rows.own, columns.own]
@@ -76,7 +77,7 @@ def fused_in_pieces(model: Network, image1: Tensor, image2: Tensor, side: int = 
     """
     assert model.reach is not None
     fused = torch.empty_like(image1)
-    for rows, columns in _pieces(image1, side, model.reach, model.multiple):
+    for rows, columns in _pieces("fuse", image1, side, model.reach, model.multiple):
         piece = model(*_cut(image1, image2, rows, columns).chunk(2)).fused
         fused[..., rows.place, columns.place] = piece[..., rows.own, columns.own]
     return fused
@@ -88,7 +89,8 @@ def _next_weights(
     """Give the attention's weights (2N, C, 1, 1) of the stage after those whose weights are known."""
     block, attention = model.encoder.stages[len(weights)].children()
     sums, count = torch.zeros((), dtype=torch.float64), 0
-    for rows, columns in _pieces(image1, side, ENCODER_MARGIN, model.multiple):
+    title = f"look at scale {len(weights) + 1} of {len(model.config.widths)}"
+    for rows, columns in _pieces(title, image1, side, ENCODER_MARGIN, model.multiple):
         images = _cut(image1, image2, rows, columns)
         x = block(_encode(model, images, weights)[-1] if weights else images)
         scale = images.shape[-1] // x.shape[-1]
@@ -107,11 +109,16 @@ def _encode(model: WDualMine, images: Tensor, weights: list[Tensor]) -> list[Ten
     return features
 
 
-def _pieces(image: Tensor, side: int, margin: int, multiple: int) -> Iterator[tuple[_Span, _Span]]:
+def _pieces(
+    title: str, image: Tensor, side: int, margin: int, multiple: int
+) -> Iterator[tuple[_Span, _Span]]:
     rows, columns = (
         list(_spans(length, side, margin * multiple, multiple, image.device)) for length in image.shape[-2:]
     )
-    return product(rows, columns)
+    with inner_bar(title, len(rows) * len(columns)) as advance:
+        for piece in product(rows, columns):
+            yield piece
+            advance()
 
 
 def _spans(length: int, side: int, margin: int, multiple: int, device: torch.device) -> Iterator[_Span]:

@@ -14,6 +14,11 @@ from wdualmine.methods.pca import pca_average
 from wdualmine.methods.system import System
 from wdualmine.model import ModelConfig, WDualMine
 
+#: Bytes that a network takes, at most, for an image that it fuses as a whole, or for a piece of a larger one.
+NETWORK = 2**30
+#: Bytes a pixel of a network that looks at the whole of a large image at once.
+AT_ONCE = 1200
+
 
 @dataclass(frozen=True)
 class Method:
@@ -27,6 +32,7 @@ class Method:
         objective: of a network, what its weights were trained for (:func:`~wdualmine.methods.load_model`).
         system: of a network, what it is made of and trained for.
         settings: of a network, fields of its configuration that this method changes.
+        bytes_a_pixel: of memory, at most, that fusing takes, as benchmarks/fusion.py measures it.
     """
 
     name: str
@@ -36,11 +42,16 @@ class Method:
     objective: str = "paper"
     system: System | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    bytes_a_pixel: int = 130
 
     @property
     def learned(self) -> bool:
         """Whether the method needs weights."""
         return self.fuse is None
+
+    def memory(self, pixels: int) -> int:
+        """Compute how many bytes of memory fusing so many pixels takes, about."""
+        return max(NETWORK if self.learned else 0, self.bytes_a_pixel * pixels)
 
 
 CLASSICAL = {
@@ -79,6 +90,7 @@ CLASSICAL = {
             "Guided filter",
             "Li et al. 2013, doi:10.1109/TIP.2013.2244222",
             guided_filter_fusion,
+            bytes_a_pixel=240,
         ),
     )
 }
@@ -90,18 +102,23 @@ W_DUALMINE_SYSTEM = System(
     lambda config, weights: Objective(config.widths[-1], weights),
     LossWeights,
 )
-W_DUALMINE = Method("w-dualmine", "W-DUALMINE", "the paper, arXiv:2601.08920", system=W_DUALMINE_SYSTEM)
+W_DUALMINE = Method(
+    "w-dualmine", "W-DUALMINE", "the paper, arXiv:2601.08920", system=W_DUALMINE_SYSTEM, bytes_a_pixel=60
+)
 W_DUALMINE_RECOVERY = Method(
     "w-dualmine-recovery",
     "W-DUALMINE, recovery",
     "the paper's network with this book's objective",
     objective="recovery",
     system=W_DUALMINE_SYSTEM,
+    bytes_a_pixel=60,
 )
 
 
-def _learned(system: System, title: str, source: str, name: str = "", **settings: Any) -> Method:
-    return Method(name or system.name, title, source, None, system.name, system, settings)
+def _learned(
+    system: System, title: str, source: str, name: str = "", bytes_a_pixel: int = 60, **settings: Any
+) -> Method:
+    return Method(name or system.name, title, source, None, system.name, system, settings, bytes_a_pixel)
 
 
 #: The systems that the paper names, and what each of them reads in tables.
@@ -117,8 +134,13 @@ SYSTEMS = (
     _learned(ifcnn.SYSTEM, "IFCNN", "Zhang et al. 2020, doi:10.1016/j.inffus.2019.07.011"),
     _learned(u2fusion.SYSTEM, "U2Fusion", "Xu et al. 2022, doi:10.1109/TPAMI.2020.3012548"),
     _learned(sdnet.SYSTEM, "SDNet", "Zhang and Ma 2021, doi:10.1007/s11263-021-01501-8"),
-    _learned(adafuse.SYSTEM, "AdaFuse", "Gu et al. 2023, arXiv:2310.05462"),
-    _learned(asfe_fusion.SYSTEM, "ASFE-Fusion", "Gu et al. 2024, doi:10.1016/j.bspc.2024.106478"),
+    _learned(adafuse.SYSTEM, "AdaFuse", "Gu et al. 2023, arXiv:2310.05462", bytes_a_pixel=AT_ONCE),
+    _learned(
+        asfe_fusion.SYSTEM,
+        "ASFE-Fusion",
+        "Gu et al. 2024, doi:10.1016/j.bspc.2024.106478",
+        bytes_a_pixel=AT_ONCE,
+    ),
 )
 LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY, *SYSTEMS)}
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wdualmine.data.images import read_image
-from wdualmine.data.pairs import image_files, natural_key
+from wdualmine.data.pairs import check_folder_order, image_files, natural_key
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.registry import PAPER_METRICS, choose, in_threads, score
 from wdualmine.metrics.validation import to_8_bit
@@ -83,11 +83,13 @@ def match_files(a: str | Path, b: str | Path, fused: str | Path) -> dict[str, tu
     """Find the three files of each pair, by the name of the fused image, in natural order.
 
     Raises:
-        WdualmineError: files and folders are mixed, a folder is missing or empty, or names do not match.
+        WdualmineError: files and folders are mixed, a folder is missing or empty, names do not match, or the
+            sources are in the wrong order (:func:`~wdualmine.data.pairs.check_folder_order`).
     """
     paths = Path(a), Path(b), Path(fused)
     folders = [path for path in paths if path.is_dir()]
     if not folders:
+        check_folder_order(a, b)
         return {paths[2].stem: paths}
     for path in paths:
         if path not in folders:
@@ -103,4 +105,5 @@ def match_files(a: str | Path, b: str | Path, fused: str | Path) -> dict[str, tu
             problems.append(f"{path} lacks {len(missing)} ({listed})")
     if problems:
         raise WdualmineError(f"unmatched names: {'; '.join(problems)}; the three folders need the same names")
+    check_folder_order(a, b)
     return {name: (files[0][name], files[1][name], files[2][name]) for name in files[2]}

@@ -31,7 +31,7 @@ LOST = 0.25
 FLOOR = 2.0
 
 
-def recovery_of_signals(
+def measure_recovery(
     fuse: Fuse,
     pairs: Sequence[Pair],
     signals: int = SIGNALS,
@@ -100,7 +100,7 @@ def signal_scores(signal: Signal, difference: Array, without: Array, deviation: 
 
 
 def summarize_recovery(scores: pd.DataFrame, group: Group | None = None, level: float = 0.95) -> pd.DataFrame:
-    """Sum up what :func:`recovery_of_signals` gives, for each source.
+    """Sum up what :func:`measure_recovery` gives, for each source.
 
     Args:
         scores: a row a signal.
@@ -198,8 +198,7 @@ def _tensor(luma: Array) -> Tensor:
 def _fuse(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
     """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
     with torch.inference_mode():
-        fused = fuse(a, b)
-    check_fused(fused, a, name)
+        fused = check_fused(fuse(a, b), a, name)
     levels: NDArray = fused[0, 0].double().clamp(0, 1).cpu().numpy() * 255
     return levels
 

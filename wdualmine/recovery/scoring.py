@@ -12,7 +12,7 @@ from wdualmine.methods import (
 )
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
-from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.recovery.measure import measure_recovery
 
 #: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
@@ -51,14 +51,14 @@ def measure(
     Returns:
         A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with each pair's mean ``recovery_a``,
         ``recovery_b``, ``visibility_a`` and ``visibility_b``; and the signals of
-        :func:`~wdualmine.recovery.measure.recovery_of_signals`, with a column method.
+        :func:`~wdualmine.recovery.measure.measure_recovery`, with a column method.
     """
     steps = 2 * len(candidates) * len(pairs)
     with task_bar(f"{task} ranking", steps, progress) as advance:
         scores = evaluate(candidates, pairs, task, metrics=METRICS, progress=advance)
         signals = pd.concat(
             [
-                recovery_of_signals(candidate.fuse, pairs, SIGNALS, progress=advance).assign(
+                measure_recovery(candidate.fuse, pairs, SIGNALS, progress=advance).assign(
                     method=candidate.method
                 )
                 for candidate in candidates

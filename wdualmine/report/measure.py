@@ -22,7 +22,7 @@ from wdualmine.metrics.limits import limits
 from wdualmine.metrics.registry import choose
 from wdualmine.metrics.validation import check_triple
 from wdualmine.progress import task_bar
-from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
+from wdualmine.recovery.measure import measure_recovery, summarize_recovery
 from wdualmine.registration import misalignment, require_one_place, require_registered
 from wdualmine.report.command import Command
 from wdualmine.statistics import compare
@@ -390,7 +390,7 @@ def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: i
     frames, summaries = [], []
     with task_bar("signal recovery", len(pairs) * (len(runnable) + len(references)), progress) as advance:
         for name, fuse in (runnable | references).items():
-            signals = recovery_of_signals(fuse, pairs, progress=advance)
+            signals = measure_recovery(fuse, pairs, progress=advance)
             frames.append(signals.assign(method=name))
             summaries.append(summarize_recovery(signals).assign(method=name))
     findings.recovery = pd.concat(frames, ignore_index=True)

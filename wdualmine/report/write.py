@@ -21,10 +21,11 @@ from PIL import Image
 from wdualmine import __version__
 from wdualmine.background import BACKGROUND, BLACK
 from wdualmine.errors import WdualmineError
+from wdualmine.files import write_bytes
 from wdualmine.methods import average
 from wdualmine.metrics import METRICS
 from wdualmine.metrics.files import read_levels
-from wdualmine.records import now, read_json, write_bytes, write_csv, write_json
+from wdualmine.records import now, read_json, write_csv, write_json
 from wdualmine.report.command import Command
 from wdualmine.report.figures import CURVES, plot_differences, plot_plane
 from wdualmine.report.measure import ALONE, REFERENCES, Findings, finished, read_pair, title

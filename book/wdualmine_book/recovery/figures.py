@@ -33,7 +33,7 @@ def plot_recovery_front(tables: Mapping[str, pd.DataFrame]) -> Figure:
     of 0, the average, to 1.
 
     Args:
-        tables: by task, what :func:`wdualmine.tables.ranking_table` gives.
+        tables: by task, what :func:`wdualmine_book.recovery.tables.ranking_table` gives.
     """
     figure, grid = plt.subplots(
         1, len(tables), figsize=(WIDTH, 3.1), layout="constrained", sharey=True, squeeze=False

@@ -30,7 +30,7 @@ from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, write_csv
 from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
-from wdualmine.recovery.measure import LOST, noise_gain, recovery_of_signals
+from wdualmine.recovery.measure import LOST, measure_recovery, noise_gain
 from wdualmine.recovery.scoring import METRICS, at_scales, measure
 from wdualmine_book.recorder import Request
 
@@ -130,7 +130,7 @@ def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:
             rows.append({"method": name, "condition": "noise", "source": source, "value": gain})
         for shift in SHIFTS:
             moved = [Pair(p.name, p.image_a, np.roll(p.image_b, (shift, shift), (0, 1))) for p in pairs]
-            signals = recovery_of_signals(fuse, moved, signals=1)
+            signals = measure_recovery(fuse, moved, signals=1)
             correlation = _correlation_with_unmoved(fuse, pairs, moved)
             for source in ("a", "b"):
                 own = signals[signals["source"] == source]

@@ -26,7 +26,7 @@ def render_recovery(table: pd.DataFrame, task: str, form: str = "html") -> str:
     """Print the recovery of each method: its mean with its 95 % interval over pairs, and what else there is.
 
     Args:
-        table: as :func:`wdualmine.tables.ranking_table` gives it.
+        table: as :func:`wdualmine_book.recovery.tables.ranking_table` gives it.
         task: names the sources.
         form: "html", "md" or "latex".
     """

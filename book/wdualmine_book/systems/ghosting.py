@@ -20,7 +20,7 @@ from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
-from wdualmine.recovery.measure import recovery_of_signals
+from wdualmine.recovery.measure import measure_recovery
 from wdualmine_book.recorder import Request
 
 KIND = "ghosting"
@@ -65,7 +65,7 @@ def measure_ghosting(
                 for pair in pairs:
                     given = Pair(pair.name, pair.image_a, moved(pair.image_b, move, amount))
                     fused = fuse_images(given.image_a, given.image_b, candidate.fuse, stretch=False)
-                    signals = recovery_of_signals(candidate.fuse, [given], signals=1)
+                    signals = measure_recovery(candidate.fuse, [given], signals=1)
                     own = signals.groupby("source")["recovery"].mean()
                     scores = score(given.image_a, given.image_b, fused, METRICS)
                     rows.append(

@@ -1,0 +1,259 @@
+"""The flat interface: what ``import wdualmine as wd`` offers and no other module defines."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wdualmine.data.color import is_color
+from wdualmine.data.images import check_image, read_image
+from wdualmine.data.pairs import check_folder_order
+from wdualmine.data.scans import Window
+from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.methods.classical import blend as blend_with_average
+from wdualmine.methods.learned import WHOLE, describe_weights, fuse_with, load_fuse
+from wdualmine.methods.registry import CLASSICAL, LEARNED, NETWORK, Method, get_method
+from wdualmine.progress import task_bar
+from wdualmine.registration import require_one_place, require_registered
+from wdualmine.runtime import available_memory, pick_device
+
+NAMES = ("image A", "image B")
+PathLike = str | os.PathLike[str]
+AnyMethod = str | Method | Fuse | nn.Module
+
+
+@overload
+def fuse(
+    a: Tensor,
+    b: Tensor,
+    method: AnyMethod = ...,
+    task: str | None = ...,
+    *,
+    weights: PathLike | None = ...,
+    residual_scale: float | None = ...,
+    blend: float = ...,
+    stretch: bool = ...,
+    allow: bool = ...,
+    device: str = ...,
+) -> Tensor: ...
+@overload
+def fuse(
+    a: PathLike | NDArray,
+    b: PathLike | NDArray,
+    method: AnyMethod = ...,
+    task: str | None = ...,
+    *,
+    weights: PathLike | None = ...,
+    residual_scale: float | None = ...,
+    blend: float = ...,
+    stretch: bool = ...,
+    allow: bool = ...,
+    device: str = ...,
+) -> NDArray: ...
+def fuse(
+    a: PathLike | NDArray | Tensor,
+    b: PathLike | NDArray | Tensor,
+    method: AnyMethod = "w-dualmine",
+    task: str | None = None,
+    *,
+    weights: PathLike | None = None,
+    residual_scale: float | None = None,
+    blend: float = 1.0,
+    stretch: bool = True,
+    allow: bool = False,
+    device: str = "auto",
+) -> NDArray | Tensor:
+    """Fuse two registered images of any size.
+
+    Args:
+        a: CT, PET or SPECT: a file, an array (H, W) or (H, W, 3), or a tensor (H, W), (C, H, W) or
+            (N, C, H, W) of 1 or 3 channels; uint8, uint16 or float in [0, 1]. At most one source may be in
+            color: its luma is fused and its chroma kept.
+        b: the MRI, likewise; a tensor goes with a tensor of as many dimensions.
+        method: a name (:func:`list_methods`), a network, or a function of two lumas (N, 1, H, W) in [0, 1].
+        task: whose weights a network takes, "ct-mri", "pet-mri" or "spect-mri"; by default "pet-mri" where a
+            source is in color, else "ct-mri".
+        weights: a run folder or safetensors file instead of the package's weights.
+        residual_scale: the lambda of Eq. 11 at inference, from -1 to 1; the paper's is 0.5.
+        blend: this much of the method, the rest of the average; from 0 to 1.
+        stretch: stretch the fused luma to the full range and round down, as published images are; False
+            rounds to the nearest level and keeps intensities.
+        allow: go on with sources that seem swapped, mirrored, turned or shifted.
+        device: see :func:`~wdualmine.runtime.pick_device`.
+
+    Returns:
+        The fused image, an array or a tensor as the sources are: of their size, channels and pixel type (the
+        larger and the wider, if they differ).
+
+    Raises:
+        WdualmineError: an image cannot be read or used (:func:`~wdualmine.fusion.fuse_images`), the sources
+            seem swapped or not registered, there is no such method or no such weights, the weights were
+            trained for another task, or the memory does not suffice.
+    """
+    way = Way(method, task, weights, residual_scale, blend, device)
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return _fuse_tensors(way, a, b, stretch, allow)
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        raise WdualmineError(
+            "one source is a tensor, the other is not; give two tensors, or files and arrays"
+        )
+    if isinstance(a, str | os.PathLike) and isinstance(b, str | os.PathLike):
+        return way.fuse_files(Path(a), Path(b), stretch, allow)
+    (first, name_a), (second, name_b) = _read(a, NAMES[0]), _read(b, NAMES[1])
+    return way.fuse(first, second, (name_a, name_b), stretch, allow)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A method with all that is chosen for it; the fields are the arguments of :func:`fuse`."""
+
+    method: AnyMethod = "w-dualmine"
+    task: str | None = None
+    weights: PathLike | None = None
+    residual_scale: float | None = None
+    blend: float = 1.0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blend <= 1:
+            raise WdualmineError(f"blend {self.blend}: give a number from 0 (the average) to 1 (the method)")
+        _ = self.chosen, self.task and get_task(self.task)  # known before anything is read
+
+    @property
+    def chosen(self) -> Method | Fuse | nn.Module:
+        """The method, by whatever it was given."""
+        return get_method(self.method) if isinstance(self.method, str) else self.method
+
+    def fuse_files(
+        self,
+        a: Path,
+        b: Path,
+        stretch: bool = True,
+        allow: bool = False,
+        windows: tuple[Window | None, Window | None] = (None, None),
+    ) -> NDArray:
+        """Fuse two image files; see :func:`fuse`, for windows :func:`~wdualmine.data.images.read_image`."""
+        first, second = (read_image(path, window=w) for path, w in zip((a, b), windows, strict=True))
+        if not allow:
+            check_folder_order(a, b)
+            require_one_place(a, b)
+        return self.fuse(first, second, (str(a), str(b)), stretch, allow)
+
+    def fuse(
+        self,
+        a: NDArray,
+        b: NDArray,
+        names: tuple[str, str] = NAMES,
+        stretch: bool = True,
+        allow: bool = False,
+    ) -> NDArray:
+        """Fuse two arrays; see :func:`fuse`."""
+        first, second = check_image(a, names[0]), check_image(b, names[1])
+        if not allow:
+            require_registered(first, second, names)
+        function, _ = self.function(is_color(first) or is_color(second))
+        height, width = first.shape[:2]
+        self._check_memory(height, width)
+        with task_bar("fuse", 1, enabled=height * width > WHOLE) as advance:
+            fused = fuse_images(first, second, function, stretch, names)
+            advance()
+        channels = [np.shape(image)[2] for image in (a, b) if np.ndim(image) == 3]
+        if fused.ndim == 3 or not channels:
+            return fused
+        return np.repeat(fused[..., None], 3 if max(channels) > 2 else 1, axis=2)
+
+    def function(self, color: bool) -> tuple[Fuse, str]:
+        """Return the fusing function for sources in color or not, and of a network with which weights it is.
+
+        Raises:
+            WdualmineError: there are no such weights, or they were trained for another task.
+        """
+        method, label = self.chosen, ""
+        if isinstance(method, nn.Module):
+            function = fuse_with(method, self.residual_scale)
+        elif not isinstance(method, Method):
+            function = method
+        else:
+            asked = get_task(self.task).key if self.task else None
+            source = str(self.weights or asked or ("pet-mri" if color else "ct-mri"))
+            function = load_fuse(method, source, pick_device(self.device), self.residual_scale)
+            if method.learned:
+                trained, which = describe_weights(method, source)
+                wanted = [asked] if asked else [key for key, task in TASKS.items() if task.color == color]
+                if trained not in wanted:
+                    raise WdualmineError(
+                        f"{source}: was trained for {trained}, not for {' or '.join(wanted)}; give other "
+                        f"weights, or --task {trained} to use these all the same"
+                    )
+                label = f"{method.name} with {which}"
+        return blend_with_average(function, self.blend) if self.blend < 1 else function, label
+
+    def _check_memory(self, height: int, width: int) -> None:
+        """Say what fusing takes where that is much, and refuse what does not fit."""
+        method = self.chosen
+        if not isinstance(method, Method) or (needed := method.memory(height * width)) <= NETWORK:
+            return
+        free = available_memory(pick_device(self.device) if method.learned else torch.device("cpu"))
+        what = f"{height} x {width} pixels with {method.name} take about {needed / 2**30:.1f} GiB of memory"
+        if free is not None and needed > free:
+            raise WdualmineError(
+                f"{what}, and {free / 2**30:.1f} are free; choose another method, or fuse parts of the images"
+            )
+        print(what, file=sys.stderr)
+
+
+def _read(source: PathLike | NDArray, name: str) -> tuple[NDArray, str]:
+    """Give an image and what to call it."""
+    return (
+        (read_image(Path(source)), str(source)) if isinstance(source, str | os.PathLike) else (source, name)
+    )
+
+
+def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool) -> Tensor:
+    if a.ndim != b.ndim or a.ndim not in (2, 3, 4) or a.shape[:-3] != b.shape[:-3]:
+        raise WdualmineError(
+            f"tensors of shape {tuple(a.shape)} and {tuple(b.shape)}: give two of (H, W), (C, H, W) or "
+            "(N, C, H, W)"
+        )
+    batches = [_arrays(tensor, name) for tensor, name in zip((a, b), NAMES, strict=True)]
+    fused = []
+    for number, (first, second) in enumerate(zip(*batches, strict=True)):
+        names = [f"{name}{f' {number} of the batch' * (a.ndim == 4)}" for name in NAMES]
+        fused.append(way.fuse(first, second, (names[0], names[1]), stretch, allow))
+    result = torch.from_numpy(np.stack(fused)).to(a.device)
+    return result[0] if a.ndim == 2 else result.movedim(-1, 1).reshape(*a.shape[:-3], -1, *a.shape[-2:])
+
+
+def _arrays(images: Tensor, name: str) -> NDArray:
+    """Give the images of a tensor as an array (N, H, W, C), of one without channels as (1, H, W)."""
+    if images.requires_grad:
+        raise WdualmineError(f"{name}: has gradients, and fused images have none; pass it with .detach()")
+    try:
+        array = images.cpu().numpy()
+    except TypeError as error:  # bfloat16
+        raise WdualmineError(
+            f"{name}: has pixel type {images.dtype}; use uint8, uint16 or float32"
+        ) from error
+    if images.ndim == 2:
+        return array[None]
+    return np.moveaxis(array.reshape(-1, *array.shape[-3:]), 1, -1)
+
+
+def list_methods() -> list[str]:
+    """Return the names of all ways to fuse; ``wdualmine methods`` says what each is."""
+    return [*LEARNED, *CLASSICAL]
+
+
+def list_metrics() -> list[str]:
+    """Return the keys of all metrics; ``wdualmine metrics`` says what each is."""
+    from wdualmine.metrics import METRICS
+
+    return list(METRICS)
