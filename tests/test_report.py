@@ -169,7 +169,7 @@ def test_too_few_volumes_are_not_said_to_be_equal(case: Path, tmp_path: Path) ->
         for path in sorted((case / folder).iterdir())[:4]:
             write_image(tmp_path / folder / path.name, read_image(path))
     judged = [Judged("noisy", tmp_path / "noisy")]
-    findings = judge(tmp_path / "a", tmp_path / "b", judged, ("EN", "CC"), progress=False)
+    findings = judge(tmp_path / "a", tmp_path / "b", judged, ("EN", "CC"), groups=".+", progress=False)
     assert verdict(findings, "noisy")[0] == (
         "4 pairs of 4 volumes cannot tell whether noisy is better than the average, whatever they show: "
         "2 questions take at least 7 volumes."
