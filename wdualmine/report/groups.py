@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wdualmine.data import volume_and_slice, volume_of
+from wdualmine.data import volume_and_slice
 from wdualmine.errors import WdualmineError
 
 #: How to tell the report what it guesses else.
@@ -131,9 +131,10 @@ def _guessed(names: Sequence[str]) -> Grouping:
 def _volume_of(name: str) -> str | None:
     """The volume by this data set's rule; a volume 0 is plain numbering."""
     try:
-        return volume_of(name) if volume_and_slice(name)[0] else None
+        volume, _ = volume_and_slice(name)
     except WdualmineError:
         return None
+    return str(volume) if volume else None
 
 
 def _before_number(name: str) -> str | None:

@@ -20,15 +20,11 @@ from wdualmine.metrics.files import match_files, read_levels
 from wdualmine.metrics.registry import choose
 from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import recovery_of_signals, summarize_recovery
-<<<<<<< HEAD
-from wdualmine.registration import misalignment, require_one_place, require_registered
-=======
->>>>>>> 0239921 (The report counts volumes: groups, few questions, the answer first, maps of differences, all cores)
 from wdualmine.report.command import Command
 from wdualmine.report.groups import Grouping, group_pairs
 from wdualmine.report.scores import MIXES, REFERENCES, look_at_pair, read_pair, score_pair
 from wdualmine.runtime import processes
-from wdualmine.statistics import compare, detectable, holm
+from wdualmine.statistics import compare, detectable, flip_test
 from wdualmine.tables.audit import NAMES
 
 #: Every blend, from average to maximum.
@@ -46,6 +42,8 @@ ALONE = ("EN", "SD", "SF", "AG", "EI")
 MOSTLY = 0.9
 #: Fewer pairs allow no paired statistics.
 FEWEST = 3
+#: Columns of the comparisons that name a question.
+QUESTION = ("method", "against", "metric")
 #: One more process pays for so many scores.
 WORTH = 200
 RECOVERY_PAIRS = 6
@@ -83,7 +81,7 @@ class Findings:
             from_average, the mean distance to the average in grey levels.
         limits: a row a pair: pair, CC and PSNR, as far as they are scored.
         comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against; of
-            what no test is made, p, p_holm and detectable are NaN.
+            what no test is made, p, p_corrected and detectable are NaN.
         undefined: by method and whether it is stretched, sentences about scores that do not exist.
         misaligned: sentences about pairs whose sources are evidently not registered.
         deep: whether images of 16 bits were rounded to 8.
@@ -111,10 +109,8 @@ class Findings:
 
     @property
     def questions(self) -> int:
-        """Number of tests that p values are corrected for: as made, or as asked where none could be made."""
-        count = len(self.judged)
-        made = int(self.comparisons["p"].notna().sum())
-        return made or len(self.asked) * (count + count * (count - 1) // 2)
+        """Number of tests, of which the p values take account."""
+        return int(self.comparisons["p"].notna().sum())
 
     def rows(self, method: str, stretch: bool | None = None) -> pd.DataFrame:
         """Scores of one method, a row a pair; of a judged one there is only one finish."""
@@ -252,36 +248,7 @@ def _run_commands(
     return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
 
-<<<<<<< HEAD
-def _look(
-    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], allow: bool, deep: bool
-) -> tuple[dict[str, bool], list[str]]:
-    """Read every image once before the long work: whose span the full range, which sources are misaligned."""
-    full = dict.fromkeys((method.name for method in judged), 0)
-    misaligned = []
-    for name, paths in files.items():
-        pair = read_pair(name, *paths[:2], deep=deep)
-        if not allow:
-            require_one_place(paths[0], paths[1])
-            require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
-        elif found := misalignment(pair.image_a, pair.image_b):
-            misaligned.append(f"Source B of pair {name} {found}.")
-        wanted = to_grey(finished(pair, average, stretch=True))
-        for method, path in zip(judged, paths[2:], strict=True):
-            image = read_levels(path, deep)
-            check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
-            grey = to_grey(image)
-            dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
-            full[method.name] += max(dark, bright) <= NEAR
-    return {name: count >= MOSTLY * len(files) for name, count in full.items()}, misaligned
-
-
-def _score_pair(
-    pair: Pair,
-    paths: Sequence[Path],
-=======
 def _compare(
->>>>>>> 0239921 (The report counts volumes: groups, few questions, the answer first, maps of differences, all cores)
     judged: Sequence[Judged],
     stretched: Mapping[str, bool],
     scores: pd.DataFrame,
@@ -296,22 +263,30 @@ def _compare(
     rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES] + [
         (first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)
     ]
-    frames = []
+    frames, differences = [], {}
     for method, against, stretch in rows:
         first = scores[scores["method"] == method]
         second = scores[(scores["method"] == against) & (scores["stretch"] == stretch)]
         told = [key for key in keys if np.isfinite([*first[key], *second[key]]).all()]
-        if len(first) >= FEWEST and told:
-            table = compare(first, second, told, groups.volumes.__getitem__)
-            frames.append(table.assign(method=method, against=against))
+        if len(first) < FEWEST or not told:
+            continue
+        table = compare(first, second, told, groups.volumes.__getitem__)
+        frames.append(table.assign(method=method, against=against))
+        if against not in REFERENCES[1:]:
+            apart = first.set_index("pair")[told] - second.set_index("pair")[told]
+            by_volume = apart.groupby(groups.volumes).mean()
+            differences |= {(method, against, key): by_volume[key] for key in told if key in asked}
     if not frames:
         return pd.DataFrame(columns=["method", "against", "metric", "difference", "low", "high", "p"])
     table = pd.concat(frames, ignore_index=True)
-    tested = table["metric"].isin(asked) & ~table["against"].isin(REFERENCES[1:])
-    table.loc[~tested, ["p", "p_holm", "detectable"]] = np.nan
-    p, error = table.loc[tested, ["p", "error"]].to_numpy().T
-    table.loc[tested, "p_holm"] = holm(p)
-    table.loc[tested, "detectable"] = detectable(error, groups.count, max(1, len(p)))
+    table[["p", "p_corrected", "detectable"]] = np.nan
+    if differences:
+        tested = [
+            question in differences for question in table[list(QUESTION)].itertuples(index=False, name=None)
+        ]
+        p, corrected, critical = flip_test(np.column_stack(list(differences.values())))
+        found = detectable(table.loc[tested, "error"].to_numpy(), critical, groups.count)
+        table.loc[tested, ["p", "p_corrected", "detectable"]] = np.column_stack([p, corrected, found])
     return table
 
 

@@ -16,7 +16,7 @@ from wdualmine.metrics import score
 from wdualmine.metrics.files import read_levels
 from wdualmine.metrics.limits import limits
 from wdualmine.metrics.validation import check_triple
-from wdualmine.registration import misalignment, require_registered
+from wdualmine.registration import misalignment, require_one_place, require_registered
 from wdualmine.tables.audit import REFERENCED
 
 #: What every method is compared with, pair by pair.
@@ -68,6 +68,7 @@ def look_at_pair(files: Files, allow: bool, deep: bool) -> tuple[list[bool], lis
     pair = read_pair(name, *paths[:2], deep=deep)
     misaligned = []
     if not allow:
+        require_one_place(*paths[:2])
         require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
     elif found := misalignment(pair.image_a, pair.image_b):
         misaligned.append(f"Source B of pair {name} {found}.")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from wdualmine.metrics import METRICS
 from wdualmine.recovery.measure import LOST
-from wdualmine.report.measure import ALONE, FEWEST, LINE, Findings, title
+from wdualmine.report.measure import ALONE, LINE, Findings, title
 from wdualmine.report.scores import BLACKENED
 from wdualmine.statistics import SIGNIFICANT, smallest_p
 from wdualmine.tables.audit import REFERENCED, dominating
@@ -26,7 +26,7 @@ def told_apart(findings: Findings, method: str, against: str) -> tuple[list[str]
     worse: list[str] = []
     equal: list[str] = []
     for row in compared(findings, method, against).dropna(subset="p").to_dict("records"):
-        kind = equal if row["p_holm"] >= SIGNIFICANT else better if row["gain"] > 0 else worse
+        kind = equal if row["p_corrected"] >= SIGNIFICANT else better if row["gain"] > 0 else worse
         kind.append(row["metric"])
     return better, worse, equal
 
@@ -38,11 +38,6 @@ def compared(findings: Findings, method: str, against: str) -> pd.DataFrame:
     turned = (table["method"] == against) & (table["against"] == method)
     signs = table["metric"].map(lambda key: 1 if METRICS[key].direction == "higher" else -1)
     return table.assign(gain=table["difference"] * signs * (own.astype(int) - turned))[own | turned]
-
-
-def groups_needed(questions: int) -> int:
-    """How many volumes it takes until a test can tell any difference, in so many questions."""
-    return next(n for n in count(2) if smallest_p(n, questions) < SIGNIFICANT)
 
 
 def verdict(findings: Findings, method: str) -> list[str]:
@@ -60,12 +55,11 @@ def verdict(findings: Findings, method: str) -> list[str]:
 
 def _answer(findings: Findings, method: str) -> str:
     others = ["average", *(other.name for other in findings.judged if other.name != method)]
-    needed = groups_needed(findings.questions)
-    if findings.groups.count < needed or len(findings.files) < FEWEST:
+    if smallest_p(findings.groups.count) >= SIGNIFICANT:
+        needed = next(number for number in count() if smallest_p(number) < SIGNIFICANT)
         return (
             f"{findings.groups} cannot tell whether {method} is better than the "
-            f"{' or '.join(others)}, whatever they show: {findings.questions} questions take at least "
-            f"{max(needed, FEWEST)} volumes."
+            f"{' or '.join(others)}, whatever they show: a test needs {needed}."
         )
     return f"{method} is {'; it is '.join(_answer_to(findings, method, other) for other in others)}."
 

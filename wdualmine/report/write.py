@@ -240,7 +240,7 @@ def _comparison_tables(findings: Findings) -> list[dict[str, Any]]:
                     for low, high in zip(rows["low"], rows["high"], strict=True)
                 ],
                 "Better on": [f"{wins} of {findings.groups.count}" for wins in rows["wins"]],
-                "p (Holm)": ["< 0.001" if p < 0.001 else _number(p, 3) for p in rows["p_holm"]],
+                "p": ["< 0.001" if p < 0.001 else _number(p, 3) for p in rows["p_corrected"]],
                 "Detectable": [_number(value) for value in rows["detectable"]],
             }
         )
