@@ -42,8 +42,6 @@ ALONE = ("EN", "SD", "SF", "AG", "EI")
 MOSTLY = 0.9
 #: Fewer pairs allow no paired statistics.
 FEWEST = 3
-#: Columns of the comparisons that name a question.
-QUESTION = ("method", "against", "metric")
 #: One more process pays for so many scores.
 WORTH = 200
 RECOVERY_PAIRS = 6
@@ -263,7 +261,8 @@ def _compare(
     rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES] + [
         (first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)
     ]
-    frames, differences = [], {}
+    frames = []
+    differences: list[pd.DataFrame] = []  # of what is tested, a row a volume
     for method, against, stretch in rows:
         first = scores[scores["method"] == method]
         second = scores[(scores["method"] == against) & (scores["stretch"] == stretch)]
@@ -274,17 +273,15 @@ def _compare(
         frames.append(table.assign(method=method, against=against))
         if against not in REFERENCES[1:]:
             apart = first.set_index("pair")[told] - second.set_index("pair")[told]
-            by_volume = apart.groupby(groups.volumes).mean()
-            differences |= {(method, against, key): by_volume[key] for key in told if key in asked}
+            volumes = apart.index.map(groups.volumes.__getitem__)
+            differences.append(apart[[key for key in told if key in asked]].groupby(volumes).mean())
     if not frames:
         return pd.DataFrame(columns=["method", "against", "metric", "difference", "low", "high", "p"])
     table = pd.concat(frames, ignore_index=True)
     table[["p", "p_corrected", "detectable"]] = np.nan
-    if differences:
-        tested = [
-            question in differences for question in table[list(QUESTION)].itertuples(index=False, name=None)
-        ]
-        p, corrected, critical = flip_test(np.column_stack(list(differences.values())))
+    tested = table["metric"].isin(asked) & ~table["against"].isin(REFERENCES[1:])
+    if tested.any():
+        p, corrected, critical = flip_test(pd.concat(differences, axis=1).to_numpy())
         found = detectable(table.loc[tested, "error"].to_numpy(), critical, groups.count)
         table.loc[tested, ["p", "p_corrected", "detectable"]] = np.column_stack([p, corrected, found])
     return table
