@@ -6,6 +6,7 @@
 # no license, with pairs=real alone.
 
 import hashlib
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, STUDIES, VARIANTS, Experiment, make_experiment
 from wdualmine.methods import SYSTEMS
 from wdualmine.records import load_run
-from wdualmine.runtime import source_hash
+from wdualmine.sources import source_hash, sources_of
 
 TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
 REFERENCE = {task: f"results/reference/{task}-seed0" for task in TASKS}
@@ -26,6 +27,15 @@ if config.get("study", "ablations") not in STUDIES:
 STUDY = STUDIES[config.get("study", "ablations")]
 METHODS = list(dict.fromkeys(method.objective for method in SYSTEMS))
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
+
+
+def code_of(page):
+    """The files of ours that a page's notebook runs: a page is made anew where one of them changes."""
+    cells = json.loads(Path(f"notebooks/{page}.ipynb").read_text())["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return [str(path.relative_to(Path.cwd())) for path in sorted(sources_of(code).values())]
+
+
 RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
 PAGES = ["results", "figures", "ablations", "studies", "recovery", "audit", "metrics", "explore", "provenance"]
 PAGES += ["training", "comparison"]
@@ -59,8 +69,8 @@ WITH_DATA = f"WDUALMINE_DATA={'phantom' if PAIRS == 'phantom' else shlex.quote(s
 NOTEBOOK = f"{WITH_DATA} {sys.executable} notebooks/run.py"
 
 
-def identity(kind, task):
-    parts = (kind, EXPERIMENTS[task].hash, DATA[task], source_hash())
+def identity(kind, task, module="wdualmine.training"):
+    parts = (kind, EXPERIMENTS[task].hash, DATA[task], source_hash(module))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
 
 
@@ -69,7 +79,7 @@ RUNS = {
     task: f"build/runs/{task}-{experiment.preset}-{identity('training' if TRAIN else 'reference', task)}"
     for task, experiment in EXPERIMENTS.items()
 }
-BASELINES = {task: f"build/runs/{task}-baselines-{identity('baselines', task)}" for task in TASKS}
+BASELINES = {task: f"build/runs/{task}-baselines-{identity('baselines', task, 'wdualmine_book.results.record')}" for task in TASKS}
 RECORDS = [f"{folder}/train.ipynb" for folder in RUNS.values()] if TRAIN else []
 RECORDS += [f"{folder}/run.json" for folder in BASELINES.values()] if TRAIN else []
 
@@ -166,7 +176,7 @@ rule page:
         RECORDS,
         "notebooks/{page}.ipynb",
         "notebooks/run.py",
-        PACKAGE,
+        lambda wildcards: code_of(wildcards.page),
         "data_manifest/paper_tables.csv",
         RESULTS,
     output: "book/runs/{page}.ipynb"
@@ -178,7 +188,12 @@ rule page:
 
 
 rule page_of_records:
-    input: "notebooks/{page}.ipynb", "notebooks/run.py", PACKAGE, RESULTS, "data_manifest/paper_tables.csv"
+    input:
+        "notebooks/{page}.ipynb",
+        "notebooks/run.py",
+        lambda wildcards: code_of(wildcards.page),
+        RESULTS,
+        "data_manifest/paper_tables.csv",
     output: "book/runs/{page}.ipynb"
     params:
         command=NOTEBOOK, shown=SHOWN,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from make_croissant import PAIRS, PUBLICATION, make_croissant
 from wdualmine.data import TASKS, read_manifest
-from wdualmine.data.make_croissant import PAIRS, PUBLICATION, make_croissant
 from wdualmine.data.manifest import PUBLISHED, Entry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +42,7 @@ def test_it_is_up_to_date_with_the_manifest(tmp_path: Path) -> None:
     copy = shutil.copytree(FOLDER, tmp_path / "manifest")
     for path in make_croissant(copy):
         assert path.read_bytes() == (FOLDER / path.name).read_bytes(), (
-            f"{path.name}: run `python -m wdualmine.data.make_croissant`"
+            f"{path.name}: run `python data_manifest/make_croissant.py`"
         )
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["date-released"].isoformat() == PUBLICATION
 

@@ -33,7 +33,9 @@ IGNORED = (
 def snakemake(clone: Path, *arguments: str, data: Path | None = None) -> subprocess.CompletedProcess:
     """Run the pipeline of a clone, with pairs that a look-up finds."""
     environment = {name: value for name, value in os.environ.items() if name != "WDUALMINE_DATA"}
-    environment |= {"PYTHONPATH": str(clone)} | ({"WDUALMINE_DATA": str(data)} if data else {})
+    environment |= {"PYTHONPATH": os.pathsep.join((str(clone), str(clone / "book")))} | (
+        {"WDUALMINE_DATA": str(data)} if data else {}
+    )
     command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "1", *arguments]
     return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
 

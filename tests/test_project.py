@@ -63,20 +63,3 @@ def test_no_image_and_nothing_heavy_is_committed() -> None:
     images = {".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".npy", ".npz", ".nii", ".gz", ".dcm"}
     assert not [path for path in files if path.suffix.lower() in images]
     assert sum(path.stat().st_size for path in files) < 60e6
-
-
-LAYERS = {  # a module may import from layers below its own only
-    "errors": -1, "files": 0, "progress": 0, "blur": 0, "checkpoints": 1, "data": 1, "wavelet": 1,
-    "metrics": 2, "model": 2, "runtime": 2, "statistics": 3, "fusion": 3, "losses": 3, "records": 3,
-    "recovery": 4, "registration": 4, "volumes": 5, "methods": 5, "experiments": 6, "flat": 6,
-    "evaluation": 6, "audit": 7, "export": 7, "cost": 7, "ghosting": 7, "ranking": 8, "training": 9,
-    "comparison": 9, "tables": 10, "session": 10, "figures": 11, "explore": 12, "report": 12, "cli": 13,
-    "__init__": 14, "__main__": 14,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "wdualmine").rglob("*.py")), ids=lambda p: p.stem)
-def test_imports_point_one_way(path: Path) -> None:
-    own = path.relative_to(ROOT / "wdualmine").parts[0].removesuffix(".py")
-    imported = set(re.findall(r"^\s*(?:from|import) wdualmine\.(\w+)", path.read_text(), re.MULTILINE))
-    assert not [name for name in imported if name != own and LAYERS[name] >= LAYERS[own]]

@@ -88,14 +88,16 @@ def describe_data(source: DataSource, task: str) -> dict[str, Any]:
     }
 
 
-def describe_run(kind: str, source: DataSource, task: str, device: torch.device) -> dict[str, Any]:
-    """Give the provenance that every ``run.json`` begins with."""
+def describe_run(
+    kind: str, source: DataSource, task: str, device: torch.device, module: str = "wdualmine.training"
+) -> dict[str, Any]:
+    """Return the provenance that every ``run.json`` begins with; module is the one that computes it."""
     return {
         "schema": SCHEMA,
         "kind": kind,
         "task": task,
         "data": describe_data(source, task),
-        "code": code_state(),
+        "code": code_state(module),
         "environment": environment(),
         "hardware": hardware(device),
     }
@@ -136,7 +138,6 @@ class RecordedCode(Part):
     source: str
     commit: str | None
     dirty: bool | None
-    recorder: str | None = None
 
 
 class RecordedHardware(Part):

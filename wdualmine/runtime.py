@@ -1,13 +1,18 @@
 """Where a program runs: device, threads, versions, hardware and the commit of the code."""
 
-import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
-from contextlib import suppress
-from functools import cache
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import metadata
+from multiprocessing import TimeoutError, active_children, get_context, parent_process
+from multiprocessing.pool import Pool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +20,10 @@ import torch
 
 from wdualmine import __version__
 from wdualmine.errors import WdualmineError
+from wdualmine.sources import source_hash
 
 PACKAGE = Path(__file__).parent
 VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "imageio", "safetensors")
-#: Modules that only present results: changing one does not change what a run computes.
-PRESENTATION = ("cli", "tables", "figures", "explore", "session")
 #: Where the hosted platforms keep what a notebook writes; Colab's Drive is there once it is mounted.
 KAGGLE_WORKING = Path("/kaggle/working")
 COLAB_CONTENT = Path("/content")
@@ -72,6 +76,67 @@ def available_memory(device: torch.device) -> int | None:
     return min(free, default=None)
 
 
+def usable_cores() -> int:
+    """Number of the processor's cores that this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Open processes of one thread each, which an error or Ctrl-C ends at once.
+
+    Args:
+        count: how many; fewer than two do the work in this process.
+
+    Yields:
+        A function like :func:`map`, whose results come in the order of the items. It raises a WdualmineError
+        where a process was killed.
+    """
+    if count < 2:
+        yield map
+        return
+    before = set(active_children())
+    # Started deaf to Ctrl-C, which this process hears and passes on: their traces would help nobody.
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
+    try:
+        pool = get_context("spawn").Pool(count, _start_process)
+    finally:
+        if heard is not None:
+            signal.signal(signal.SIGINT, heard)
+    with pool:
+        yield partial(_results, pool, set(active_children()) - before)
+
+
+def _results(
+    pool: Pool, started: Iterable[BaseProcess], function: Callable, items: Iterable
+) -> Iterator[Any]:
+    results = pool.imap(function, items)
+    while True:
+        try:
+            yield results.next(timeout=1)
+        except StopIteration:
+            return
+        except TimeoutError as error:
+            if not all(process.is_alive() for process in started):  # its result would never come
+                raise WdualmineError(
+                    "a process that did part of the work was killed, perhaps for lack of memory; run it "
+                    "again with more memory or fewer cores"
+                ) from error
+
+
+def _start_process() -> None:
+    """Use one thread, and end when the process that started this one is killed."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
+
+
 def host() -> str:
     """Say where this program runs: "Kaggle", "Colab" or "local"."""
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # first, because Kaggle's image is built on Colab's
@@ -120,9 +185,14 @@ def environment() -> dict[str, str]:
     return versions
 
 
-def code_state() -> dict[str, Any]:
-    """Identify the code: package version, hash of its sources, and the git commit where there is one."""
-    state: dict[str, Any] = {"version": __version__, "source": source_hash(), "commit": None, "dirty": None}
+def code_state(module: str = "wdualmine.training") -> dict[str, Any]:
+    """Identify the code: package version, hash of its sources, and the git commit where there is one.
+
+    Args:
+        module: what computes; see :func:`~wdualmine.sources.source_hash`.
+    """
+    source = source_hash(module)
+    state: dict[str, Any] = {"version": __version__, "source": source, "commit": None, "dirty": None}
     if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository
         state["commit"] = _installed_commit()
         return state
@@ -132,17 +202,6 @@ def code_state() -> dict[str, Any]:
     except (OSError, subprocess.CalledProcessError):
         pass  # no git, or no commit yet
     return state
-
-
-@cache
-def source_hash() -> str:
-    """SHA-256 over the package's Python sources, without the modules that only present results."""
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        if name.split("/")[0].removesuffix(".py") not in PRESENTATION:
-            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def _installed_commit() -> str | None:

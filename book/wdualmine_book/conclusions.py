@@ -15,7 +15,7 @@ LEVELS = 255  # grey levels in the full range
 
 
 def results_conclusion(summary: pd.DataFrame) -> str:
-    """Conclude from :func:`~wdualmine_book.results.tables.summary_table`: ours and the average beside the paper."""
+    """Conclude from the summary table: ours and the average beside the paper."""
     _, ours, average = summary.columns
     known = summary.dropna()
     if known.empty:
@@ -75,9 +75,9 @@ def studies_conclusion(rates: pd.DataFrame, leakage: pd.DataFrame, choices: pd.D
 
 
 def metrics_conclusion(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Conclude from :func:`~wdualmine_book.metrics.tables.convention_table` by task: what changes a ranking."""
+    """Conclude from convention tables by task: what changes a ranking."""
     if not tables:
-        return "No conventions were recorded yet. `wdualmine-book record conventions TASK -o FOLDER` records them."
+        return "No conventions were recorded yet. `wdualmine-book record conventions TASK -o FOLDER` does it."
     every = pd.concat(tables.values())
     several = every["metric"].nunique()
     changed = set(every.query("order == 'changes'")["metric"])

@@ -35,10 +35,8 @@ def anchor(column: str, run: str) -> str:
 
 def arrow(metric: str, form: str) -> str:
     """Say which direction of a metric is better."""
-    higher = get_metric(metric).direction == "higher"
-    if form == "latex":
-        return r"$\uparrow$" if higher else r"$\downarrow$"
-    return "↑" if higher else "↓"
+    arrow = get_metric(metric).arrow
+    return {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}[arrow] if form == "latex" else arrow
 
 
 def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from make_manifest import make_manifest
 from wdualmine.data.images import write_image
-from wdualmine.data.make_manifest import make_manifest
 from wdualmine.data.manifest import PUBLISHED
 from wdualmine.data.tasks import SPLITS, TASKS
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from make_manifest import make_manifest
 from wdualmine.data import TASKS, manifest_hash, read_manifest, verify, volume_and_slice
-from wdualmine.data.make_manifest import make_manifest
 from wdualmine.data.manifest import PUBLISHED, collections, manifest_folder
 from wdualmine.errors import WdualmineError
 

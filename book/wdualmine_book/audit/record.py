@@ -25,14 +25,13 @@ from wdualmine.metrics.limits import limits
 from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import KEYS
+from wdualmine.report.scores import BLENDS
 from wdualmine_book.recorder import Request
 
 KIND = "audit"
 METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD")
 #: For images of which only the gross statistics are in question: milliseconds a pair.
 QUICK = ("EN", "MI", "CC", "PSNR", "SD")
-#: The t of the blends (1 - t) average + t maximum.
-BLENDS = tuple(step / 10 for step in range(11))
 #: Seeds of the untrained networks.
 SEEDS = (0, 1, 2)
 #: Amplitudes, in grey levels, of the noise that is put into the background of the average.

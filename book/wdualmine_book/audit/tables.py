@@ -7,26 +7,24 @@ import pandas as pd
 from wdualmine.data.tasks import get_task
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
-from wdualmine_book.audit.record import BLACKENED, BLENDS, KIND, METRICS, NOISE
+from wdualmine.report.scores import BLEND_TITLES, BLENDS, REFERENCED
+from wdualmine.report.words import dominating
+from wdualmine_book.audit.record import BLACKENED, KIND, METRICS, NOISE
 from wdualmine_book.committed import paper_values, published_scores, records_by_task
 
 PAPER = "W-DUALMINE"
 RIVALS = {"adafuse": "AdaFuse", "asfe-fusion": "ASFE-Fusion"}
-#: Metrics that compare the fused image with its sources; EN and SD look at the fused image alone.
-REFERENCED = ("MI", "CC", "PSNR", "Qabf", "SSIM", "VIF", "SCD")
 #: Decimals to print: as many as the differences between methods need.
 DECIMALS = {
     "EN": 2, "MI": 2, "CC": 4, "PSNR": 2, "FMI": 3, "Qabf": 3, "SSIM": 3, "VIF": 3, "SCD": 2, "SD": 1,
 }  # fmt: skip
 NAMES = {
-    "blend-0.0": "average",
-    "blend-1.0": "maximum",
+    **BLEND_TITLES,
     "w-dualmine": "W-DUALMINE, our weights",
     "untrained": "W-DUALMINE, untrained",
     "adverse-residual": "worst residual of Eq. 11",
     "limit": "closed-form limit",
     **RIVALS,
-    **{f"blend-{t:.1f}": f"blend, t = {t:.1f}" for t in BLENDS[1:-1]},
     **{f"noise-{k}": f"average, noise ±{k}" for k in NOISE},
 }
 
@@ -125,21 +123,6 @@ def dominance_table(runs: Mapping[str, Run]) -> pd.DataFrame:
             if pd.notna(scores.get("CC")):
                 rows.append((task, method, *dominating(scores, stretched, REFERENCED)))
     return pd.DataFrame(rows, columns=["task", "method", "metrics", "blends", "beaten"])
-
-
-def dominating(
-    scores: pd.Series, blends: pd.DataFrame, metrics: Sequence[str]
-) -> tuple[str, list[str], bool]:
-    """The metrics compared, the blends that are as good in all of them, and whether one is better in any.
-
-    Args:
-        scores: means of a method.
-        blends: means of blends, a row each.
-        metrics: keys, of metrics whose higher values are better.
-    """
-    gains = blends[list(metrics)] - scores[list(metrics)].astype(float)
-    as_good = gains[(gains >= 0).all(axis=1)]
-    return ", ".join(metrics), list(as_good.index), bool((as_good > 0).any(axis=None))
 
 
 def untrained_table(runs: Mapping[str, Run]) -> pd.DataFrame:

@@ -89,7 +89,7 @@ def run_cost(
                 "kind": KIND,
                 "task": "all",
                 "data": {"name": "random images", "fingerprint": f"{side} x {side}, seed 0"},
-                "code": code_state(),
+                "code": code_state(__name__),
                 "environment": environment(),
                 "hardware": hardware(chosen) | {"threads": 1},
                 "side": side,

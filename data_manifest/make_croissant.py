@@ -1,4 +1,4 @@
-"""Describe the data set in Croissant: ``python -m wdualmine.data.make_croissant``.
+"""Describe the data set in Croissant: ``python data_manifest/make_croissant.py``.
 
 Croissant 1.0 (https://docs.mlcommons.org/croissant/docs/croissant-spec.html) is JSON-LD for catalogues and
 loaders of data. It is derived from the manifest, and describes the images without holding any.

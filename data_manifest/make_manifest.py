@@ -1,4 +1,4 @@
-"""Make the manifest again from a copy of the data: ``python -m wdualmine.data.make_manifest ROOT``.
+"""Make the manifest again from a copy of the data: ``python data_manifest/make_manifest.py ROOT``.
 
 ROOT holds ``harvard/<task>/<split>/<modality>`` and ``published/<method>/<task>``.
 """
@@ -77,7 +77,7 @@ def _write(path: Path, entries: Sequence[Entry]) -> Path:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m wdualmine.data.make_manifest ROOT  (ROOT holds harvard/ and published/)")
+        sys.exit("usage: python data_manifest/make_manifest.py ROOT  (ROOT holds harvard/ and published/)")
     try:
         print(*make_manifest(sys.argv[1]), sep="\n")
     except WdualmineError as error:
