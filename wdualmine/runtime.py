@@ -4,10 +4,16 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
-from contextlib import suppress
-from functools import cache
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from importlib import metadata
+from multiprocessing import TimeoutError, active_children, get_context, parent_process
+from multiprocessing.pool import Pool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +76,67 @@ def available_memory(device: torch.device) -> int | None:
         limit, current = (int((CONTROL_GROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
         free.append(limit - current + int(used["file"]))  # cached files make room
     return min(free, default=None)
+
+
+def usable_cores() -> int:
+    """Number of the processor's cores that this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Open processes of one thread each, which an error or Ctrl-C ends at once.
+
+    Args:
+        count: how many; fewer than two do the work in this process.
+
+    Yields:
+        A function like :func:`map`, whose results come in the order of the items. It raises a WdualmineError
+        where a process was killed.
+    """
+    if count < 2:
+        yield map
+        return
+    before = set(active_children())
+    # Started deaf to Ctrl-C, which this process hears and passes on: their traces would help nobody.
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
+    try:
+        pool = get_context("spawn").Pool(count, _start_process)
+    finally:
+        if heard is not None:
+            signal.signal(signal.SIGINT, heard)
+    with pool:
+        yield partial(_results, pool, set(active_children()) - before)
+
+
+def _results(
+    pool: Pool, started: Iterable[BaseProcess], function: Callable, items: Iterable
+) -> Iterator[Any]:
+    results = pool.imap(function, items)
+    while True:
+        try:
+            yield results.next(timeout=1)
+        except StopIteration:
+            return
+        except TimeoutError as error:
+            if not all(process.is_alive() for process in started):  # its result would never come
+                raise WdualmineError(
+                    "a process that did part of the work was killed, perhaps for lack of memory; run it "
+                    "again with more memory or fewer cores"
+                ) from error
+
+
+def _start_process() -> None:
+    """Use one thread, and end when the process that started this one is killed."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def host() -> str:

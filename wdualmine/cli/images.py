@@ -154,7 +154,7 @@ def evaluate(
     b: Annotated[Path, typer.Argument(metavar="B", help="Second source, likewise.")],
     fused: Annotated[Path, typer.Argument(metavar="FUSED", help="The fused image, or a folder.")],
     metrics: Annotated[
-        str | None, typer.Option(help="Names separated by commas; default: the paper's five. See `metrics`.")
+        str | None, typer.Option(help="Names separated by commas; default: the paper's five (`report`: all).")
     ] = None,
     convention: Annotated[
         str | None, typer.Option(help="A convention, for those of the metrics that have it.")

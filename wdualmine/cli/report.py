@@ -29,7 +29,20 @@ def report(
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds after which a run of a command is ended.")] = 60.0,
     metrics: Annotated[
-        str | None, typer.Option(help="Names separated by commas; default: all. See `wdualmine metrics`.")
+        str | None,
+        typer.Option(
+            help="Names separated by commas, which are all tested; default: all are scored, and those that "
+            "`evaluate` scores by default are tested. See `wdualmine metrics`."
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|PATTERN",
+            help="Which pairs are slices of one volume: a CSV file with the columns pair and group, or a "
+            "regular expression for the names, whose first group or whole match is the volume. Default: a "
+            "guess from the names.",
+        ),
     ] = None,
     allow: AllowOption = False,
     deep: DeepOption = False,
@@ -41,6 +54,7 @@ def report(
     from wdualmine.report import Command, Judged, judge, write_report
     from wdualmine.report.words import verdict
     from wdualmine.report.write import check_output
+    from wdualmine.runtime import usable_cores
 
     names = _one_each("--name", name, [path.resolve().name for path in fused])
     commands = _one_each("--command", command, [""] * len(fused))
@@ -50,10 +64,11 @@ def report(
     ]
     keys = None if metrics is None else [key.strip() for key in metrics.split(",")]
     check_output(output)
-    findings = judge(a, b, judged, keys, recovery_pairs, allow, deep)
+    findings = judge(a, b, judged, keys, recovery_pairs, allow, deep, groups=groups, workers=usable_cores())
     page = write_report(findings, output)
     for method in judged:
         print(verdict(findings, method.name)[0])
+    print(findings.groups.source)
     print(page)
 
 

@@ -2,13 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache, wraps
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 Score = Callable[[Image, Image, Image], float]
+Result = TypeVar("Result")
+
+#: Results for images of so many pixels together are remembered, larger ones would fill the memory.
+_REMEMBERED = 2**20
+
+
+def remembered(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Remember the last results of a function of images, which must not be written to.
+
+    Many fused images have the same sources, and several metrics the same parts.
+    """
+
+    @lru_cache(maxsize=3)
+    def known(*images: tuple[bytes, tuple[int, ...]]) -> Result:
+        return function(*(np.frombuffer(content, np.uint8).reshape(shape) for content, shape in images))
+
+    @wraps(function)
+    def look_up(*images: Image) -> Result:
+        if sum(image.size for image in images) > _REMEMBERED:
+            return function(*images)
+        return known(*((image.tobytes(), image.shape) for image in images))
+
+    return look_up
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric, Score
+from wdualmine.metrics.metric import Convention, Image, Metric, Score, remembered
 from wdualmine.metrics.ssim import SIDE, SIGMA, require_size
 from wdualmine.metrics.universal_quality import Window, gaussian, quality_map, share, uniform, variance
 
@@ -33,7 +33,8 @@ def qs(a: Image, b: Image, fused: Image) -> float:
 
     Source: G. Piella, H. Heijmans, 2003, DOI 10.1109/ICIP.2003.1247209.
     """
-    return float(_quality(*_block_images("Qs", a, b, fused), uniform(_BLOCK))[0].mean())
+    require_size("Qs", fused, _BLOCK)
+    return float(_block_quality(a, b, fused)[0].mean())
 
 
 def qw(a: Image, b: Image, fused: Image) -> float:
@@ -42,7 +43,8 @@ def qw(a: Image, b: Image, fused: Image) -> float:
     Raises:
         WdualmineError: the images are smaller than 8 x 8, or both sources are constant.
     """
-    return _weighted("Qw", *_block_images("Qw", a, b, fused), uniform(_BLOCK))
+    require_size("Qw", fused, _BLOCK)
+    return _weighted("Qw", *_block_quality(a, b, fused))
 
 
 def qe(a: Image, b: Image, fused: Image) -> float:
@@ -53,9 +55,10 @@ def qe(a: Image, b: Image, fused: Image) -> float:
     Raises:
         WdualmineError: see :func:`qw`.
     """
-    x, y, f = _block_images("Qe", a, b, fused)
-    of_edges = _weighted("Qe", _edges(x), _edges(y), _edges(f), uniform(_BLOCK))
-    return _weighted("Qe", x, y, f, uniform(_BLOCK)) * of_edges
+    require_size("Qe", fused, _BLOCK)
+    x, y, f = (_edges(image.astype(np.float64)) for image in (a, b, fused))
+    of_edges = _weighted("Qe", *_quality(x, y, f, uniform(_BLOCK)))
+    return _weighted("Qe", *_block_quality(a, b, fused)) * of_edges
 
 
 def qs_ssim(a: Image, b: Image, fused: Image) -> float:
@@ -69,13 +72,13 @@ def qs_ssim(a: Image, b: Image, fused: Image) -> float:
 
 def qw_ssim(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qw` with SSIM, see :func:`qs_ssim`."""
-    return _weighted("Qw", *_ssim_images("Qw", a, b, fused), gaussian(SIDE, SIGMA), _SSIM)
+    return _weighted("Qw", *_quality(*_ssim_images("Qw", a, b, fused), gaussian(SIDE, SIGMA), _SSIM))
 
 
 def qw_edges(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qw_ssim`, but of the edges of the images, see :func:`qe`, instead of the images."""
     x, y, f = _ssim_images("Qw", a, b, fused)
-    return _weighted("Qw", _edges(x), _edges(y), _edges(f), gaussian(SIDE, SIGMA), _SSIM)
+    return _weighted("Qw", *_quality(_edges(x), _edges(y), _edges(f), gaussian(SIDE, SIGMA), _SSIM))
 
 
 def qe_ssim(a: Image, b: Image, fused: Image) -> float:
@@ -94,10 +97,13 @@ def _quality(
     return quality, np.maximum(variance_a, variance_b)
 
 
-def _weighted(
-    key: str, a: Array, b: Array, fused: Array, mean: Window, constants: tuple[float, float] = (0, 0)
-) -> float:
-    quality, saliency = _quality(a, b, fused, mean, constants)
+@remembered
+def _block_quality(a: Image, b: Image, fused: Image) -> tuple[Array, Array]:
+    x, y, f = (image.astype(np.float64) for image in (a, b, fused))
+    return _quality(x, y, f, uniform(_BLOCK))
+
+
+def _weighted(key: str, quality: Array, saliency: Array) -> float:
     total = saliency.sum()
     if total == 0:
         raise WdualmineError(f"{key}: no window of a source has contrast, so none has weight; leave it out")
@@ -106,11 +112,6 @@ def _weighted(
 
 def _edges(image: Array) -> Array:
     return np.hypot(*(ndimage.prewitt(image, axis=axis, mode="constant") for axis in (0, 1)))
-
-
-def _block_images(key: str, a: Image, b: Image, fused: Image) -> tuple[Array, Array, Array]:
-    require_size(key, fused, _BLOCK)
-    return a.astype(np.float64), b.astype(np.float64), fused.astype(np.float64)
 
 
 def _ssim_images(key: str, a: Image, b: Image, fused: Image) -> tuple[Array, Array, Array]:

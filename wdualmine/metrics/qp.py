@@ -1,15 +1,18 @@
 """Qp: how well the phase congruency of the sources, their edges and corners, survives in the fused image."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Convention, Image, Metric, remembered
 from wdualmine.metrics.phase_congruency import phase_congruency
 from wdualmine.metrics.ssim import SIDE, SIGMA, require_size
 
 Array = NDArray[np.float64]
+Maps = tuple[Array, Array, Array]
 
 _FEATURE = 0.1  # phase congruency from which a pixel counts as a feature
 _SMALL = 1e-4
@@ -36,7 +39,7 @@ def qp(a: Image, b: Image, fused: Image) -> float:
     Source: J. Zhao, R. Laganiere, Z. Liu, 2007, International Journal of Innovative Computing, Information
     and Control 3 (6A), as computed by Liu et al. 2012, DOI 10.1109/TPAMI.2011.109.
     """
-    return _preserved(a, b, fused)
+    return _preserved(a, b, fused, _maps)
 
 
 def qp_mixed_moment_slip(a: Image, b: Image, fused: Image) -> float:
@@ -44,14 +47,22 @@ def qp_mixed_moment_slip(a: Image, b: Image, fused: Image) -> float:
 
     Diagonal edges then have a smaller largest moment, and a corner strength that they do not have.
     """
-    return _preserved(a, b, fused, mixed=0.5)
+    return _preserved(a, b, fused, _maps_with_slip)
 
 
-def _preserved(a: Image, b: Image, fused: Image, mixed: float = 2.0) -> float:
+@remembered
+def _maps(image: Image) -> Maps:
+    return phase_congruency(image.astype(np.float64))
+
+
+@remembered
+def _maps_with_slip(image: Image) -> Maps:
+    return phase_congruency(image.astype(np.float64), mixed=0.5)
+
+
+def _preserved(a: Image, b: Image, fused: Image, maps: Callable[[Image], Maps]) -> float:
     require_size("Qp", fused, SIDE)
-    maps_a, maps_b, maps_fused = (
-        phase_congruency(image.astype(np.float64), mixed) for image in (a, b, fused)
-    )
+    maps_a, maps_b, maps_fused = maps(a), maps(b), maps(fused)
     larger = maps_a[0] > maps_b[0]
     features = [maps_a[0] > _FEATURE, maps_b[0] > _FEATURE]
     features.append(features[0] | features[1])

@@ -22,7 +22,8 @@ def uniform(side: int) -> Window:
 
     def mean(x: Array) -> Array:
         for axis in (0, 1):
-            x = np.lib.stride_tricks.sliding_window_view(x, side, axis=axis).mean(axis=-1)
+            shifted = np.lib.stride_tricks.sliding_window_view(x, side, axis=axis)
+            x = sum((shifted[..., k] for k in range(1, side)), shifted[..., 0]) / side  # faster than a mean
         return x
 
     return mean
@@ -38,10 +39,10 @@ def gaussian(side: int, sigma: float) -> Window:
     return mean
 
 
-def variance(x: Array, mean: Window) -> Array:
-    """Variance in each window, exactly 0 where the window is flat."""
+def variance(x: Array, mean: Window, mean_x: Array | None = None) -> Array:
+    """Variance in each window, exactly 0 where the window is flat; the means may be given."""
     square = mean(x**2)
-    spread = square - mean(x) ** 2
+    spread = square - (mean(x) if mean_x is None else mean_x) ** 2
     return np.where(spread > _FLAT * square, spread, 0)
 
 
@@ -67,8 +68,8 @@ def quality_map(
     """
     mean_x, mean_y = mean(x), mean(y)
     structure = share(
-        2 * covariance(x, y, mean) + contrast_constant,
-        variance(x, mean) + variance(y, mean) + contrast_constant,
+        2 * (mean(x * y) - mean_x * mean_y) + contrast_constant,
+        variance(x, mean, mean_x) + variance(y, mean, mean_y) + contrast_constant,
         1.0,
     )
     level = share(2 * mean_x * mean_y + level_constant, mean_x**2 + mean_y**2 + level_constant, 1.0)

@@ -1,18 +1,33 @@
-"""The figures of a report: scores pair by pair, and the methods in the plane of two metrics."""
+"""What a report shows: scores pair by pair, the plane of two metrics, and the best and the worst images."""
 
+import base64
+import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image
 
-from wdualmine.figures.style import COLORS, LINES, WIDTH, styled
+from wdualmine.data.color import to_grey
+from wdualmine.figures.style import COLORS, DIVERGING, LINES, WIDTH, render_figure, styled
+from wdualmine.methods import average
 from wdualmine.metrics import METRICS
-from wdualmine.report.measure import LINE, REFERENCES, Findings, title
+from wdualmine.metrics.files import read_levels
+from wdualmine.report.measure import LINE, Findings, title
+from wdualmine.report.scores import REFERENCES, finished, read_pair
+from wdualmine.report.words import compared
 
 #: Drawn pair by pair, as far as they are scored; others where none of them is.
 CURVES = ("CC", "PSNR", "MI", "EN", "Qabf", "SSIM")
+#: Drawn against CC, as far as they are scored.
+PLANE = ("MI", "Qabf")
+#: The longest side of a picture on the page, in pixels.
+PICTURE = 512
 
 
 def _label(name: str) -> str:
@@ -81,3 +96,98 @@ def plot_plane(findings: Findings, keys: Sequence[str], x: str = "CC") -> Figure
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
+
+
+def draw_figures(findings: Findings) -> list[dict[str, str]]:
+    """Draw the figures: the source, as a page has it inside, and the caption of each."""
+    shown = [key for key in CURVES if key in findings.metrics] or findings.metrics[: len(CURVES)]
+    drawn = [
+        (
+            plot_differences(findings),
+            f"Difference to the average of the sources in {', '.join(shown)}, pair by pair, sorted by name.",
+        )
+    ]
+    plane = [key for key in PLANE if {key, "CC"} <= set(findings.metrics)]
+    if plane:
+        drawn.append(
+            (
+                plot_plane(findings, plane),
+                "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise "
+                "maximum; a method below it could be replaced by a blend. No image can be to the right of "
+                "the dashed line.",
+            )
+        )
+    sources = []
+    for figure, caption in drawn:
+        content = render_figure(figure, "svg")
+        plt.close(figure)
+        sources.append({"source": _inlined(content, "image/svg+xml"), "caption": caption})
+    return sources
+
+
+def draw_pictures(findings: Findings) -> list[dict[str, Any]]:
+    """Show each method's best and worst pair: sources, average, every method's image, and a map."""
+    shown = []
+    for method in findings.judged:
+        key, gains = gains_by_pair(findings, method.name)
+        for name in dict.fromkeys((str(gains.idxmax()), str(gains.idxmin()))):
+            less = f", {key} {gains[name]:+.4f} against the average" if key else ""
+            images = _pictures_of(findings, name, method.name)
+            shown.append({"title": f"{method.name}, pair {name}{less}", "images": images})
+    return shown
+
+
+def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
+    """Give by how much a method is better than the average on each pair, in the metric that is clearest.
+
+    Returns:
+        The metric whose difference is the largest in standard errors, of those that are tested if any is;
+        empty, with gains of 0, where nothing can be compared. The gains by pair, in the metric's unit.
+    """
+    rows = compared(findings, method, "average")
+    tested = rows[rows["p"].notna()]
+    rows = (rows if tested.empty else tested).set_index("metric")
+    if rows.empty:
+        return "", pd.Series(0.0, index=list(findings.files))
+    key = str((rows["difference"].abs() / rows["error"]).fillna(0).idxmax())
+    own = findings.rows(method).set_index("pair")[key]
+    average = findings.rows("average", findings.stretched[method]).set_index("pair")[key]
+    return key, (own - average) * (1 if METRICS[key].direction == "higher" else -1)
+
+
+def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, str]]:
+    """Show a pair, with a map of what one method makes of it less the average in the same finish."""
+    paths = findings.files[name]
+    pair = read_pair(name, *paths[:2], deep=findings.deep)
+    averages = {stretch: finished(pair, average, stretch) for stretch in set(findings.stretched.values())}
+    fused = {
+        judged.name: read_levels(path, findings.deep)
+        for judged, path in zip(findings.judged, paths[2:], strict=True)
+    }
+    greys = to_grey(fused[method]), to_grey(averages[findings.stretched[method]])
+    difference = greys[0].astype(float) - greys[1]
+    limit = max(float(np.percentile(np.abs(difference), 99.5)), 1.0)
+    colored = plt.get_cmap(DIVERGING)(difference / limit / 2 + 0.5, bytes=True)[..., :3]
+    images: list[tuple[str, NDArray]] = [
+        ("source A", pair.image_a),
+        ("source B", pair.image_b),
+        *((title("average", stretch), image) for stretch, image in sorted(averages.items())),
+        *fused.items(),
+        (f"{method} less the average, blue to red: -{limit:.0f} to {limit:.0f} grey levels", colored),
+    ]
+    return [
+        {"source": _picture(image), "caption": caption, "alt": f"Pair {name}, {caption}"}
+        for caption, image in images
+    ]
+
+
+def _picture(image: NDArray[np.uint8]) -> str:
+    picture = Image.fromarray(image)
+    picture.thumbnail((PICTURE, PICTURE))
+    content = io.BytesIO()
+    picture.save(content, "PNG", optimize=True)
+    return _inlined(content.getvalue(), "image/png")
+
+
+def _inlined(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -2,36 +2,31 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from functools import partial
+from itertools import chain, combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wdualmine.audit import BLENDS, background_scores, blacken
-from wdualmine.data import Pair
 from wdualmine.data.color import to_grey
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT
-from wdualmine.fusion import Fuse, fuse_images
-from wdualmine.methods import CLASSICAL, average, blend, maximum
-from wdualmine.metrics import METRICS, score
+from wdualmine.fusion import Fuse
+from wdualmine.methods import CLASSICAL
+from wdualmine.metrics import METRICS, PAPER_METRICS
 from wdualmine.metrics.files import match_files, read_levels
-from wdualmine.metrics.limits import limits
 from wdualmine.metrics.registry import choose
-from wdualmine.metrics.validation import check_triple
 from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import measure_recovery, summarize_recovery
-from wdualmine.registration import misalignment, require_one_place, require_registered
 from wdualmine.report.command import Command
-from wdualmine.statistics import compare
-from wdualmine.tables.audit import NAMES, REFERENCED
+from wdualmine.report.groups import Grouping, group_pairs
+from wdualmine.report.scores import MIXES, REFERENCES, look_at_pair, read_pair, score_pair
+from wdualmine.runtime import processes
+from wdualmine.statistics import compare, detectable, flip_test
+from wdualmine.tables.audit import NAMES
 
-#: What every method is compared with, pair by pair.
-REFERENCES = ("average", "maximum", "laplacian-pyramid")
-#: The blends between average and maximum, by name: their t.
-MIXES = {f"blend-{t:.1f}": t for t in BLENDS[1:-1]}
 #: Every blend, from average to maximum.
 LINE = ("average", *MIXES, "maximum")
 #: What baselines are called in print.
@@ -43,15 +38,12 @@ TITLES = {
 HEADINGS = ("Metric", "Limit", "source A", "source B", "the average")
 #: Metrics that look at the fused image alone: noise raises them as detail does.
 ALONE = ("EN", "SD", "SF", "AG", "EI")
-#: Scored again with the background set to black.
-BLACKENED = ("EN", "MI", "CC", "SSIM")
-#: An image counts as stretched if its darkest and its brightest grey are so near those of the stretched
-#: average. These are 0 and 255, but in color, where a bright pixel's chroma is cut off.
-NEAR = 4
 #: Share of a method's images that must be, for its comparison to be with stretched baselines.
 MOSTLY = 0.9
 #: Fewer pairs allow no paired statistics.
 FEWEST = 3
+#: One more process pays for so many scores.
+WORTH = 200
 RECOVERY_PAIRS = 6
 
 
@@ -78,13 +70,16 @@ class Findings:
     Attributes:
         judged: the methods on trial.
         files: paths of A, B and each judged image by pair.
+        groups: the volume of each pair.
         metrics: keys of what was scored.
+        asked: those of them that tests are made of, chosen before the scores were known.
         stretched: by judged name, whether its images span the full range.
         scores: a row a pair, method and finish: pair, method, stretch, a column a metric, the columns of
             :func:`~wdualmine.audit.background_scores`, ``METRIC, black`` with a black background, and
             from_average, the mean distance to the average in grey levels.
         limits: a row a pair: pair, CC and PSNR, as far as they are scored.
-        comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against.
+        comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against; of
+            what no test is made, p, p_corrected and detectable are NaN.
         undefined: by method and whether it is stretched, sentences about scores that do not exist.
         misaligned: sentences about pairs whose sources are evidently not registered.
         deep: whether images of 16 bits were rounded to 8.
@@ -96,7 +91,9 @@ class Findings:
 
     judged: Sequence[Judged]
     files: Mapping[str, Sequence[Path]]
+    groups: Grouping
     metrics: Sequence[str]
+    asked: Sequence[str]
     stretched: Mapping[str, bool]
     scores: pd.DataFrame
     limits: pd.DataFrame
@@ -107,6 +104,11 @@ class Findings:
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
     recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
     remakes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def questions(self) -> int:
+        """Number of tests, of which the p values take account."""
+        return int(self.comparisons["p"].notna().sum())
 
     def rows(self, method: str, stretch: bool | None = None) -> pd.DataFrame:
         """Scores of one method, a row a pair; of a judged one there is only one finish."""
@@ -132,6 +134,8 @@ def judge(
     allow: bool = False,
     deep: bool = False,
     progress: bool = True,
+    groups: str | Path | None = None,
+    workers: int = 1,
 ) -> Findings:
     """Score methods' fused images beside trivial fusions of the same pairs.
 
@@ -139,18 +143,23 @@ def judge(
         a: first sources, a folder or a file.
         b: second sources, matched by name; at most one source of a pair may be in color.
         judged: the methods; their names must differ.
-        metrics: keys of the registry; all unless told.
+        metrics: keys of the registry, all of which are then tested; unless told, all are scored and
+            :data:`~wdualmine.metrics.PAPER_METRICS` are tested.
         recovery_pairs: put signals into at most so many pairs.
         allow: go on with sources that are evidently not registered, and say so.
         deep: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
         progress: show a progress bar.
+        groups: which pairs are slices of one volume, see :func:`~wdualmine.report.groups.group_pairs`.
+        workers: processes at most; values do not depend on it. With several, a script needs
+            ``if __name__ == "__main__":``.
 
     Raises:
         WdualmineError: names the file that is missing, unreadable, of another size or not of 8 bits, the name
-            that is taken, or what is wrong with a command.
+            that is taken, or what is wrong with a command or with the groups.
     """
     _check_names(judged)
     keys = [metric.key for metric in choose(METRICS if metrics is None else metrics)]
+    asked = [key for key in PAPER_METRICS if key in keys] if metrics is None else keys
     if recovery_pairs < 1:
         raise WdualmineError(f"{recovery_pairs} pairs for signal recovery: give at least 1")
     matched = [match_files(a, b, method.fused) for method in judged]
@@ -158,47 +167,39 @@ def judge(
         name: (*paths[:2], *(own[other][2] for own, other in zip(matched, names, strict=True)))
         for name, paths, names in _rows(matched)
     }
+    grouping = group_pairs(list(files), groups)
     made = _run_commands(files, judged, deep)
-    stretched, misaligned = _look(files, judged, allow, deep)
     rows: list[dict] = []
     bounds: list[dict] = []
     reasons: dict[tuple[str, bool, str], list[str]] = {}
-    with task_bar("report", len(files), progress) as advance:
-        for name, paths in files.items():
-            pair = read_pair(name, *paths[:2], deep=deep)
-            for row in _score_pair(pair, paths, judged, stretched, keys, deep):
+    with (
+        processes(min(workers, len(files), len(files) * len(keys) // WORTH)) as apply,
+        task_bar("report", len(files), progress) as advance,
+    ):
+        looked = apply(partial(look_at_pair, allow=allow, deep=deep), files.items())
+        full, misaligned = zip(*looked, strict=True)
+        stretched = {
+            method.name: sum(found) >= MOSTLY * len(files)
+            for method, found in zip(judged, zip(*full, strict=True), strict=True)
+        }
+        work = partial(score_pair, stretched=stretched, keys=keys, deep=deep)
+        for own, bound in apply(work, files.items()):
+            for row in own:
                 for key, reason in row.pop("reasons").items():
                     found = reasons.setdefault((row["method"], row["stretch"], key), [])
-                    found.append(f"{name}: {reason}")
-                rows.append(row)
-            bounds.append({"pair": name, **limits(pair.image_a, pair.image_b, tuple(map(str, paths[:2])))})
+                    found.append(f"{row['pair']}: {reason}")
+            rows += own
+            bounds.append(bound)
             advance()
     scores = pd.DataFrame(rows)
     shown = ["pair", *(key for key in ("CC", "PSNR") if key in keys)]
     findings = Findings(
-        judged, files, keys, stretched, scores, pd.DataFrame(bounds)[shown],
-        _compare(judged, stretched, scores, keys), _undefined(reasons, len(files)),
-        misaligned, deep,
+        judged, files, grouping, keys, asked, stretched, scores, pd.DataFrame(bounds)[shown],
+        _compare(judged, stretched, scores, keys, asked, grouping), _undefined(reasons, len(files)),
+        list(chain.from_iterable(misaligned)), deep,
     )  # fmt: skip
     _recover(findings, made, recovery_pairs, progress)
     return findings
-
-
-def read_pair(name: str, path_a: Path, path_b: Path, *, deep: bool = False) -> Pair:
-    """Read two sources, those of 16 bits rounded to 8 where that is asked for.
-
-    Raises:
-        WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
-    """
-    a, b = read_levels(path_a, deep), read_levels(path_b, deep)
-    check_triple(a, b, a, (str(path_a), str(path_b), str(path_a)))
-    return Pair(name, a, b)
-
-
-def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
-    """Fuse a pair as the methods of the field are saved, stretched to the full range or rounded."""
-    names = (f"{pair.name}, image A", f"{pair.name}, image B")
-    return fuse_images(pair.image_a, pair.image_b, fuse, stretch, names)
 
 
 def _check_names(judged: Sequence[Judged]) -> None:
@@ -245,108 +246,45 @@ def _run_commands(
     return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
 
-def _look(
-    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], allow: bool, deep: bool
-) -> tuple[dict[str, bool], list[str]]:
-    """Read every image once before the long work: whose span the full range, which sources are misaligned."""
-    full = dict.fromkeys((method.name for method in judged), 0)
-    misaligned = []
-    for name, paths in files.items():
-        pair = read_pair(name, *paths[:2], deep=deep)
-        if not allow:
-            require_one_place(paths[0], paths[1])
-            require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
-        elif found := misalignment(pair.image_a, pair.image_b):
-            misaligned.append(f"Source B of pair {name} {found}.")
-        wanted = to_grey(finished(pair, average, stretch=True))
-        for method, path in zip(judged, paths[2:], strict=True):
-            image = read_levels(path, deep)
-            check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
-            grey = to_grey(image)
-            dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
-            full[method.name] += max(dark, bright) <= NEAR
-    return {name: count >= MOSTLY * len(files) for name, count in full.items()}, misaligned
-
-
-def _score_pair(
-    pair: Pair,
-    paths: Sequence[Path],
+def _compare(
     judged: Sequence[Judged],
     stretched: Mapping[str, bool],
+    scores: pd.DataFrame,
     keys: Sequence[str],
-    deep: bool,
-) -> Iterator[dict]:
-    """Rows of one pair: the judged images, then the baselines in each finish that one of them has."""
-    finishes = sorted(set(stretched.values()))
-    averages = {stretch: finished(pair, average, stretch) for stretch in finishes}
-    for method, path in zip(judged, paths[2:], strict=True):
-        image = read_levels(path, deep)
-        stretch = stretched[method.name]
-        yield _row(pair, image, method.name, stretch, keys, averages[stretch])
-    compared = [key for key in keys if key in REFERENCED]
-    for stretch in finishes:
-        for name in REFERENCES:
-            fuse = CLASSICAL[name].fuse
-            assert fuse is not None  # classical methods need no weights
-            yield _row(pair, finished(pair, fuse, stretch), name, stretch, keys, averages[stretch])
-        for name, t in MIXES.items() if compared else ():
-            image = finished(pair, blend(maximum, t), stretch)
-            yield _row(pair, image, name, stretch, compared, averages[stretch])
-
-
-def _row(
-    pair: Pair,
-    image: NDArray[np.uint8],
-    method: str,
-    stretch: bool,
-    keys: Sequence[str],
-    average: NDArray[np.uint8],
-) -> dict:
-    scores, reasons = _scores(pair, image, keys)
-    grey = to_grey(image)
-    row = {"pair": pair.name, "method": method, "stretch": stretch, **scores}
-    if method not in MIXES:
-        black, _ = _scores(pair, blacken(pair, image), [key for key in BLACKENED if key in keys])
-        row |= {f"{key}, black": value for key, value in black.items()}
-    return row | {
-        **background_scores(pair.grey_a, pair.grey_b, grey),
-        "from_average": float(np.abs(grey.astype(np.int16) - to_grey(average)).mean()),
-        "reasons": reasons,
-    }
-
-
-def _scores(
-    pair: Pair, image: NDArray[np.uint8], keys: Sequence[str]
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Scores by metric, NaN where one does not exist, and why it does not."""
-    scores: dict[str, float] = {}
-    reasons: dict[str, str] = {}
-    for key in keys:
-        try:
-            scores |= score(pair.image_a, pair.image_b, image, [key], names=("A", "B", "F"))
-        except WdualmineError as error:  # such as SCD where the result is one of the sources
-            scores[key], reasons[key] = float("nan"), str(error).removeprefix("F: ")
-    return scores, reasons
-
-
-def _compare(
-    judged: Sequence[Judged], stretched: Mapping[str, bool], scores: pd.DataFrame, keys: Sequence[str]
+    asked: Sequence[str],
+    groups: Grouping,
 ) -> pd.DataFrame:
-    """Each method against each reference in the method's own finish, and against each other method."""
+    """Each method against each reference in the method's own finish, and against each other method.
+
+    Tests are made in the metrics asked for against the average and the other methods; they are one family.
+    """
     rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES] + [
         (first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)
     ]
     frames = []
+    differences: list[pd.DataFrame] = []  # of what is tested, a row a volume
     for method, against, stretch in rows:
         first = scores[scores["method"] == method]
         second = scores[(scores["method"] == against) & (scores["stretch"] == stretch)]
         told = [key for key in keys if np.isfinite([*first[key], *second[key]]).all()]
-        if len(first) >= FEWEST and told:
-            table = compare(first, second, told)
-            frames.append(table.assign(method=method, against=against))
+        if len(first) < FEWEST or not told:
+            continue
+        table = compare(first, second, told, groups.volumes.__getitem__)
+        frames.append(table.assign(method=method, against=against))
+        if against not in REFERENCES[1:]:
+            apart = first.set_index("pair")[told] - second.set_index("pair")[told]
+            volumes = apart.index.map(groups.volumes.__getitem__)
+            differences.append(apart[[key for key in told if key in asked]].groupby(volumes).mean())
     if not frames:
-        return pd.DataFrame(columns=["method", "against", "metric"])
-    return pd.concat(frames, ignore_index=True)
+        return pd.DataFrame(columns=["method", "against", "metric", "difference", "low", "high", "p"])
+    table = pd.concat(frames, ignore_index=True)
+    table[["p", "p_corrected", "detectable"]] = np.nan
+    tested = table["metric"].isin(asked) & ~table["against"].isin(REFERENCES[1:])
+    if tested.any():
+        p, corrected, critical = flip_test(pd.concat(differences, axis=1).to_numpy())
+        found = detectable(table.loc[tested, "error"].to_numpy(), critical, groups.count)
+        table.loc[tested, ["p", "p_corrected", "detectable"]] = np.column_stack([p, corrected, found])
+    return table
 
 
 def _undefined(

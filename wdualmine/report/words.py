@@ -1,97 +1,105 @@
 """What a report says in words: plain sentences, each made of numbers in the findings."""
 
+from itertools import count
+
 import numpy as np
 import pandas as pd
 
 from wdualmine.metrics import METRICS
 from wdualmine.recovery.measure import LOST
-from wdualmine.report.measure import ALONE, BLACKENED, FEWEST, LINE, Findings, title
+from wdualmine.report.measure import ALONE, LINE, Findings, title
+from wdualmine.report.scores import BLACKENED
+from wdualmine.statistics import SIGNIFICANT, smallest_p
 from wdualmine.tables.audit import REFERENCED, dominating
 
-LEVEL = 0.05
 #: A background of which a larger share is not black is worth a word.
 NOT_BLACK = 0.01
 
 
 def told_apart(findings: Findings, method: str, against: str) -> tuple[list[str], list[str], list[str]]:
-    """Metrics in which a method is better than another, worse, or cannot be told from it.
+    """Metrics in which a method is better than another, worse, or not told from it, of those tested.
 
-    Two methods are told apart where Holm's p value of their paired difference is below :data:`LEVEL`.
+    Two methods are told apart where the corrected p value of their difference is below
+    :data:`~wdualmine.statistics.SIGNIFICANT`.
     """
-    table = findings.comparisons
-    rows = table[(table["method"] == method) & (table["against"] == against)]
     better: list[str] = []
     worse: list[str] = []
     equal: list[str] = []
-    for row in rows.to_dict("records"):
-        sign = 1 if METRICS[row["metric"]].direction == "higher" else -1
-        kind = equal if row["p_holm"] >= LEVEL else better if row["difference"] * sign > 0 else worse
+    for row in compared(findings, method, against).dropna(subset="p").to_dict("records"):
+        kind = equal if row["p_corrected"] >= SIGNIFICANT else better if row["gain"] > 0 else worse
         kind.append(row["metric"])
     return better, worse, equal
 
 
-def pairs_needed(metrics: int) -> int:
-    """How many pairs it takes until any difference can be told apart in so many metrics.
-
-    The least p value of Wilcoxon's test on n pairs, all of which differ in one direction, is 2 / 2^n; Holm's
-    correction multiplies the least by the number of metrics.
-    """
-    return next(n for n in range(FEWEST, 64) if 2.0 ** (1 - n) * metrics < LEVEL)
+def compared(findings: Findings, method: str, against: str) -> pd.DataFrame:
+    """Compare two methods, in either order; ``gain`` is by how much the first is better."""
+    table = findings.comparisons
+    own = (table["method"] == method) & (table["against"] == against)
+    turned = (table["method"] == against) & (table["against"] == method)
+    signs = table["metric"].map(lambda key: 1 if METRICS[key].direction == "higher" else -1)
+    return table.assign(gain=table["difference"] * signs * (own.astype(int) - turned))[own | turned]
 
 
 def verdict(findings: Findings, method: str) -> list[str]:
-    """Everything that is said about one method, the verdict against the average first."""
+    """All sentences about one method; the first says whether it is better than the average and the others."""
     return [
-        *_against_average(findings, method),
-        *_frontier(findings, method),
-        *_limits(findings, method),
+        _answer(findings, method),
+        *_untested(findings, method),
         *_finish(findings, method),
+        *_left_out(findings, method),
+        *_frontier(findings, method),
+        *_background(findings, method),
         *_recovery(findings, method),
     ]
 
 
-def _against_average(findings: Findings, method: str) -> list[str]:
-    own = findings.rows(method)
-    left_out = _left_out(findings, method)
-    if len(own) < FEWEST:
-        few = f"Fewer than {FEWEST} pairs are too few to tell methods apart; {method} has {len(own)}."
-        return [few, *left_out]
-    better, worse, equal = told_apart(findings, method, "average")
-    count = len(better) + len(worse) + len(equal)
-    distance = f"Its images are {own['from_average'].mean():.2f} grey levels from the average's, on average."
-    if not count:
-        nothing = f"{method} cannot be compared with the average: no metric is finite for both on every pair."
-        return [" ".join([nothing, *left_out, distance])]
-    if not better and not worse:
-        needed = pairs_needed(count)
-        if len(own) < needed:
-            return [
-                f"{len(own)} pairs are too few to tell {method} from the average in {count} metrics, however "
-                f"it differs; at least {needed} are needed. {distance}",
-                *left_out,
-            ]
-        return [
-            f"{method} cannot be told from the average in any of {count} metrics. {distance}",
-            *left_out,
-        ]
-    parts = [
-        f"{words} {', '.join(keys)}"
-        for words, keys in (
-            ("is better in", better),
-            ("is worse in", worse),
-            ("cannot be told apart in", equal),
+def _answer(findings: Findings, method: str) -> str:
+    others = ["average", *(other.name for other in findings.judged if other.name != method)]
+    if smallest_p(findings.groups.count) >= SIGNIFICANT:
+        needed = next(number for number in count() if smallest_p(number) < SIGNIFICANT)
+        return (
+            f"{findings.groups} cannot tell whether {method} is better than the "
+            f"{' or '.join(others)}, whatever they show: a test needs {needed}."
         )
-        if keys
-    ]
-    sentences = [
-        f"Against the average of the two sources, {method} {'; '.join(parts)}. {distance}",
-        *left_out,
-    ]
-    if all(key in ALONE for key in better):
-        sentences.append(f"In no metric that compares with the sources is {method} better than the average.")
-    if any(key in ALONE for key in better):
-        sentences.append(f"{', '.join(ALONE)} look at the fused image alone, and noise raises them.")
-    return sentences
+    return f"{method} is {'; it is '.join(_answer_to(findings, method, other) for other in others)}."
+
+
+def _answer_to(findings: Findings, method: str, other: str) -> str:
+    better, worse, equal = told_apart(findings, method, other)
+    name = "the average" if other == "average" else other
+    stretch = findings.stretched.get(other, findings.stretched[method])
+    if stretch != findings.stretched[method]:
+        name += f", whose images are {'' if stretch else 'not '}stretched"
+    if not (better or worse or equal):
+        return f"not compared with {name}, as no metric to test is finite for both on every pair"
+    # Metrics of the fused image alone, which noise raises, decide only where nothing else is tested.
+    decisive = {*better, *worse, *equal}.difference(ALONE) or {*better, *worse}
+    gains, loses = decisive.intersection(better), decisive.intersection(worse)
+    word = "better and worse than" if gains and loses else "better than" if gains else "worse than"
+    word = word if gains or loses else "not told from"
+    return f"{word} {name} ({_sides(better, worse, equal)})"
+
+
+def _sides(better: list[str], worse: list[str], equal: list[str]) -> str:
+    named = (("better in", better), ("worse in", worse), ("not told apart in", equal))
+    return "; ".join(f"{words} {', '.join(keys)}" for words, keys in named if keys)
+
+
+def _untested(findings: Findings, method: str) -> list[str]:
+    """Say where a method gains and loses on the average in the metrics that are not tested."""
+    rows = compared(findings, method, "average")
+    clear = rows[rows["p"].isna() & (rows["low"] * rows["high"] > 0)]
+    better, worse = (list(clear.loc[clear["gain"] * sign > 0, "metric"]) for sign in (1, -1))
+    sentences = []
+    if better or worse:
+        sentences.append(
+            f"By the 95 % interval of its difference to the average, without a test, {method} is "
+            f"{_sides(better, worse, [])}."
+        )
+    if alone := [key for key in ALONE if key in rows["metric"].to_list()]:
+        sentences.append(f"{', '.join(alone)} look at the fused image alone, and noise raises them.")
+    distance = findings.rows(method)["from_average"].mean()
+    return [*sentences, f"Its images are {distance:.2f} grey levels from the average's, on average."]
 
 
 def _left_out(findings: Findings, method: str) -> list[str]:
@@ -131,34 +139,31 @@ def _frontier(findings: Findings, method: str) -> list[str]:
     ]
 
 
-def _limits(findings: Findings, method: str) -> list[str]:
-    sentences = []
-    for key, decimals in (("CC", 4), ("PSNR", 2)):
-        if key not in findings.limits or not np.isfinite(findings.limits[key]).all():
-            continue
-        limit = findings.limits[key].mean()
-        own, average = findings.means(method), findings.means("average", findings.stretched[method])
-        means = ((method, own[key]), ("the average", average[key]))
-        has = [f"{who} has {mean:.{decimals}f}" for who, mean in means if np.isfinite(mean)]
-        bound = f"On these pairs no image can have a mean {key} above {limit:.{decimals}f}"
-        sentences.append(f"{'; '.join([bound, *has])}.")
-    return sentences
-
-
 def _finish(findings: Findings, method: str) -> list[str]:
-    """Say how the images were saved, and what their background does to the scores."""
-    own, stretch = findings.rows(method), findings.stretched[method]
+    """Say how the images were saved, and so the baselines, and which other methods' were not."""
+    stretch = findings.stretched[method]
     sentences = [
         f"Its images {'span' if stretch else 'do not all span'} the full range from black to white, so the "
         f"baselines beside it are {'stretched to that range too' if stretch else 'not stretched'}."
     ]
+    if others := [name for name, other in findings.stretched.items() if other != stretch]:
+        sentences.append(
+            f"{method} and {', '.join(others)} are saved in different ways, and a stretch alone moves most "
+            "scores: compare each with its own baselines, or save all in one way."
+        )
+    return sentences
+
+
+def _background(findings: Findings, method: str) -> list[str]:
+    """Say what the background of the images does to the scores."""
+    own = findings.rows(method)
     share, nonzero = own["background_share"].mean(), own["background_nonzero"].mean()
     if not share or np.isnan(nonzero):
-        return [*sentences, "No pair has a background, a part where both sources are black."]
-    sentences.append(
+        return ["No pair has a background, a part where both sources are black."]
+    sentences = [
         f"Where both sources are black, {share:.0%} of the image, {nonzero:.0%} of its pixels are not black "
         f"(mean level {own['background_mean'].mean():.2f})."
-    )
+    ]
     if nonzero > NOT_BLACK:
         changes = [
             f"{key} from {own[key].mean():.4f} to {own[f'{key}, black'].mean():.4f}"

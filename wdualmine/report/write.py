@@ -1,7 +1,5 @@
 """A report as files: one page that needs nothing else, CSV and JSON."""
 
-import base64
-import io
 import math
 import tempfile
 from collections.abc import Iterable
@@ -11,35 +9,26 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
-from numpy.typing import NDArray
-from PIL import Image
 
 from wdualmine import __version__
 from wdualmine.audit import BACKGROUND, BLACK
 from wdualmine.errors import WdualmineError
-from wdualmine.figures.style import render_figure
 from wdualmine.files import write_bytes
-from wdualmine.methods import average
 from wdualmine.metrics import METRICS
-from wdualmine.metrics.files import read_levels
 from wdualmine.records import now, read_json, write_csv, write_json
 from wdualmine.report.command import Command
-from wdualmine.report.figures import CURVES, plot_differences, plot_plane
-from wdualmine.report.measure import ALONE, REFERENCES, Findings, finished, read_pair, title
+from wdualmine.report.figures import draw_figures, draw_pictures
+from wdualmine.report.measure import Findings, title
+from wdualmine.report.scores import REFERENCES
 from wdualmine.report.words import verdict
 from wdualmine.runtime import code_state
 from wdualmine.tables.printing import arrow
 
-SCHEMA = 1
+SCHEMA = 2
 KIND = "report"
-#: Drawn against CC, as far as they are scored.
-PLANE = ("MI", "Qabf")
-#: The longest side of a picture on the page, in pixels.
-PICTURE = 512
 NONE = "–"
 
 
@@ -117,6 +106,9 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
         "code": code_state(),
         "made": now(),
         "pairs": list(findings.files),
+        "groups": dict(findings.groups.volumes),
+        "group_source": findings.groups.source,
+        "questions": findings.questions,
         "methods": [
             {
                 "name": method.name,
@@ -191,11 +183,13 @@ def _shown(findings: Findings, blends: bool = False) -> Iterable[tuple[str, bool
 
 def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
     names = [method.name for method in findings.judged]
-    count = len(findings.files)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string((files("wdualmine.report") / "page.html").read_text(encoding="utf-8"))
     return template.render(
-        heading=f"{', '.join(names)}: report on {count} pair{'s' * (count != 1)}",
+        heading=f"{', '.join(names)}: report on {findings.groups}",
+        groups=findings.groups,
+        questions=findings.questions,
+        asked=findings.asked,
         made=f"Made by wdualmine {__version__}, {now()}.",
         verdicts=[{"name": name, "first": said[0], "rest": said[1:]} for name, said in sentences.items()],
         scores=_scores_table(findings),
@@ -203,12 +197,12 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         misaligned=findings.misaligned,
         deep=findings.deep,
         comparisons=_comparison_tables(findings),
-        figures=_figures(findings),
+        figures=draw_figures(findings),
         recovery=_recovery_table(findings),
         commanded=any(isinstance(method.fuse, Command) for method in findings.judged),
         background=_background_table(findings),
         black=BLACK,
-        pictures=_pictures(findings),
+        pictures=draw_pictures(findings),
         definitions=_definitions(findings),
     )
 
@@ -237,15 +231,18 @@ def _scores_table(findings: Findings) -> dict[str, Any]:
 def _comparison_tables(findings: Findings) -> list[dict[str, Any]]:
     tables = []
     for (method, against), rows in findings.comparisons.groupby(["method", "against"], sort=False):
+        rows = rows.sort_values("p", key=pd.isna, kind="stable")  # the tested ones first
         frame = pd.DataFrame(
             {
                 "Metric": [f"{key} {arrow(key, 'html')}" for key in rows["metric"]],
                 "Mean difference": [f"{value:+.4f}" for value in rows["difference"]],
-                "95 % interval": [f"{row.low:+.4f} to {row.high:+.4f}" for row in rows.itertuples()],
-                "Better on": [
-                    f"{wins} of {pairs}" for wins, pairs in zip(rows["wins"], rows["pairs"], strict=True)
+                "95 % interval": [
+                    f"{low:+.4f} to {high:+.4f}" if low <= high else NONE
+                    for low, high in zip(rows["low"], rows["high"], strict=True)
                 ],
-                "p (Holm)": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in rows["p_holm"]],
+                "Better on": [f"{wins} of {findings.groups.count}" for wins in rows["wins"]],
+                "p": ["< 0.001" if p < 0.001 else _number(p, 3) for p in rows["p_corrected"]],
+                "Detectable": [_number(value) for value in rows["detectable"]],
             }
         )
         tables.append(_table(f"{method} against {title(str(against))}", frame))
@@ -320,90 +317,3 @@ def _spread(values: pd.Series) -> str:
 
 def _number(value: float, decimals: int = 4) -> str:
     return f"{value:.{decimals}f}" if math.isfinite(value) else "∞" if value > 0 else NONE
-
-
-# ----------------------------------------------------------------------------------------------------
-# Figures and pictures
-
-
-def _figures(findings: Findings) -> list[dict[str, str]]:
-    shown = [key for key in CURVES if key in findings.metrics] or findings.metrics[: len(CURVES)]
-    drawn = [
-        (
-            plot_differences(findings),
-            f"Difference to the average of the sources in {', '.join(shown)}, pair by pair, sorted by name.",
-        )
-    ]
-    plane = [key for key in PLANE if {key, "CC"} <= set(findings.metrics)]
-    if plane:
-        drawn.append(
-            (
-                plot_plane(findings, plane),
-                "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise "
-                "maximum; a method below it could be replaced by a blend. No image can be to the right of "
-                "the dashed line.",
-            )
-        )
-    sources = []
-    for figure, caption in drawn:
-        content = render_figure(figure, "svg")
-        plt.close(figure)
-        sources.append({"source": _inlined(content, "image/svg+xml"), "caption": caption})
-    return sources
-
-
-def _pictures(findings: Findings) -> list[dict[str, Any]]:
-    """Of each method the best and the worst pair: sources, average, and every method's image."""
-    shown = []
-    for method in findings.judged:
-        gains = gains_by_pair(findings, method.name)
-        if gains.empty:
-            chosen = [(next(iter(findings.files)), "")]
-        else:
-            chosen = [(str(gains.idxmax()), "gains most"), (str(gains.idxmin()), "gains least")]
-        for name, what in dict(chosen).items():
-            headline = f"{name}: {method.name} {what} on the average" if what else name
-            shown.append({"title": headline, "images": _pictures_of(findings, name)})
-    return shown
-
-
-def gains_by_pair(findings: Findings, method: str) -> pd.Series:
-    """How far a method is above the average on each pair, over the metrics that compare with the sources.
-
-    The differences of each metric are divided by their standard deviation over the pairs, and averaged.
-    """
-    own = findings.rows(method).set_index("pair")
-    other = findings.rows("average", findings.stretched[method]).set_index("pair")
-    columns = []
-    for key in findings.metrics:
-        sign = 1 if METRICS[key].direction == "higher" else -1
-        difference = sign * (own[key] - other[key])
-        if key not in ALONE and np.isfinite(difference).all() and difference.std(ddof=0) > 0:
-            columns.append(difference / difference.std(ddof=0))
-    return pd.concat(columns, axis=1).mean(axis=1) if columns else pd.Series(dtype=float)
-
-
-def _pictures_of(findings: Findings, name: str) -> list[dict[str, str]]:
-    paths = findings.files[name]
-    pair = read_pair(name, *paths[:2], deep=findings.deep)
-    images: list[tuple[str, NDArray]] = [("source A", pair.image_a), ("source B", pair.image_b)]
-    for stretch in sorted(set(findings.stretched.values())):
-        images.append((title("average", stretch), finished(pair, average, stretch)))
-    for method, path in zip(findings.judged, paths[2:], strict=True):
-        images.append((method.name, read_levels(path, findings.deep)))
-    return [
-        {"source": _picture(image), "caption": caption, "alt": f"Pair {name}, {caption}"}
-        for caption, image in images
-    ]
-
-
-def _picture(image: NDArray[np.uint8]) -> str:
-    picture = Image.fromarray(image)
-    picture.thumbnail((PICTURE, PICTURE))
-    content = io.BytesIO()
-    picture.save(content, "PNG", optimize=True)
-    return _inlined(content.getvalue(), "image/png")
-
-
-def _inlined(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,142 @@
+"""Which volume each pair belongs to: slices of one volume are alike, so that a volume counts once."""
+
+import csv
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wdualmine.data import volume_and_slice
+from wdualmine.errors import WdualmineError
+
+#: How to tell the report what it guesses else.
+TELL = "--groups with a CSV file of the columns pair and group, or with a regular expression for the names"
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The volumes of the pairs.
+
+    Attributes:
+        volumes: the volume of each pair, by the pair's name.
+        source: where that is from, as a sentence.
+    """
+
+    volumes: Mapping[str, str]
+    source: str
+
+    @property
+    def count(self) -> int:
+        """Number of volumes."""
+        return len(set(self.volumes.values()))
+
+    def __str__(self) -> str:
+        pairs = len(self.volumes)
+        return f"{pairs} pair{'s' * (pairs != 1)} of {self.count} volume{'s' * (self.count != 1)}"
+
+
+def group_pairs(names: Sequence[str], groups: str | Path | None = None) -> Grouping:
+    """Tell the volume of each pair.
+
+    Args:
+        names: of the pairs.
+        groups: a CSV file with the columns ``pair`` and ``group``, or a regular expression, searched for in
+            each name, whose first group (or whole match) is the volume. None guesses: from names like this
+            data set's (a volume's number and three digits), else from what precedes a trailing number, if
+            that gives several volumes, but fewer than pairs; else each pair is a volume of its own.
+
+    Raises:
+        WdualmineError: the file is unreadable, lacks a pair, has another or one in two groups; the expression
+            is invalid or does not match a name.
+    """
+    if groups is None:
+        return _guessed(names)
+    # Path.is_file raises an error where an expression is longer than a file's name may be.
+    if os.path.isfile(groups) or str(groups).endswith(".csv"):  # noqa: PTH113
+        return Grouping(_from_file(Path(groups), names), f"The volumes are from {Path(groups).name}.")
+    return Grouping(_from_pattern(str(groups), names), f"The volumes are what {groups} finds in the names.")
+
+
+def _from_file(path: Path, names: Sequence[str]) -> dict[str, str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = reader.fieldnames or ()
+            rows = [
+                {key: (value or "").strip() for key, value in row.items() if key in ("pair", "group")}
+                for row in reader
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise WdualmineError(f"{path}: is no readable CSV file ({error}); give one in UTF-8") from error
+    if not {"pair", "group"} <= set(columns):
+        raise WdualmineError(f"{path}: lacks the columns pair and group; name them in its first line")
+    volumes: dict[str, str] = {}
+    for row in rows:
+        pair, group = row["pair"], row["group"]
+        if not group:
+            raise WdualmineError(f"{path}: pair {pair} has no group; give it one")
+        if volumes.setdefault(pair, group) != group:
+            raise WdualmineError(f"{path}: pair {pair} has two groups, {volumes[pair]} and {group}; keep one")
+    for problem, found in (
+        ("lacks", [name for name in names if name not in volumes]),
+        ("has, beside the pairs of the folders,", [name for name in volumes if name not in set(names)]),
+    ):
+        if found:
+            raise WdualmineError(
+                f"{path}: {problem} {len(found)} (such as {found[0]}); give each pair one row, "
+                "by the name of its files without suffix"
+            )
+    return volumes
+
+
+def _from_pattern(pattern: str, names: Sequence[str]) -> dict[str, str]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise WdualmineError(
+            f"--groups {pattern}: is neither a file nor a regular expression ({error})"
+        ) from error
+    volumes = {}
+    for name in names:
+        match = expression.search(name)
+        volume = match and match[min(expression.groups, 1)]
+        if not volume:
+            raise WdualmineError(f"--groups {pattern}: finds no volume in {name}; it is no file, either")
+        volumes[name] = volume
+    return volumes
+
+
+def _guessed(names: Sequence[str]) -> Grouping:
+    """Guess the volumes from the names: too few volumes make a test blunt, too many make it wrong."""
+    rules: tuple[tuple[Callable[[str], str | None], int, str], ...] = (
+        (_volume_of, 1, "all but the last three digits"),
+        (_before_number, 2, "what precedes the last number"),
+    )
+    for rule, least, words in rules:
+        volumes = {name: rule(name) for name in names}
+        found = set(volumes.values())
+        if None not in found and least <= len(found) < len(names):
+            told = {name: str(volume) for name, volume in volumes.items()}
+            return Grouping(
+                told, f"The volumes are guessed from the names, {words}; if that is wrong, give {TELL}."
+            )
+    return Grouping(
+        {name: name for name in names},
+        "Each pair is taken for a volume of its own, because the names tell nothing else; if some are slices "
+        f"of one volume, the differences are less sure than they look: give {TELL}.",
+    )
+
+
+def _volume_of(name: str) -> str | None:
+    """The volume by this data set's rule; a volume 0 is plain numbering."""
+    try:
+        volume, _ = volume_and_slice(name)
+    except WdualmineError:
+        return None
+    return str(volume) if volume else None
+
+
+def _before_number(name: str) -> str | None:
+    match = re.fullmatch(r"(.*?)[_. -]*\d+", name)
+    return (match and match[1]) or None

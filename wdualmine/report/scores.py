@@ -1,0 +1,158 @@
+"""Scores of one pair: the judged images, and trivial fusions of the same sources in the same finish."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wdualmine.audit import BLENDS, background_scores, blacken
+from wdualmine.data import Pair
+from wdualmine.data.color import to_grey
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.methods import CLASSICAL, average, blend, maximum
+from wdualmine.metrics import score
+from wdualmine.metrics.files import read_levels
+from wdualmine.metrics.limits import limits
+from wdualmine.metrics.validation import check_triple
+from wdualmine.registration import misalignment, require_one_place, require_registered
+from wdualmine.tables.audit import REFERENCED
+
+#: What every method is compared with, pair by pair.
+REFERENCES = ("average", "maximum", "laplacian-pyramid")
+#: The blends between average and maximum, by name: their t.
+MIXES = {f"blend-{t:.1f}": t for t in BLENDS[1:-1]}
+#: Scored again with the background set to black.
+BLACKENED = ("EN", "MI", "CC", "SSIM")
+#: An image counts as stretched if its darkest and its brightest grey are so near those of the stretched
+#: average. These are 0 and 255, but in color, where a bright pixel's chroma is cut off.
+NEAR = 4
+
+#: A pair by name, with the files of its sources and of the judged images.
+Files = tuple[str, Sequence[Path]]
+
+
+def read_pair(name: str, path_a: Path, path_b: Path, *, deep: bool = False) -> Pair:
+    """Read two sources, those of 16 bits rounded to 8 where that is asked for.
+
+    Raises:
+        WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
+    """
+    a, b = read_levels(path_a, deep), read_levels(path_b, deep)
+    check_triple(a, b, a, (str(path_a), str(path_b), str(path_a)))
+    return Pair(name, a, b)
+
+
+def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
+    """Fuse a pair as the methods of the field are saved, stretched to the full range or rounded."""
+    names = (f"{pair.name}, image A", f"{pair.name}, image B")
+    return fuse_images(pair.image_a, pair.image_b, fuse, stretch, names)
+
+
+def look_at_pair(files: Files, allow: bool, deep: bool) -> tuple[list[bool], list[str]]:
+    """Read the images of a pair before the long work.
+
+    Args:
+        files: the pair.
+        allow: do not refuse sources that are evidently not registered.
+        deep: round images of 16 bits to 8.
+
+    Returns:
+        Whether each judged image spans the full range; a sentence if the sources are misaligned.
+
+    Raises:
+        WdualmineError: an image cannot be scored, or the sources are misaligned.
+    """
+    name, paths = files
+    pair = read_pair(name, *paths[:2], deep=deep)
+    misaligned = []
+    if not allow:
+        require_one_place(*paths[:2])
+        require_registered(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
+    elif found := misalignment(pair.image_a, pair.image_b):
+        misaligned.append(f"Source B of pair {name} {found}.")
+    wanted = to_grey(finished(pair, average, stretch=True))
+    full = []
+    for path in paths[2:]:
+        image = read_levels(path, deep)
+        check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
+        grey = to_grey(image)
+        dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
+        full.append(max(dark, bright) <= NEAR)
+    return full, misaligned
+
+
+def score_pair(
+    files: Files, stretched: Mapping[str, bool], keys: Sequence[str], deep: bool
+) -> tuple[list[dict], dict]:
+    """Score a pair.
+
+    Args:
+        files: the pair.
+        stretched: the judged methods in the order of their files, and whether their images are stretched.
+        keys: metrics.
+        deep: round images of 16 bits to 8.
+
+    Returns:
+        A row a method and finish, with the reasons of missing scores by metric under ``reasons``; the
+        closed-form limits.
+    """
+    name, paths = files
+    pair = read_pair(name, *paths[:2], deep=deep)
+    bounds = limits(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
+    return list(_rows(pair, paths[2:], stretched, keys, deep)), {"pair": name, **bounds}
+
+
+def _rows(
+    pair: Pair, paths: Sequence[Path], stretched: Mapping[str, bool], keys: Sequence[str], deep: bool
+) -> Iterator[dict]:
+    """Rows of one pair: the judged images, then the baselines in each finish that one of them has."""
+    finishes = sorted(set(stretched.values()))
+    averages = {stretch: finished(pair, average, stretch) for stretch in finishes}
+    for (method, stretch), path in zip(stretched.items(), paths, strict=True):
+        yield _row(pair, read_levels(path, deep), method, stretch, keys, averages[stretch])
+    compared = [key for key in keys if key in REFERENCED]
+    for stretch in finishes:
+        for name in REFERENCES:
+            fuse = CLASSICAL[name].fuse
+            assert fuse is not None  # classical methods need no weights
+            yield _row(pair, finished(pair, fuse, stretch), name, stretch, keys, averages[stretch])
+        for name, t in MIXES.items() if compared else ():
+            image = finished(pair, blend(maximum, t), stretch)
+            yield _row(pair, image, name, stretch, compared, averages[stretch])
+
+
+def _row(
+    pair: Pair,
+    image: NDArray[np.uint8],
+    method: str,
+    stretch: bool,
+    keys: Sequence[str],
+    average: NDArray[np.uint8],
+) -> dict:
+    scores, reasons = _scores(pair, image, keys)
+    grey = to_grey(image)
+    row = {"pair": pair.name, "method": method, "stretch": stretch, **scores}
+    if method not in MIXES:
+        black, _ = _scores(pair, blacken(pair, image), [key for key in BLACKENED if key in keys])
+        row |= {f"{key}, black": value for key, value in black.items()}
+    return row | {
+        **background_scores(pair.grey_a, pair.grey_b, grey),
+        "from_average": float(np.abs(grey.astype(np.int16) - to_grey(average)).mean()),
+        "reasons": reasons,
+    }
+
+
+def _scores(
+    pair: Pair, image: NDArray[np.uint8], keys: Sequence[str]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Scores by metric, NaN where one does not exist, and why it does not."""
+    scores: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for key in keys:
+        try:
+            scores |= score(pair.image_a, pair.image_b, image, [key], names=("A", "B", "F"))
+        except WdualmineError as error:  # such as SCD where the result is one of the sources
+            scores[key], reasons[key] = float("nan"), str(error).removeprefix("F: ")
+    return scores, reasons
