@@ -155,6 +155,16 @@ def window_scores(u: Floats, v: Floats) -> Floats:
 
     The shapes broadcast, so that the windows of one fused image serve those of several sources.
     """
+    same = (u == v).all(axis=0)
+    varied = (u != u[:1]).any(axis=0) & (v != v[:1]).any(axis=0) & ~same
+    if varied.mean() > 0.5:  # it does not pay to pick them out
+        return np.where(same, 1.0, _information_shared(u, v))
+    scores = same.astype(np.float64)  # a flat window, such as most are of edges, shares nothing
+    scores[varied] = _information_shared(*(x[:, varied] for x in np.broadcast_arrays(u, v)))
+    return scores
+
+
+def _information_shared(u: Floats, v: Floats) -> Floats:
     p, q = _distributions(u), _distributions(v)
     p_offset, p_deviation = _position_moments(p)
     q_offset, q_deviation = _position_moments(q)
@@ -174,7 +184,7 @@ def window_scores(u: Floats, v: Floats) -> Floats:
     independent = (1 - phi) * on_p(p) * on_q(q)
     gained = (_x_log_x(independent + phi * mass) - _x_log_x(independent)).sum(axis=0)
     information = phi * entropies + _x_log_x(1 - phi) + gained
-    return np.where((u == v).all(axis=0), 1.0, _divide(2 * information, entropies))
+    return _divide(2 * information, entropies)
 
 
 def _distributions(values: Floats) -> Floats:

@@ -22,7 +22,8 @@ def uniform(side: int) -> Window:
 
     def mean(x: Array) -> Array:
         for axis in (0, 1):
-            x = np.lib.stride_tricks.sliding_window_view(x, side, axis=axis).mean(axis=-1)
+            shifted = np.lib.stride_tricks.sliding_window_view(x, side, axis=axis)
+            x = sum((shifted[..., k] for k in range(1, side)), shifted[..., 0]) / side  # faster than a mean
         return x
 
     return mean
