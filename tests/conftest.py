@@ -88,7 +88,7 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "preset=smoke",
         ],
         cwd=copy,
-        env=environment | {"PYTHONPATH": str(copy)},
+        env=environment | {"PYTHONPATH": os.pathsep.join((str(copy), str(copy / "book")))},
         capture_output=True,
         text=True,
         check=False,

@@ -569,3 +569,8 @@ def test_a_longer_training_stands_beside_a_shorter_one() -> None:
     assert f"MI ({row['difference']:+.4f})" in length_sentence(table.reset_index()) or not row["told_apart"]
     assert f"{row['long']:.4f}</a>" in render_length(table.reset_index())
     assert length_sentence(length_table([], [])).startswith("No run of the paper's full length")
+
+
+def test_a_table_that_the_paper_does_not_have_is_refused(capsys: pytest.CaptureFixture) -> None:
+    code, _, error = table_verb(capsys, 9)
+    assert (code, "table 9: choose one of 1, 2, 3" in error) == (2, True)
