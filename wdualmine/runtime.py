@@ -86,14 +86,20 @@ def processes(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
     """Open processes of one thread each, which an error or Ctrl-C ends at once.
 
     Args:
-        count: how many; fewer than two do the work in this process.
+        count: how many; fewer than two do the work in this process. More threads would only wait for each
+            other: the images are small.
 
     Yields:
         A function like :func:`map`, whose results come in the order of the items. It raises a WdualmineError
         where a process was killed.
     """
     if count < 2:
-        yield map
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield map
+        finally:
+            torch.set_num_threads(threads)
         return
     before = set(active_children())
     # Started deaf to Ctrl-C, which this process hears and passes on: their traces would help nobody.

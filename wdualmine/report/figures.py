@@ -17,7 +17,7 @@ from wdualmine.data.color import to_grey
 from wdualmine.methods import average
 from wdualmine.metrics import METRICS
 from wdualmine.metrics.files import read_levels
-from wdualmine.report.measure import LINE, Findings, title
+from wdualmine.report.measure import ALONE, LINE, Findings, title
 from wdualmine.report.scores import REFERENCES, finished, read_pair
 from wdualmine.report.style import COLORS, DIVERGING, LINES, WIDTH, render_figure, styled
 from wdualmine.report.words import compared
@@ -131,9 +131,9 @@ def draw_pictures(findings: Findings) -> list[dict[str, Any]]:
     for method in findings.judged:
         key, gains = gains_by_pair(findings, method.name)
         for name in dict.fromkeys((str(gains.idxmax()), str(gains.idxmin()))):
-            less = f", {key} {gains[name]:+.4f} against the average" if key else ""
-            images = _pictures_of(findings, name, method.name)
-            shown.append({"title": f"{method.name}, pair {name}{less}", "images": images})
+            side = f"{abs(gains[name]):.4f} {'better' if gains[name] > 0 else 'worse'} than the average's"
+            headline = f"{method.name}, pair {name}{f': {key} is {side}' if key and gains[name] else ''}"
+            shown.append({"title": headline, "images": _pictures_of(findings, name, method.name)})
     return shown
 
 
@@ -141,12 +141,14 @@ def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
     """Give by how much a method is better than the average on each pair, in the metric that is clearest.
 
     Returns:
-        The metric whose difference is the largest in standard errors, of those that are tested if any is;
-        empty, with gains of 0, where nothing can be compared. The gains by pair, in the metric's unit.
+        The metric whose difference is the largest in standard errors, of those that are tested and look at
+        the sources, too, as far as there are any; empty, with gains of 0, where nothing can be compared. The
+        gains by pair, in the metric's unit.
     """
     rows = compared(findings, method, "average")
     tested = rows[rows["p"].notna()]
-    rows = (rows if tested.empty else tested).set_index("metric")
+    decisive = tested[~tested["metric"].isin(ALONE)]
+    rows = next((some for some in (decisive, tested) if len(some)), rows).set_index("metric")
     if rows.empty:
         return "", pd.Series(0.0, index=list(findings.files))
     key = str((rows["difference"].abs() / rows["error"]).fillna(0).idxmax())
