@@ -196,7 +196,6 @@ def _checkpoint(folder: Path) -> Path:
     import torch
 
     from wdualmine.checkpoints import read_tensors
-    from wdualmine.records import write_json
     from wdualmine.training import CHECKPOINT, _checkpoint
 
     state = _state()
@@ -207,14 +206,9 @@ def _checkpoint(folder: Path) -> Path:
     state.log = [{"epoch": 1, "total": 0.5, "residual": 0.1, "seconds": 1.0}]
     _checkpoint(folder / CHECKPOINT, state, _description())
     tensors, metadata = read_tensors(folder / CHECKPOINT)
-    known = {name: metadata[name] for name in ("log", "sessions")}  # started.json says what it is of
+    known = {name: metadata[name] for name in ("kind", "experiment", "data", "log", "sessions")}
     _write_unsealed(folder / CHECKPOINT, tensors, known)
-    write_json(folder / "started.json", _description())
     return folder / CHECKPOINT
-
-
-def _started(folder: Path) -> Path:
-    return _checkpoint(folder).with_name("started.json")
 
 
 def _read_checkpoint(path: Path) -> object:
@@ -262,7 +256,6 @@ KINDS = {
         Kind("metrics.csv", _record("metrics.csv"), _read_record, text=True),
         Kind("log.csv", _record("log.csv"), _read_record, text=True),
         Kind("run.json", _record("run.json"), _read_record, text=True),
-        Kind("started.json", _started, _read_checkpoint, text=True),
         Kind("checkpoint", _checkpoint, _read_checkpoint, text=True),
         Kind("weights", _weights, _read_weights, text=True),
     )

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdualmine_book.explore
-from wdualmine import fuse_images, fuse_with, load_model, load_pairs, score
+from wdualmine import fuse_with, load_model, load_pairs, score
 from wdualmine.data import DataSource
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
+from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run
 from wdualmine.training import train

@@ -45,7 +45,7 @@ def test_what_is_offered_is_listed_and_typed() -> None:
     assert typed == {name: f"wdualmine.{module}.{name}" for name, module in wd._MODULES.items()}
     assert set(dir(wd)) == {"__version__", *typed} == set(wd.__all__)
     for name in typed:
-        assert getattr(wd, name).__name__ == name
+        assert getattr(wd, name).__name__.removeprefix("wdualmine.") == name
     with pytest.raises(AttributeError, match="no attribute 'fusse'"):
         _ = wd.fusse  # type: ignore[attr-defined]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from test_platforms import bare_environment, wheel  # noqa: F401 (a fixture)
+from test_platforms import bare_environment, wheel, wheels  # noqa: F401 (fixtures)
 
 import wdualmine
 from wdualmine.cli.common import missing_extra
@@ -78,6 +78,8 @@ def test_the_wheel_works_by_itself(installed: Path, tmp_path: Path) -> None:
     listed = run(installed, tmp_path, "methods")
     assert listed.returncode == 0, listed.stderr
     assert "u2fusion" in listed.stdout
+    done = run(installed, tmp_path, "fuse", test / "CT", test / "MRI", "-o", fused, "--method", "ifcnn")
+    assert (done.returncode, "--weights" in done.stderr) == (2, True), done.stderr
     for method in ("w-dualmine", "dwt"):
         done = run(installed, tmp_path, "fuse", test / "CT", test / "MRI", "-o", fused, "--method", method)
         assert done.returncode == 0, done.stderr
@@ -103,8 +105,10 @@ def test_what_is_missing_is_named_with_its_extra() -> None:
 def test_the_wheel_is_typed_and_carries_what_it_reads(wheel: Path) -> None:  # noqa: F811
     names = set(contents(wheel))
     assert "wdualmine/py.typed" in names
-    for path in (*ROOT.glob("wdualmine/weights/**/*.safetensors"), *ROOT.glob("wdualmine/**/*.html")):
+    for path in (*ROOT.glob("wdualmine/weights/*.safetensors"), *ROOT.glob("wdualmine/**/*.html")):
         assert str(path.relative_to(ROOT)) in names
+    assert not [name for name in names if re.match(r"wdualmine/(_results|weights/[\w-]+/)", name)]
+    assert wheel.stat().st_size < 16e6
     assert "wdualmine/_data_manifest/paper_tables.csv" in names
     assert not [name for name in names if name.startswith(("tests", "book", "notebooks", "web"))]
 

@@ -222,9 +222,9 @@ def test_an_installation_that_fails_says_what_to_do(
         exec(setup_cell(), {})
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package's wheel, built without network."""
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The wheels of the library and of the book's code, built without network."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [
         sys.executable,
@@ -236,8 +236,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--no-build-isolation",
         "--no-index",
     ]
-    subprocess.run([*command, "-w", str(folder), str(ROOT)], check=True)
-    return next(folder.glob("wdualmine-*.whl"))
+    subprocess.run([*command, "-w", str(folder), str(ROOT), str(ROOT / "book")], check=True)
+    return sorted(folder.glob("wdualmine*.whl"))
+
+
+@pytest.fixture(scope="session")
+def wheel(wheels: list[Path]) -> Path:
+    """The library's wheel."""
+    return wheels[0]
 
 
 def bare_environment(folder: Path, without: tuple[str, ...]) -> Path:
@@ -270,7 +276,7 @@ def stub_wheel(folder: Path, name: str, version: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["Kaggle", "Colab"])
-def test_bare_platform_installs_the_wheel_offline(wheel: Path, tmp_path: Path, name: str) -> None:
+def test_bare_platform_installs_the_wheels_offline(wheels: list[Path], tmp_path: Path, name: str) -> None:
     work, attached = tmp_path / "work", tmp_path / "input" / "some-dataset"
     work.mkdir()
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
@@ -278,7 +284,8 @@ def test_bare_platform_installs_the_wheel_offline(wheel: Path, tmp_path: Path, n
         write_image(attached / "pairs" / "CT-MRI" / "test" / modality / "1001.png", image)
     place = attached / "wheels" if name == "Kaggle" else work
     place.mkdir(exist_ok=True)
-    shutil.copy(wheel, place)
+    for wheel in wheels:
+        shutil.copy(wheel, place)
     stub_wheel(place, "nilearn", "0.99")
     python = bare_environment(tmp_path / "venv", without=("wdualmine", "nilearn"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("WDUALMINE", "PYTHON", "PIP"))}
@@ -306,11 +313,11 @@ def test_bare_platform_installs_the_wheel_offline(wheel: Path, tmp_path: Path, n
         said
     )
     records, *files = said.splitlines()[-1].split()
-    assert int(records) > 0, "the wheel carries the reference records"
+    assert int(records) > 0, "the book's wheel carries the reference records"
     used = {Path(name).resolve(): Path(name).stat().st_mtime_ns for name in files}
     assert used == {path.resolve(): modified for path, modified in before.items()}
     installed = {path.name for path in (tmp_path / "venv" / "lib").glob("python*/site-packages/*.dist-info")}
-    assert {re.split(r"-\d", folder)[0] for folder in installed} == {"wdualmine", "nilearn"}
+    assert {re.split(r"-\d", folder)[0] for folder in installed} == {"wdualmine", "wdualmine_book", "nilearn"}
     assert run("setup_cell.py").stdout == "", "installed, the cell does nothing"
 
 

@@ -31,7 +31,7 @@ def test_the_lock_satisfies_pyproject(text: str) -> None:
 def test_conda_users_get_the_lock() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-    assert pip == ["-r requirements.lock", "-e ."]
+    assert pip == ["-r requirements.lock", "-e .", "-e book"]
     python = next(e for e in environment["dependencies"] if isinstance(e, str) and e.startswith("python="))
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(
         python.removeprefix("python=")

@@ -142,7 +142,7 @@ def test_all_systems_come_with_weights_of_their_records(task: str) -> None:
     for system in SYSTEMS:
         record = results_folder() / "comparison" / f"{task}-{system.objective}-seed0"
         _, metadata = read_shapes(packaged_file(system, task))
-        assert metadata["experiment"] == load_run(record).info.experiment
+        assert metadata["experiment"] == load_run(record).info.trained.model_dump()
 
 
 def test_pages_print_what_the_tables_hold(comparison: Run) -> None:

@@ -517,14 +517,14 @@ def test_the_verb_says_preset_and_data_of_every_column(
     folder = runs[0].folder.parent
     code, out, _ = table_verb(capsys, 1, "--run", folder)
     assert code == 0
-    assert "This build (quick, phantom; 2 seeds)" in out
+    assert re.search(r"This build \(quick, phantom; \d+ epochs? at \S+, widths 8-64; 2 seeds\)", out)
     reference = next(run for run in reference_runs() if run.folder.name == "ct-mri-seed0")
     assert f"Reference run ({reference.label};" in out
     code, out, _ = table_verb(capsys, 1, "--run", folder / "baselines")
     assert "This build (baselines, phantom)" in out
     code, out, error = table_verb(capsys, 1, "--run", folder, "--format", "csv")
     assert out.startswith("metric,method,column,")
-    assert "This build (quick, phantom; 2 seeds)" in error
+    assert "widths 8-64; 2 seeds)" in error
     code, out, _ = table_verb(capsys, 1, "--run", folder, "--format", "latex")
     assert out.rstrip().endswith(r"% needs \usepackage{booktabs}")
     code, out, _ = table_verb(capsys, 5)

@@ -55,7 +55,7 @@ def palette(transparency: int | None = None) -> Image.Image:
     image = image.convert("P")
     image.putpalette([200, 0, 0, 0, 150, 0, 0, 0, 90, 7, 8, 9])
     if transparency is not None:
-        image.info.transparency = transparency
+        image.info["transparency"] = transparency
     return image
 
 
