@@ -1,6 +1,6 @@
 """Tables 1 to 3: the methods on each task, and the network against the plain average."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -187,24 +187,22 @@ def comparison_with_average(runs: Sequence[Run], reference: Sequence[Run] | None
 
 def render_comparison(table: pd.DataFrame) -> str:
     """Print :func:`comparison_with_average` as HTML; small p values as a bound."""
-
-    def p_value(p: float) -> str:
-        return "&lt; 0.0001" if p < 1e-4 else f"{p:.4f}"
-
-    def _finite(value: float) -> str:
-        return f"{value:.3g}" if np.isfinite(value) else "none"
-
-    formats: dict[str, Callable[[float], str]] = {
-        **dict.fromkeys(("difference", "low", "high"), "{:+.3g}".format),
-        **dict.fromkeys(("first", "second"), "{:.4f}".format),
-        "p_corrected": p_value,
-        "detectable": _finite,
-    }
-    names = {"first": "network", "second": "average", "groups": "volumes", "p_corrected": "p, corrected"}
-    shown = table.assign(task=[get_task(task).folder for task in table["task"]])
-    for column, form in formats.items():
-        shown[column] = [form(value) for value in shown[column]]
-    return print_grid(shown.drop(columns=["error", "p"]).rename(columns=names), "html")
+    rows = [
+        {
+            "Task": get_task(row["task"]).folder,
+            "Metric": row["metric"],
+            "Volumes": str(row["groups"]),
+            "Network": f"{row['first']:.4f}",
+            "Average": f"{row['second']:.4f}",
+            "Difference": f"{row['difference']:+.2g}",
+            "95 % interval": f"{row['low']:+.2g} to {row['high']:+.2g}" if row["groups"] > 1 else "–",
+            "Wins": str(row["wins"]),
+            "p, corrected": "&lt; 0.0001" if row["p_corrected"] < 1e-4 else f"{row['p_corrected']:.4f}",
+            "Detectable": f"{row['detectable']:.2g}" if np.isfinite(row["detectable"]) else "none",
+        }
+        for row in table.to_dict("records")
+    ]
+    return print_grid(pd.DataFrame(rows), "html")
 
 
 def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None = None) -> str:

@@ -100,7 +100,7 @@ def render_length(table: pd.DataFrame) -> str:
             "Short": f'<a href="provenance.html#{anchor("Length", row["short_run"])}">{row["short"]:.4f}</a>'
             + (f" ± {row['short_seed_std']:.4f}" if np.isfinite(row["short_seed_std"]) else ""),
             "Difference": f"{row['difference']:+.4f}",
-            "Interval": f"[{row['low']:+.4f}, {row['high']:+.4f}]",
+            "Interval": f"[{row['low']:+.4f}, {row['high']:+.4f}]" if row["low"] == row["low"] else "–",
             "p, corrected": f"{row['p_corrected']:.3f}",
             "Told from 0": "yes" if row["told_apart"] else "no",
         }

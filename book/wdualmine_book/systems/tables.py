@@ -52,7 +52,7 @@ def systems_table(run: Run) -> pd.DataFrame:
         run: a comparison.
 
     Returns:
-        A row a method, by its mean rank: columns method, rank (mean over metrics and pairs of the rank
+        A row a method, by its mean rank: columns method, rank (mean over metrics and volumes of the rank
         among the methods, 1 the best by the metric's direction, ties shared), one a metric (mean over the
         pairs), recovery_a, recovery_b, worse (the smaller of these two; empty for published images).
     """
@@ -64,9 +64,10 @@ def systems_table(run: Run) -> pd.DataFrame:
             for name, sign in signs.items()
         }
     )
+    by_volume = ranks.mean(axis=1).groupby([scores["method"], scores["pair"].map(volume_of)]).mean()
     means = scores.groupby("method", sort=False)[[*METRICS, *RECOVERY]].mean()
     table = means.assign(
-        rank=ranks.mean(axis=1).groupby(scores["method"]).mean(),
+        rank=by_volume.groupby("method").mean(),
         worse=means[list(RECOVERY)].min(axis=1, skipna=False),
     )
     columns = ["rank", *METRICS, *RECOVERY, "worse"]
