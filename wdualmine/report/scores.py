@@ -18,7 +18,7 @@ from wdualmine.metrics.limits import limits
 from wdualmine.metrics.validation import check_triple
 from wdualmine.registration import misalignment, require_one_place, require_registered
 
-#: What every method is compared with, pair by pair.
+#: What every method is compared with, volume by volume.
 REFERENCES = ("average", "maximum", "laplacian-pyramid")
 #: The t of the blends (1 - t) average + t maximum.
 BLENDS = tuple(step / 10 for step in range(11))

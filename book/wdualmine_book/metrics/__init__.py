@@ -1,1 +1,1 @@
-"""TODO."""
+"""The page *All metrics*: the record of conventions and its tables."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The page *Signal recovery*: its records, tables and figures."""

@@ -23,7 +23,7 @@ from wdualmine_book.systems.cost import KIND as COST_KIND
 from wdualmine_book.systems.record import KIND, SUFFIX
 
 RECOVERY = ("recovery_a", "recovery_b")
-#: What each system is compared with, pair by pair.
+#: What each system is compared with, volume by volume.
 REFERENCES = ("average", W_DUALMINE.name)
 
 
