@@ -118,7 +118,9 @@ def brightness_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
     return F.avg_pool2d(fused - (image1 + image2) / 2, 16, ceil_mode=True).square().mean()
 
 
-def random_spots(image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def random_spots(
+    image: Tensor, generator: torch.Generator, sizes: tuple[float, float] = SPOT_SIZE
+) -> tuple[Tensor, Tensor]:
     """Draw Gaussian spots for either source: places, sizes, amplitudes and signs at random.
 
     A spot goes into one source, so that the two maps are those of different signals.
@@ -126,6 +128,7 @@ def random_spots(image: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
     Args:
         image: the shape and the device, (N, 1, H, W).
         generator: on the CPU.
+        sizes: smallest and largest standard deviation in pixels.
 
     Returns:
         Two maps (N, 1, H, W), one to add to each source.
@@ -135,7 +138,7 @@ def random_spots(image: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
     draw = torch.rand(6, count, spots, 1, generator=generator)
     rows = torch.arange(height, dtype=draw.dtype)
     columns = torch.arange(width, dtype=draw.dtype)
-    size = SPOT_SIZE[0] + (SPOT_SIZE[1] - SPOT_SIZE[0]) * draw[2]
+    size = sizes[0] + (sizes[1] - sizes[0]) * draw[2]
     amplitude = SPOT_AMPLITUDE[0] + (SPOT_AMPLITUDE[1] - SPOT_AMPLITUDE[0]) * draw[3]
     amplitude = torch.where(draw[4] < 0.5, amplitude, -amplitude)
     down = torch.exp(-(rows - draw[0] * height).square() / (2 * size.square()))
