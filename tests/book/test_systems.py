@@ -54,7 +54,7 @@ from wdualmine_book.systems.tables import (
     unseen_sentence,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 FEW = ("w-dualmine", "sdnet")  # of the learned ones, for the time that it takes

@@ -69,7 +69,7 @@ OUTPERFORMS = "W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in"
 TRANSFER = "The MI on PET-MRI, against ASFE-Fusion's, shows a superior transfer of information"
 NEGLIGIBLE = "The lead of ASFE-Fusion in CC on PET-MRI is negligible given the standard deviation"
 NOISE_CLAIM = "The high EN of ASFE-Fusion is amplified noise rather than information"
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 
 
 def images(seed: int = 3, side: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
