@@ -703,7 +703,7 @@ def test_names_are_text_and_nothing_else(case: Path, tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: str) -> None:
