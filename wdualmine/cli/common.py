@@ -44,7 +44,7 @@ DataOption = Annotated[
         "--data", help="Folder of the pairs, or 'phantom'. Default: WDUALMINE_DATA, then the cache."
     ),
 ]
-DeepOption = Annotated[
+Round16BitOption = Annotated[
     bool, typer.Option("--to-8-bit", help="Round images of 16 bits, v / 257: the metrics are of 8 bits.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
