@@ -108,7 +108,7 @@ def test_images_of_16_bits_are_rounded_where_that_is_asked_for(
             write_image(tmp_path / kind / path.name, deep)
     folders = [tmp_path / kind for kind in ("a", "b", "average")]
     judged = [Judged("same", folders[2])]
-    deep = judge(*folders[:2], judged, KEYS, deep=True, progress=False)
+    deep = judge(*folders[:2], judged, KEYS, round_16_bit=True, progress=False)
     same = [made.rows("same").reset_index(drop=True) for made in (deep, findings)]
     pd.testing.assert_frame_equal(*same)
     page = write_report(deep, tmp_path / "report")

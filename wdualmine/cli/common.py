@@ -2,14 +2,11 @@
 
 import re
 import sys
-from importlib import metadata
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ DataOption = Annotated[
         "--data", help="Folder of the pairs, or 'phantom'. Default: WDUALMINE_DATA, then the cache."
     ),
 ]
-DeepOption = Annotated[
+Round16BitOption = Annotated[
     bool, typer.Option("--to-8-bit", help="Round images of 16 bits, v / 257: the metrics are of 8 bits.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
@@ -66,6 +63,8 @@ WeightsOption = Annotated[
 
 def missing_extra(error: ImportError) -> str | None:
     """Say what to install where a package of one of our extras is missing; None where it is another one."""
+    from importlib import metadata
+
     extras: dict[str, set[str]] = {}
     try:
         requirements = metadata.requires("wdualmine") or ()
@@ -91,6 +90,9 @@ def print_results(run: "Run") -> None:
 
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     """Print a table for a person, or, piped, one line a row."""
+    from rich.console import Console
+    from rich.table import Table
+
     grid = Table(box=None, pad_edge=False)
     for name in header:
         grid.add_column(name, overflow="fold")

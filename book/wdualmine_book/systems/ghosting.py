@@ -38,9 +38,10 @@ PAIRS = 6
 def ghosting(request: Request) -> pd.DataFrame:
     """Fuse with an MRI that is moved, by every method, and record it as a run of kind "ghosting".
 
-    Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair; :data:`GHOSTING_METRICS` of
-    the fused image with the sources where they lay, and, named ``METRIC_given``, with those that the method
-    got; recovery_a and recovery_b, the means over the signals of a pair. Images are not stretched.
+    Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair;
+    :data:`GHOSTING_METRICS` of the fused image with the sources where they lay, and, named ``METRIC_given``,
+    with those that the method got; recovery_a and recovery_b, the means over the signals of a pair. Images
+    are not stretched.
     """
     pairs, task = request.pairs, request.task
     chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
