@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from browsing import INSPECT, WIDTHS, watch
-from test_cli import call
+from calling import call
+from tasks import FIRST_TASK_FAST
 from tolerances import TOLERANCES
 
 from wdualmine.data import find_data, get_task
@@ -320,6 +321,7 @@ def test_another_finish_is_not_set_beside_without_a_word(case: Path, tmp_path: P
     assert "saved in different ways" in write_report(findings, tmp_path / "out").read_text()
 
 
+@pytest.mark.full
 def test_processes_change_no_value(
     case: Path, findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -735,7 +737,7 @@ def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: 
 # The published images: the paper's rows, and what the book's audit says
 
 
-@pytest.mark.parametrize("task", ["ct-mri", "pet-mri", "spect-mri"])
+@pytest.mark.parametrize("task", FIRST_TASK_FAST)
 def test_the_published_images_give_the_papers_rows(
     task: str, harvard: Path, published: Path, root: Path
 ) -> None:
