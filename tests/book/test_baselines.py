@@ -11,7 +11,7 @@ from wdualmine.data import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import METRICS
 from wdualmine.metrics.metric import Metric
-from wdualmine.records import Run
+from wdualmine.records import Run, lock_folder
 from wdualmine_book.metrics.tables import (
     convention_table,
     describe_metric,
