@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import wdualmine_book.systems.retrained  # noqa: F401 (its methods, also where the book is not installed)
 from wdualmine.experiments import make_experiment
 from wdualmine.records import Run
 from wdualmine.training import train
