@@ -17,6 +17,7 @@ from browsing import open_browser
 from filelock import FileLock
 from hypothesis import settings
 
+import wdualmine_book.systems.retrained  # noqa: F401 (its methods, also where the book is not installed)
 from wdualmine.experiments import make_experiment
 from wdualmine.records import Run, load_run
 from wdualmine.training import train
@@ -49,7 +50,7 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Return what fills a folder of this name once for all workers: the first that asks, while others wait."""
+    """Return what fills a named folder once for all workers; the first fills it, the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -57,9 +58,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
         folder, done = shared / name, shared / f"{name}.done"
         with FileLock(shared / f"{name}.lock"):
             if not done.exists():
-                assert not folder.exists(), (
-                    f"{name}: could not be made; the first test with it says why"
-                )
+                assert not folder.exists(), f"{name}: could not be made; the first test with it says why"
                 folder.mkdir()
                 make(folder)
                 done.touch()

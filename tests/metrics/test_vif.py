@@ -66,9 +66,7 @@ def test_symmetry_and_range(images):
     assert np.isfinite(value)
     assert METRIC.range[0] <= value
     assert value == pytest.approx(vif(b, a, fused), abs=1e-12)
-    assert fidelity(a, a) == pytest.approx(
-        1, abs=1e-5
-    )  # rounding, if almost constant
+    assert fidelity(a, a) == pytest.approx(1, abs=1e-5)  # rounding, if almost constant
 
 
 def test_known_values():
