@@ -18,6 +18,7 @@ from browsing import open_browser
 from filelock import FileLock
 from hypothesis import settings
 
+import wdualmine_book.systems.retrained  # noqa: F401 (its methods, also where the book is not installed)
 from wdualmine.data import SPLITS, TASKS, find_data
 from wdualmine.data.images import read_image, write_image
 from wdualmine.experiments import make_experiment
@@ -52,7 +53,7 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Return what fills a folder of a name once for all workers: the first that asks, while others wait."""
+    """Return what fills a named folder once for all workers; the first fills it, the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 

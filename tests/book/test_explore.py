@@ -103,7 +103,7 @@ def test_sides_that_the_network_does_not_take(
 
 
 def test_runs_of_other_systems_are_no_weights_of_the_network(tmp_path: Path, smoke_run: Run) -> None:
-    experiment = make_experiment("ct-mri", "smoke", method="sdnet", epochs=1)
+    experiment = make_experiment("ct-mri", "smoke", method="sdnet-retrained", epochs=1)
     other = train(experiment, tmp_path / "sdnet", "phantom", "cpu", 1, progress=False)
     explorer = Explorer("phantom", [smoke_run.folder, other.folder])
     files = explorer.weights("ct-mri").values()

@@ -48,6 +48,22 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.
 AllowOption = Annotated[
     bool, typer.Option("--allow", help="Go on with sources that seem swapped, mirrored, turned or shifted.")
 ]
+
+
+def _complete_method(incomplete: str) -> list[str]:
+    from wdualmine.methods import list_methods
+
+    return [name for name in list_methods() if name.startswith(incomplete)]
+
+
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        help="w-dualmine, average ...: see `wdualmine methods`; or module:function, file.py:function of your "
+        "own fuse(a, b).",
+        autocompletion=_complete_method,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a row.")]
 ResidualScaleOption = Annotated[
     float | None,

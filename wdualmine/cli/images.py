@@ -13,6 +13,7 @@ from wdualmine.cli.common import (
     AllowOption,
     DeviceOption,
     JsonOption,
+    MethodOption,
     ResidualScaleOption,
     Round16BitOption,
     WeightsOption,
@@ -36,9 +37,7 @@ def fuse(
     task: Annotated[
         str | None, typer.Option(help="Whose weights: ct-mri, pet-mri, spect-mri. Default: by color.")
     ] = None,
-    method: Annotated[
-        str, typer.Option(help="w-dualmine, w-dualmine-recovery, average ...: see `wdualmine methods`.")
-    ] = "w-dualmine",
+    method: MethodOption = "w-dualmine",
     weights: WeightsOption = None,
     residual_scale: ResidualScaleOption = None,
     blend: Annotated[

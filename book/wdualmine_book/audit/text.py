@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from wdualmine.methods.learned import WEIGHTS
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.records import Run
 from wdualmine_book.audit.record import NOISE
 from wdualmine_book.audit.tables import (
