@@ -7,17 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from calling import call
-from tasks import FIRST_TASK_FAST
 from tolerances import TOLERANCES
 
-from wdualmine.data import find_data, get_task, load_pairs
+from wdualmine.data import TASKS, find_data, get_task, load_pairs
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.methods import average
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import load_run, summarize
 
 
-@pytest.mark.parametrize("task", FIRST_TASK_FAST)
+@pytest.mark.parametrize("task", list(TASKS))
 def test_the_packages_weights_reproduce_the_committed_record(
     task: str, root: Path, harvard: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -118,7 +118,7 @@ def _weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("task", ["pet-mri", pytest.param("spect-mri", marks=pytest.mark.full)])
+@pytest.mark.parametrize("task", ["pet-mri", "spect-mri"])
 def test_the_color_tasks_train_too(task: str, tmp_path: Path) -> None:
     run = train(make_experiment(task, "smoke", epochs=1), tmp_path, "phantom", progress=False)
     assert run.info.task == task
