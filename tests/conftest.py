@@ -1,14 +1,16 @@
 """Fixtures for all tests: where the real data is, if it is, and runs that several tests share."""
 
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from browsing import open_browser
 
 from wdualmine.experiments import make_experiment
 from wdualmine.records import Run
@@ -63,35 +65,31 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The book as `make book PRESET=smoke` builds it, on the phantom, in a copy of the repository.
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The wheels of the library and of the book's code, built without network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
+    subprocess.run([*command, "-w", str(folder), str(ROOT), str(ROOT / "book")], check=True)
+    return sorted(folder.glob("wdualmine*.whl"))
 
-    WDUALMINE_BOOK names the folder of another one, built before, such as on the real pairs.
-    """
-    if given := os.environ.get("WDUALMINE_BOOK"):
-        return Path(given)
-    copy = tmp_path_factory.mktemp("clone") / "repository"
-    ignored = shutil.ignore_patterns(
-        *(".venv", ".git", ".snakemake", "build", "_build", "_generated", "runs", "node_modules"),
-        *("__pycache__", ".*_cache"),
-    )
-    shutil.copytree(ROOT, copy, ignore=ignored)
-    environment = {name: value for name, value in os.environ.items() if name != "WDUALMINE_DATA"}
-    result = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            "--cores",
-            "2",
-            "--quiet",
-            "rules",
-            "--config",
-            "preset=smoke",
-        ],
-        cwd=copy,
-        env=environment | {"PYTHONPATH": os.pathsep.join((str(copy), str(copy / "book")))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-8000:]
-    return copy / "book" / "_build" / "html"
+
+@pytest.fixture(scope="session")
+def wheel(wheels: list[Path]) -> Path:
+    """The library's wheel."""
+    return wheels[0]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium with a fresh profile that reaches no host but this machine."""
+    with open_browser() as context:
+        yield context

@@ -13,7 +13,7 @@ import pytest
 
 from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
-from wdualmine.records import Run, held, load_run, read_csv, write_bytes, write_json
+from wdualmine.records import Run, load_run, lock_folder, read_csv, write_bytes, write_json
 from wdualmine_book.recorder import record as make_record
 
 
@@ -147,12 +147,15 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(
 def test_what_a_killed_process_left_is_swept_and_its_lock_blocks_nobody(tmp_path: Path) -> None:
     for name in (".lock", ".metrics.csv.123.tmp", ".model.safetensors.9.tmp"):
         (tmp_path / name).write_bytes(b"half")
-    with held(tmp_path):
+    with lock_folder(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-        with pytest.raises(WdualmineError, match="another process writes to this folder"), held(tmp_path):
+        with (
+            pytest.raises(WdualmineError, match="another process writes to this folder"),
+            lock_folder(tmp_path),
+        ):
             pass
     (tmp_path / "a").write_text("")
-    with pytest.raises(WdualmineError, match="cannot be written"), held(tmp_path / "a"):
+    with pytest.raises(WdualmineError, match="cannot be written"), lock_folder(tmp_path / "a"):
         pass
 
 
@@ -165,7 +168,7 @@ def test_baselines_are_made_again_where_their_record_is_cut(tmp_path: Path) -> N
     assert (tmp_path / "metrics.csv").read_bytes() == content
     pd.testing.assert_frame_equal(whole.metrics, again.metrics)
     assert not (tmp_path / ".lock").exists()
-    with held(tmp_path), pytest.raises(WdualmineError, match="another process writes"):
+    with lock_folder(tmp_path), pytest.raises(WdualmineError, match="another process writes"):
         make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
 
 

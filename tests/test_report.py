@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_book import INSPECT, WIDTHS, browser, watch  # noqa: F401 (a fixture)
+from browsing import INSPECT, WIDTHS, watch
 from test_cli import call
 from tolerances import TOLERANCES
 
@@ -706,7 +706,7 @@ def test_names_are_text_and_nothing_else(case: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
-def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: str) -> None:  # noqa: F811
+def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: str) -> None:
     tab = browser.new_page()
     requests: list[str] = []
     try:

@@ -17,7 +17,7 @@ from wdualmine.model import ModelConfig
 from wdualmine.recovery.objective import RecoveryWeights
 
 #: Seeds are below this, so that seed and epoch together still seed a generator.
-SEEDS = 2**32
+SEED_LIMIT = 2**32
 FOLDS = 3  # PET-MRI's test pairs come from three volumes
 
 
@@ -220,7 +220,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         get_task(self.task)
-        if not (isinstance(self.seed, int) and 0 <= self.seed < SEEDS):
+        if not (isinstance(self.seed, int) and 0 <= self.seed < SEED_LIMIT):
             raise WdualmineError(f"seed {self.seed}: give an integer of at least 0 and below 2^32")
 
     def as_dict(self) -> dict[str, Any]:

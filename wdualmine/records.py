@@ -38,7 +38,7 @@ def now() -> str:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes out of a run's folder, and remove what a killed one left half-written.
 
     The lock ends with its process, however that ends. A finished record keeps no lock file: who held on to it

@@ -32,8 +32,8 @@ from wdualmine.records import (
     Run,
     describe_run,
     first_reason,
-    held,
     load_run,
+    lock_folder,
     now,
     seal,
     summarize,
@@ -100,7 +100,7 @@ def train(
     torch_device = pick_device(device)
     source = find_data(data)
     _refuse_other_files(output)
-    with numerics(threads), held(output):
+    with numerics(threads), lock_folder(output):
         description = describe_run("training", source, experiment.task, torch_device)
         description["experiment"] = experiment.as_dict()
         say = print if progress else _silent

@@ -261,7 +261,7 @@ _FEATURES: tuple[tuple[str, str, Callable[[Image], Floats], str], ...] = (
     ("FMI-wavelet", "Meyer wavelet", wavelets, r"\mathrm{DWT}"),
 )
 
-METRICS = tuple(
+FMI_METRICS = tuple(
     Metric(
         key=key,
         name=f"Feature mutual information ({name})",

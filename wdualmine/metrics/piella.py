@@ -144,7 +144,7 @@ def _metric(key: str, name: str, *conventions: tuple[str, Score, str, str]) -> M
     )
 
 
-METRICS = (
+PIELLA_METRICS = (
     _metric(
         "Qs",
         "Fusion quality index (Piella)",

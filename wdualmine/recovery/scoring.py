@@ -15,7 +15,7 @@ from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import measure_recovery
 
 #: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
-METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
+RANKING_METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
 #: Columns of a signal in ``signals.csv``.
 SIGNAL_COLUMNS = (
     "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
@@ -55,7 +55,7 @@ def measure(
     """
     steps = 2 * len(candidates) * len(pairs)
     with task_bar(f"{task} ranking", steps, progress) as advance:
-        scores = evaluate(candidates, pairs, task, metrics=METRICS, progress=advance)
+        scores = evaluate(candidates, pairs, task, metrics=RANKING_METRICS, progress=advance)
         signals = pd.concat(
             [
                 measure_recovery(candidate.fuse, pairs, SIGNALS, progress=advance).assign(

@@ -24,7 +24,7 @@ SPACING = 24
 #: Inside the head: so many pixels from its edge.
 MARGIN = 6
 #: The head is what is brighter than this grey level of 255 in either source, with what that encloses.
-BLACK = 10
+HEAD_LEVEL = 10
 AMPLITUDES = (15.0, 30.0, 45.0)
 
 
@@ -115,13 +115,13 @@ class Signal:
 
 
 def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find the head: the largest connected part that is brighter than :data:`BLACK`, with what it encloses.
+    """Find the head: the largest connected part that is brighter than :data:`HEAD_LEVEL`, with what it encloses.
 
     Args:
         luma_a: (H, W) uint8.
         luma_b: the same shape.
     """
-    filled = ndimage.binary_fill_holes(np.maximum(luma_a, luma_b) > BLACK)
+    filled = ndimage.binary_fill_holes(np.maximum(luma_a, luma_b) > HEAD_LEVEL)
     parts, count = ndimage.label(filled)
     if not count:
         return np.zeros(luma_a.shape, dtype=bool)

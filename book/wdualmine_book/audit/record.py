@@ -29,7 +29,7 @@ from wdualmine.report.scores import BLENDS
 from wdualmine_book.recorder import Request
 
 KIND = "audit"
-METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD")
+AUDIT_METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD")
 #: For images of which only the gross statistics are in question: milliseconds a pair.
 QUICK = ("EN", "MI", "CC", "PSNR", "SD")
 #: Seeds of the untrained networks.
@@ -56,7 +56,7 @@ class Subject:
     method: str
     fuse: Fuse
     seed: int | None = None
-    stretched: tuple[str, ...] = METRICS
+    stretched: tuple[str, ...] = AUDIT_METRICS
     unstretched: tuple[str, ...] = QUICK
     blackened: tuple[str, ...] = ()
 
@@ -80,13 +80,13 @@ def audit(request: Request) -> pd.DataFrame:
                 rows += _fused_rows(subject, pair)
             for method, files in published.items():
                 image = published_image(files, pair.name, method)
-                rows.append(_row(pair, image, method, METRICS))
+                rows.append(_row(pair, image, method, AUDIT_METRICS))
                 rows.append(_blackened_row(pair, image, method, (*QUICK, "SSIM")))
             bounds = limits(pair.image_a, pair.image_b, (f"{pair.name} ({task.a})", f"{pair.name} (MRI)"))
             rows.append({"pair": pair.name, "method": LIMIT, "stretch": False, **bounds})
             advance()
     frame = pd.DataFrame(rows).assign(task=task.key, split="test").astype({"seed": "Int64"})
-    return frame.reindex(columns=[*KEYS, *METRICS, *BACKGROUND])
+    return frame.reindex(columns=[*KEYS, *AUDIT_METRICS, *BACKGROUND])
 
 
 def noisy_average(amplitude: int, seed: int = 0) -> Fuse:

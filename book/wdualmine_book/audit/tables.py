@@ -9,7 +9,7 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.report.scores import BLEND_TITLES, BLENDS, REFERENCED
 from wdualmine.report.words import dominating
-from wdualmine_book.audit.record import BLACKENED, KIND, METRICS, NOISE
+from wdualmine_book.audit.record import AUDIT_METRICS, BLACKENED, KIND, NOISE
 from wdualmine_book.committed import paper_values, published_scores, records_by_task
 
 PAPER = "W-DUALMINE"
@@ -97,7 +97,7 @@ def _tall(mean: pd.Series, std: pd.Series, task: str, row: str) -> pd.DataFrame:
 def frontier_table(run: Run, blends: Sequence[float] = BLENDS) -> pd.DataFrame:
     """Means of the stretched blends and of the methods: index method, columns the metrics of the audit."""
     methods = [*(f"blend-{t:.1f}" for t in blends), "w-dualmine", "untrained", *RIVALS]
-    means = {method: mean_scores(run, method)[list(METRICS)] for method in methods}
+    means = {method: mean_scores(run, method)[list(AUDIT_METRICS)] for method in methods}
     return pd.DataFrame({name: row for name, row in means.items() if row.notna().any()}).T
 
 

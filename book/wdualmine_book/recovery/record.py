@@ -31,7 +31,7 @@ from wdualmine.progress import task_bar
 from wdualmine.records import Run, write_csv
 from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
 from wdualmine.recovery.measure import LOST, measure_recovery, noise_gain
-from wdualmine.recovery.scoring import METRICS, at_scales, measure
+from wdualmine.recovery.scoring import RANKING_METRICS, at_scales, measure
 from wdualmine_book.recorder import Request
 
 KIND = "ranking"
@@ -86,7 +86,7 @@ def bound(request: Request) -> pd.DataFrame:
 
     candidates = [Candidate(name, fuse, False) for name, fuse in (ways | {BOUND: best}).items()]
     with task_bar(f"{task.key} bound", len(candidates) * len(pairs), request.progress) as advance:
-        scores = evaluate(candidates, pairs, task.key, metrics=METRICS, progress=advance)
+        scores = evaluate(candidates, pairs, task.key, metrics=RANKING_METRICS, progress=advance)
 
     def unclipped(a: Tensor, b: Tensor) -> Tensor:
         return (a + b) / 2 + network.config.residual_scale * fuse_padded(network, a, b)[1]

@@ -10,10 +10,10 @@ from scipy.stats import spearmanr
 from wdualmine.data import TASKS, volume_of
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
-from wdualmine.metrics import METRICS as REGISTRY
+from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
-from wdualmine.recovery.scoring import METRICS
+from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import mean_and_error, t_quantile
 from wdualmine_book.committed import record_of, results_folder
 from wdualmine_book.recovery.record import BOUND, KIND, load_signals
@@ -21,7 +21,7 @@ from wdualmine_book.recovery.record import BOUND, KIND, load_signals
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
 RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
 #: Of an interval that is asked for each metric on each task, so that 95 % stand for all of them together.
-AGREEMENT_LEVEL = 1 - 0.05 / (len(METRICS) * len(TASKS))
+AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
 VARIANT = "recovery"
 FOLD = "recovery-fold-"
 
@@ -146,11 +146,11 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
     scores = run.metrics[run.metrics["method"].isin(RANKED)]
     methods = scores["method"].nunique()
     scores = scores.assign(worse=scores[["recovery_a", "recovery_b"]].min(axis=1))
-    means = scores.groupby("method")[[*METRICS, "recovery_a", "recovery_b"]].mean()
+    means = scores.groupby("method")[[*RANKING_METRICS, "recovery_a", "recovery_b"]].mean()
     worse = means[["recovery_a", "recovery_b"]].min(axis=1)
     rows = []
-    for metric in METRICS:
-        sign = -1 if REGISTRY[metric].direction == "lower" else 1
+    for metric in RANKING_METRICS:
+        sign = -1 if METRICS[metric].direction == "lower" else 1
         each = {
             pair: sign * float(spearmanr(own[metric], own["worse"]).statistic)
             for pair, own in scores.groupby("pair")
@@ -207,7 +207,7 @@ def bound_table(run: Run) -> pd.DataFrame:
     Returns:
         A row a metric (CC, Qabf, SSIM): columns metric, average, network, bound; means over the pairs.
     """
-    means = run.metrics[~run.metrics["stretch"].astype(bool)].groupby("method")[list(METRICS)].mean()
+    means = run.metrics[~run.metrics["stretch"].astype(bool)].groupby("method")[list(RANKING_METRICS)].mean()
     names = {"average": "average", "network": W_DUALMINE_RECOVERY.name, "bound": BOUND}
     return pd.DataFrame(
         {"metric": metric} | {title: float(means[metric][name]) for title, name in names.items()}
@@ -227,7 +227,7 @@ def front_at(run: Run, metric: str, correlation: float) -> float:
 def _tabulate(signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str] | None) -> pd.DataFrame:
     present = list(dict.fromkeys(signals["method"]))
     names = present if methods is None else [name for name in methods if name in present]
-    means = scores.groupby("method")[list(METRICS)].mean()
+    means = scores.groupby("method")[list(RANKING_METRICS)].mean()
     rows = []
     for name in names:
         row: dict[str, Any] = {"method": name}
@@ -236,5 +236,5 @@ def _tabulate(signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str
             key = f"{entry.statistic}_{entry.source}"
             row |= {key: entry.value, f"{key}_low": entry.low, f"{key}_high": entry.high}
         row["worse"] = min(row["mean_a"], row["mean_b"])
-        rows.append(row | {metric: float(means[metric][name]) for metric in METRICS})
+        rows.append(row | {metric: float(means[metric][name]) for metric in RANKING_METRICS})
     return pd.DataFrame(rows).sort_values("worse", ascending=False, ignore_index=True)

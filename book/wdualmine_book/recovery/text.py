@@ -8,7 +8,7 @@ import pandas as pd
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.records import Run
-from wdualmine.recovery.scoring import METRICS
+from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine_book.committed import record_of
 from wdualmine_book.printing import print_grid
 from wdualmine_book.recovery.record import KIND, SHIFTS, load_robustness
@@ -96,7 +96,7 @@ def agreement_sentence(task: str, tables: Sequence[pd.DataFrame]) -> str:
 def agreement_conclusion(agreements: Mapping[str, Sequence[pd.DataFrame]]) -> str:
     """Say which metrics go against recovery on every task and for every set of methods."""
     each = [set(_against(tables)) for tables in agreements.values()]
-    always = [metric for metric in METRICS if each and all(metric in own for own in each)]
+    always = [metric for metric in RANKING_METRICS if each and all(metric in own for own in each)]
     if not always:
         return "No metric goes against recovery on every task."
     return (

@@ -21,7 +21,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.methods import CLASSICAL, LEARNED, fuse_with, get_method
 from wdualmine.methods.learned import network_of, parameters
 from wdualmine.progress import task_bar
-from wdualmine.records import SCHEMA, Run, held, load_run, now, seal, write_csv, write_json
+from wdualmine.records import SCHEMA, Run, load_run, lock_folder, now, seal, write_csv, write_json
 from wdualmine.runtime import code_state, environment, hardware, pick_device
 from wdualmine_book.recorder import require_kind
 
@@ -71,7 +71,7 @@ def run_cost(
     jobs += [(name, True) for name in WIDENED if methods is None]
     for name, _ in jobs:
         get_method(name)
-    with held(output):
+    with lock_folder(output):
         if (output / "run.json").is_file():
             require_kind(load_run(output), KIND)
         rows, started = [], time.perf_counter()

@@ -10,12 +10,12 @@ from wdualmine.methods import CLASSICAL, LEARNED
 from wdualmine.records import Run, find_runs
 from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import html_grid
-from wdualmine_book.systems.ghosting import GIVEN, KIND, METRICS, MOVES, STILL
+from wdualmine_book.systems.ghosting import GHOSTING_METRICS, GIVEN, KIND, MOVES, STILL
 from wdualmine_book.systems.tables import system_title
 
 #: Units of the amounts of :data:`~wdualmine_book.systems.ghosting.MOVES`.
 UNITS = {"shift": "pixels", "turn": "degrees"}
-SCORES = (*METRICS, *(f"{name}{GIVEN}" for name in METRICS), "recovery_a", "recovery_b")
+SCORES = (*GHOSTING_METRICS, *(f"{name}{GIVEN}" for name in GHOSTING_METRICS), "recovery_a", "recovery_b")
 
 
 def ghosting_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:

@@ -15,7 +15,7 @@ from wdualmine.methods import CLASSICAL, load_fuse
 from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
 from wdualmine.records import write_csv
-from wdualmine.recovery.scoring import METRICS, measure
+from wdualmine.recovery.scoring import RANKING_METRICS, measure
 from wdualmine_book.recorder import Request, limit_rows
 
 KIND = "comparison"
@@ -42,7 +42,10 @@ def _published(pairs: Sequence[Pair], task: Task, source: DataSource) -> list[pd
     frames = []
     for method, files in published_files(task, source).items():
         images = [published_image(files, pair.name, method) for pair in pairs]
-        scores = [score(p.image_a, p.image_b, image, METRICS) for p, image in zip(pairs, images, strict=True)]
+        scores = [
+            score(p.image_a, p.image_b, image, RANKING_METRICS)
+            for p, image in zip(pairs, images, strict=True)
+        ]
         frames.append(
             pd.DataFrame(scores).assign(
                 task=task.key,

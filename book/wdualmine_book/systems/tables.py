@@ -11,9 +11,9 @@ from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import FOLDS
 from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.methods.learned import packaged_file
-from wdualmine.metrics import METRICS as REGISTRY
+from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
-from wdualmine.recovery.scoring import METRICS
+from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import arrow, by_task, experiment_of_weights, html_grid, training_words
@@ -57,7 +57,7 @@ def systems_table(run: Run) -> pd.DataFrame:
         pairs), recovery_a, recovery_b, worse (the smaller of these two; empty for published images).
     """
     scores = run.metrics[run.metrics["method"] != LIMIT]
-    signs = {name: -1 if REGISTRY[name].direction == "lower" else 1 for name in METRICS}
+    signs = {name: -1 if METRICS[name].direction == "lower" else 1 for name in RANKING_METRICS}
     ranks = pd.DataFrame(
         {
             name: (sign * scores[name]).groupby(scores["pair"]).rank(ascending=False)
@@ -65,12 +65,12 @@ def systems_table(run: Run) -> pd.DataFrame:
         }
     )
     by_volume = ranks.mean(axis=1).groupby([scores["method"], scores["pair"].map(volume_of)]).mean()
-    means = scores.groupby("method", sort=False)[[*METRICS, *RECOVERY]].mean()
+    means = scores.groupby("method", sort=False)[[*RANKING_METRICS, *RECOVERY]].mean()
     table = means.assign(
         rank=by_volume.groupby("method").mean(),
         worse=means[list(RECOVERY)].min(axis=1, skipna=False),
     )
-    columns = ["rank", *METRICS, *RECOVERY, "worse"]
+    columns = ["rank", *RANKING_METRICS, *RECOVERY, "worse"]
     return table.sort_values("rank")[columns].rename_axis("method").reset_index()
 
 
@@ -98,7 +98,7 @@ def differences_table(run: Run, reference: str) -> pd.DataFrame:
     second: dict[str, pd.Series] = {}
     for name, frame in scores.items():
         own = frame.set_index("pair")
-        for metric in (*METRICS, *RECOVERY):
+        for metric in (*RANKING_METRICS, *RECOVERY):
             if np.isfinite([*own[metric], *other[metric]]).all():
                 column = f"{name!s} {metric}"
                 first[column], second[column] = own[metric], other[metric]
@@ -106,7 +106,7 @@ def differences_table(run: Run, reference: str) -> pd.DataFrame:
         pd.DataFrame(first).reset_index(), pd.DataFrame(second).reset_index(), list(first), volume_of
     )
     table[["method", "metric"]] = table["metric"].str.split(" ", n=1, expand=True).to_numpy()
-    lower = table["metric"].map(lambda key: key in REGISTRY and REGISTRY[key].direction == "lower")
+    lower = table["metric"].map(lambda key: key in METRICS and METRICS[key].direction == "lower")
     better = (table["difference"] > 0) != lower
     told = (table["p_corrected"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
     return table.assign(verdict=np.select([told & better, told & ~better], ["better", "worse"], ""))
@@ -220,7 +220,7 @@ def render_systems(table: pd.DataFrame, task: str) -> str:
         for source, modality in zip("ab", get_task(task).modalities, strict=True):
             value = row[f"recovery_{source}"]
             cells[f"Recovery {modality} ↑"] = f"{value:.3f}" if value == value else "–"
-        for name in METRICS:
+        for name in RANKING_METRICS:
             cells[f"{name} {arrow(name, 'html')}"] = f"{row[name]:.4f}"
         rows.append(cells)
     return html_grid(pd.DataFrame(rows), "comparison sortable")
@@ -315,7 +315,7 @@ def systems_sentence(run: Run) -> str:
     first, folder = str(table.index[0]), get_task(run.info.task).folder
     learned = [method.name for method in SYSTEMS if method.name in kept.index]
     text = (
-        f"**{folder}**: over the {len(METRICS)} metrics "
+        f"**{folder}**: over the {len(RANKING_METRICS)} metrics "
         f"{system_title(first)} has the best mean rank ({table['rank'].iloc[0]:.1f} of "
         f"{len(table)}); the highest correlation is that of {system_title(by_correlation)} "
         f"({table['CC'].max():.4f}, its limit {limit_of(run, 'CC'):.4f}); most of the worse "

@@ -57,7 +57,7 @@ from wdualmine_book.figures.steps import STEPS, as_html, losses_html, losses_tab
 from wdualmine_book.figures.training import TERMS, group_logs, plot_log, plot_logs
 
 TINY = ModelConfig(widths=(4, 8))
-NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "figures.ipynb"
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "figures.ipynb"
 
 
 @pytest.fixture(autouse=True)

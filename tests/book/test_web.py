@@ -17,8 +17,8 @@ from typing import Any
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from browsing import WIDTHS, watch
 from scripts import load_script
-from test_book import WIDTHS, browser, site, watch  # noqa: F401 (fixtures)
 from test_cli import call
 from tolerances import TOLERANCES
 
@@ -30,7 +30,7 @@ from wdualmine.export import packaged_weights
 from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL
 
-WEB = Path(__file__).resolve().parents[1] / "web"
+WEB = Path(__file__).resolve().parents[2] / "web"
 METRICS = ("EN", "MI", "CC", "PSNR", "Qabf")
 PATIENCE = 60_000  # milliseconds
 OPENING_WEIGHT = 300_000  # bytes before the first interaction
@@ -85,7 +85,7 @@ def address(request: pytest.FixtureRequest, built_book: Path) -> str:
 
 
 @pytest.fixture(params=WIDTHS.values(), ids=WIDTHS.keys())
-def tab(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:  # noqa: F811
+def tab(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
     """A page that reaches no other host; it may log nothing, fail at nothing and not scroll sideways."""
     tab = browser.new_page()
     tab.set_viewport_size({"width": request.param, "height": 844})
@@ -320,7 +320,7 @@ def test_touch_pinches_and_picks(tab: Any, address: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path, tmp_path: Path) -> None:
     """WebGPU, computed in software here, beside WebAssembly; unasked, the page leaves such a card alone."""
     pair = [
         write_image(tmp_path / name, image[112:144, 112:144])

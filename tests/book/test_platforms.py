@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +20,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from environments import bare_environment
 from scripts import load_script
 
 from wdualmine import preflight as session
@@ -30,7 +30,7 @@ from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 VARIABLES = {"Kaggle": {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "COLAB_RELEASE_TAG": "release"},
              "Colab": {"COLAB_RELEASE_TAG": "release"}, "local": {}}  # fmt: skip
@@ -220,45 +220,6 @@ def test_an_installation_that_fails_says_what_to_do(
         RuntimeError, match=r"wdualmine-9\S+ could not be installed, pip says why; make the wheel"
     ):
         exec(setup_cell(), {})
-
-
-@pytest.fixture(scope="session")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The wheels of the library and of the book's code, built without network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-    ]
-    subprocess.run([*command, "-w", str(folder), str(ROOT), str(ROOT / "book")], check=True)
-    return sorted(folder.glob("wdualmine*.whl"))
-
-
-@pytest.fixture(scope="session")
-def wheel(wheels: list[Path]) -> Path:
-    """The library's wheel."""
-    return wheels[0]
-
-
-def bare_environment(folder: Path, without: tuple[str, ...]) -> Path:
-    """A virtual environment with links to all that is installed here but some packages; gives its Python."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    linked = folder / "linked"
-    linked.mkdir()
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if path.suffix != ".pth" and not re.sub(r"[-_.]+", "-", path.name).lower().strip("-").startswith(
-            without
-        ):
-            (linked / path.name).symlink_to(path)
-    site = next((folder / "lib").glob("python*/site-packages"))
-    (site / "linked.pth").write_text(f"{linked}\n")
-    return folder / "bin" / "python"
 
 
 def stub_wheel(folder: Path, name: str, version: str) -> None:

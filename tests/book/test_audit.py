@@ -22,9 +22,9 @@ from wdualmine.training import initial_state
 from wdualmine_book.audit.claims import ABLATION_CLAIMS, Claim, claims, render_claims, verdict, verdict_counts
 from wdualmine_book.audit.figures import plot_entropy, plot_frontier
 from wdualmine_book.audit.record import (
+    AUDIT_METRICS,
     BLACKENED,
     BLENDS,
-    METRICS,
     NOISE,
     SEEDS,
     adverse_residual,
@@ -69,7 +69,7 @@ OUTPERFORMS = "W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in"
 TRANSFER = "The MI on PET-MRI, against ASFE-Fusion's, shows a superior transfer of information"
 NEGLIGIBLE = "The lead of ASFE-Fusion in CC on PET-MRI is negligible given the standard deviation"
 NOISE_CLAIM = "The high EN of ASFE-Fusion is amplified noise rather than information"
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 
 
 def images(seed: int = 3, side: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
@@ -165,7 +165,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_record_holds_every_method_once_a_pair(audit: Run) -> None:
     frame = audit.metrics
-    assert list(frame.columns) == [*KEYS, *METRICS, *BACKGROUND]
+    assert list(frame.columns) == [*KEYS, *AUDIT_METRICS, *BACKGROUND]
     assert audit.info.kind == "audit"
     assert not frame.duplicated(["pair", "method", "stretch", "seed"]).any()
     counts = frame.groupby(["method", "stretch"])["pair"].count()
@@ -173,7 +173,7 @@ def test_record_holds_every_method_once_a_pair(audit: Run) -> None:
         assert counts[f"blend-{t:.1f}", True] == counts[f"blend-{t:.1f}", False] == 1
     assert counts["untrained", True] == len(SEEDS)
     stretched = frame[frame["stretch"] & frame["method"].isin(["w-dualmine", "untrained", "blend-0.5"])]
-    assert stretched[[*METRICS, *BACKGROUND]].notna().all(axis=None)
+    assert stretched[[*AUDIT_METRICS, *BACKGROUND]].notna().all(axis=None)
     assert frame[frame["method"].str.endswith(BLACKENED)]["background_nonzero"].eq(0).all()
 
 
@@ -221,7 +221,7 @@ def test_tables_hold_the_record(audit: Run) -> None:
 def test_a_blend_beats_what_is_worse_everywhere(audit: Run) -> None:
     metrics = audit.metrics.copy()
     network = (metrics["method"] == "w-dualmine") & metrics["stretch"]
-    for key in METRICS:
+    for key in AUDIT_METRICS:
         metrics.loc[network, key] = (
             metrics.loc[(metrics["method"] == "blend-0.3") & metrics["stretch"], key].to_numpy() - 0.01
         )
@@ -231,7 +231,7 @@ def test_a_blend_beats_what_is_worse_everywhere(audit: Run) -> None:
     assert any(
         "our weights" in line and "CT-MRI" in line for line in dominance_sentences(table.reset_index())
     )
-    for key in METRICS:
+    for key in AUDIT_METRICS:
         metrics.loc[network, key] = 1e6
     table = dominance_table({"ct-mri": changed(audit, metrics)}).set_index("method")
     assert not table.loc["w-dualmine", "beaten"]
@@ -305,7 +305,7 @@ def constructed(audit: Run, scores: dict[str, dict[str, float]]) -> Run:
                 "method": method,
                 "stretch": stretch,
             }
-            rows.append(row | {key: means.get(key, means["all"]) + shift for key in METRICS})
+            rows.append(row | {key: means.get(key, means["all"]) + shift for key in AUDIT_METRICS})
     return changed(audit, pd.DataFrame(rows).assign(seed=pd.NA))
 
 

@@ -5,15 +5,10 @@ at desktop and phone width, cut off from any other host.
 """
 
 import functools
-import http.server
 import os
 import re
 import shlex
-import shutil
-import tempfile
-import threading
 from collections import Counter
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 import yaml
+from browsing import INSPECT, WIDTHS, watch
 from scripts import load_script
 
 from wdualmine.data import SPLITS, TASKS, read_manifest
@@ -29,21 +25,9 @@ from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.model import ModelConfig
 
-BOOK = Path(__file__).resolve().parents[1] / "book"
+BOOK = Path(__file__).resolve().parents[2] / "book"
 TOC = yaml.safe_load((BOOK / "_toc.yml").read_text())
 PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
-WIDTHS = {"desktop": 1280, "phone": 390}
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--enable-unsafe-webgpu",  # computed in software, for what the pages do with a graphics card
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -285,72 +269,6 @@ def test_equation_numbers_are_those_of_the_paper(built_book: Path) -> None:
 
 # ----------------------------------------------------------------------------------------------------
 # The built pages, in a browser
-
-
-@pytest.fixture(scope="module")
-def site(built_book: Path) -> Iterator[str]:
-    """Serve the pages on this machine and give their address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(built_book))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A headless Chromium with a fresh profile that reaches no host but this machine."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser test")
-    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if executable is None:
-        pytest.skip("no Chromium here to open the pages in; `apt-get install chromium` gets one")
-    with tempfile.TemporaryDirectory() as profile, sync_api.sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=executable, headless=True, args=list(FLAGS)
-        )
-        yield context
-        context.close()
-
-
-#: What a page is like once it is drawn. Where alternative text is missing, Sphinx puts the image's address.
-INSPECT = """async () => {
-  if (window.MathJax?.startup) await MathJax.startup.promise;
-  const all = selector => [...document.querySelectorAll(selector)];
-  return {
-    width: document.documentElement.scrollWidth,
-    imagesBroken: all("img").filter(i => !i.complete || !i.naturalWidth).map(i => i.src),
-    imagesWithoutText: all("img").filter(i => !/\\w/.test(i.alt) || /\\.\\w+$/.test(i.alt)).map(i => i.src),
-    mathNotDrawn: all(".math").filter(m => !m.querySelector("mjx-container")).map(m => m.textContent),
-    mathErrors: all("mjx-merror").map(m => m.textContent),
-    math: all("mjx-container").length,
-    title: document.querySelector("h1")?.textContent,
-    problems: all(".problematic, .system-message, .output.traceback, .output.stderr").map(e => e.textContent),
-  };
-}"""
-
-
-def watch(tab: Any) -> list[str]:
-    """Let a page reach no other host, and collect what it logs and what fails in it."""
-    seen: list[str] = []
-
-    def only_here(route: Any) -> None:
-        if urlsplit(route.request.url).hostname == "127.0.0.1":
-            route.continue_()
-        else:
-            seen.append(f"request to another host: {route.request.url}")
-            route.abort()
-
-    tab.route(re.compile("^https?:"), only_here)
-    tab.on("console", lambda m: seen.append(m.text) if m.type in ("error", "warning") else None)
-    tab.on("pageerror", lambda error: seen.append(f"script error: {error}"))
-    tab.on("requestfailed", lambda request: seen.append(f"failed: {request.url}"))
-    tab.on("response", lambda r: seen.append(f"status {r.status}: {r.url}") if r.status >= 400 else None)
-    return seen
 
 
 @pytest.mark.slow

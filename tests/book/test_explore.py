@@ -28,7 +28,7 @@ from wdualmine.training import train
 from wdualmine_book.committed import published_scores, reference_runs
 from wdualmine_book.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

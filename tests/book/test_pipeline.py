@@ -14,7 +14,7 @@ import pytest
 from wdualmine.data import TASKS
 from wdualmine.data.images import read_image, write_image
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = {path.stem: path.read_text() for path in (ROOT / "notebooks").glob("*.ipynb")}
 IGNORED = (
     ".venv",

@@ -19,7 +19,7 @@ from wdualmine.experiments import make_experiment
 from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
 from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
 from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
-from wdualmine.recovery.scoring import METRICS
+from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.training import train
 from wdualmine_book.committed import paper_values, record_of, results_folder
 from wdualmine_book.recorder import record
@@ -54,7 +54,7 @@ from wdualmine_book.systems.tables import (
     unseen_sentence,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 FEW = ("w-dualmine", "sdnet")  # of the learned ones, for the time that it takes
@@ -102,10 +102,10 @@ def test_ranks_count_a_metrics_direction(comparison: Run) -> None:
     scores = comparison.metrics[comparison.metrics["method"] != LIMIT]
     total = 0.0
     for _, own in scores.groupby("pair"):
-        for name in METRICS:
+        for name in RANKING_METRICS:
             sign = 1 if name == "Nabf" else -1
             ranks = pd.Series(rankdata(sign * own[name]), own["method"].to_numpy())
-            total += ranks["average"] / (3 * len(METRICS))
+            total += ranks["average"] / (3 * len(RANKING_METRICS))
     assert systems_table(comparison).set_index("method").loc["average", "rank"] == pytest.approx(total)
 
 
