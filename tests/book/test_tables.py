@@ -8,6 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from wdualmine_book.conclusions import (
+    ablations_conclusion,
+    metrics_conclusion,
+    results_conclusion,
+    studies_conclusion,
+    training_conclusion,
+)
 
 import wdualmine
 from wdualmine.data import volume_of
@@ -18,13 +25,6 @@ from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_j
 from wdualmine.statistics import holm
 from wdualmine_book.__main__ import main
 from wdualmine_book.committed import paper_values, reference_runs, study_runs
-from wdualmine_book.conclusions import (
-    ablations_conclusion,
-    metrics_conclusion,
-    results_conclusion,
-    studies_conclusion,
-    training_conclusion,
-)
 from wdualmine_book.metrics.tables import convention_table
 from wdualmine_book.printing import folded, html_grid, training_words
 from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
