@@ -285,11 +285,8 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = tmp_path / "run"
-    code, _, error = call(
-        capsys,
-        *["train", "pet-mri", "--method", "sdnet-retrained", "--preset", "smoke", "--data", "phantom", "-o"],
-        run,
-    )
+    options = ["--method", "sdnet-retrained", "--preset", "smoke", "--data", "phantom"]
+    code, _, error = call(capsys, "train", "pet-mri", *options, "-o", run)
     assert code == 0, error
     a, b, output = first(pairs, "PET-MRI", "PET"), first(pairs, "PET-MRI", "MRI"), tmp_path / "fused.png"
     fuse = ("fuse", a, b, "-o", output, "--weights", run)

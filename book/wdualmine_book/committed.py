@@ -11,6 +11,9 @@ from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.records import Run, find_runs
 
+#: Grey levels in the full range.
+LEVELS = 255
+
 
 @cache
 def paper_values() -> pd.DataFrame:
@@ -60,6 +63,11 @@ def record_of(task: str, runs: Iterable[Run], kind: str) -> Run:
             f"no {kind} of {task}: make one with `wdualmine-book record {kind} {task} -o FOLDER`"
         )
     return found[task]
+
+
+def moved(run: Run) -> float:
+    """Return by how much of the full range a network moves the average (Eq. 11), in the last epoch."""
+    return float(run.log["residual"].iloc[-1]) * run.info.trained.model["residual_scale"]
 
 
 @cache

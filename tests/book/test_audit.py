@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +20,9 @@ from wdualmine.methods.classical import average, blend, maximum
 from wdualmine.metrics.entropy import entropy
 from wdualmine.records import KEYS, Run
 from wdualmine.training import initial_state
-from wdualmine_book.audit.claims import ABLATION_CLAIMS, Claim, claims, render_claims, verdict, verdict_counts
+from wdualmine_book.audit import claims as claims_module
+from wdualmine_book.audit import tables
+from wdualmine_book.audit.claims import Claim, Evidence, render_claims, verdict, verdict_counts
 from wdualmine_book.audit.figures import plot_entropy, plot_frontier
 from wdualmine_book.audit.record import (
     AUDIT_METRICS,
@@ -32,6 +35,7 @@ from wdualmine_book.audit.record import (
     untrained_network,
 )
 from wdualmine_book.audit.tables import (
+    NAMES,
     audit_runs,
     average_gaps,
     average_table,
@@ -43,25 +47,22 @@ from wdualmine_book.audit.tables import (
     pair_scores,
     paper_row,
     published_table,
-    stretch_table,
-    untrained_table,
-)
-from wdualmine_book.audit.text import (
-    background_sentence,
-    dominance_sentences,
-    published_sentence,
     render,
     render_background,
+    render_dominance,
     render_frontier,
     render_means,
     render_published,
     render_stretch,
-    training_sentence,
-    untrained_sentence,
+    rows_of,
+    stretch_changes,
+    stretch_table,
+    training_changes,
+    untrained_gaps,
+    untrained_table,
     weights_label,
 )
-from wdualmine_book.committed import reference_runs
-from wdualmine_book.conclusions import audit_conclusion
+from wdualmine_book.committed import paper_values, reference_runs
 from wdualmine_book.recorder import record
 from wdualmine_book.studies.tables import ablation_table
 
@@ -228,14 +229,12 @@ def test_a_blend_beats_what_is_worse_everywhere(audit: Run) -> None:
     table = dominance_table({"ct-mri": changed(audit, metrics)}).set_index("method")
     assert table.loc["w-dualmine", "beaten"]
     assert "blend-0.3" in table.loc["w-dualmine", "blends"]
-    assert any(
-        "our weights" in line and "CT-MRI" in line for line in dominance_sentences(table.reset_index())
-    )
+    assert NAMES["blend-0.3"] in render_dominance(table.reset_index())
     for key in AUDIT_METRICS:
         metrics.loc[network, key] = 1e6
     table = dominance_table({"ct-mri": changed(audit, metrics)}).set_index("method")
     assert not table.loc["w-dualmine", "beaten"]
-    assert "on none of 1 tasks" in " ".join(dominance_sentences(table.reset_index()))
+    assert "none" in render_dominance(table.reset_index())
 
 
 def changed(run: Run, metrics: pd.DataFrame) -> Run:
@@ -248,7 +247,6 @@ def test_published_images_give_the_papers_rows() -> None:
     table = published_table()
     assert table[table["metric"] != "FMI"]["agree"].all()
     assert not table[table["metric"] == "FMI"]["agree"].any()
-    assert "24 of 24" in published_sentence(table)
     assert render_published(table).count("<strong>") == 2 * 24
 
 
@@ -264,7 +262,10 @@ def test_printed_forms(audit: Run) -> None:
         assert "CT-MRI" in html or "maximum" in html
         assert "nan" not in html.lower()
     assert render(untrained_table({})) == ""
-    assert "±2 grey levels" in background_sentence(runs)
+    shown = rows_of(background_table(runs), ["noise-2", "blend-0.0"])
+    assert list(shown.index.get_level_values(1)) == ["average", "average, noise ±2"]
+    means = [mean_scores(audit, "blend-0.0", stretch)["EN"] for stretch in (True, False)]
+    assert stretch_changes(runs)["EN"]["ct-mri"] == pytest.approx(means[0] - means[1])
     assert weights_label(runs).startswith("preset ")
     assert len(plot_frontier(runs).axes) == 2
     assert len(plot_entropy(runs).axes[0].patches) == 2 * len(background_table(runs))
@@ -278,7 +279,7 @@ def test_printed_forms(audit: Run) -> None:
     ("outcomes", "word"),
     [
         ([], "not tested"),
-        ([None, None], "cannot be told"),
+        ([None, None], "undecided"),
         ([True, True], "holds"),
         ([True, False], "holds in part"),
         ([True, None], "holds in part"),
@@ -309,8 +310,19 @@ def constructed(audit: Run, scores: dict[str, dict[str, float]]) -> Run:
     return changed(audit, pd.DataFrame(rows).assign(seed=pd.NA))
 
 
+def claims_of(runs: dict[str, Run], ablations: list[Run] | None = None) -> list[Claim]:
+    """The claims as the audit's notebook makes them of these records."""
+    names = vars(tables) | vars(claims_module) | {"audits": runs, "paper_values": paper_values}
+    names["Evidence"] = lambda audits: Evidence(audits, ablations)
+    notebook = nbformat.read(Path(__file__).parents[2] / "notebooks" / "audit.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell["id"] in ("claims-rivals", "claims-residual", "claims-ablations"):
+            exec(cell.source, names)
+    return names["claims"]
+
+
 def verdicts(run: Run) -> dict[str, Claim]:
-    return {claim.text: claim for claim in claims({"pet-mri": run}, [])}
+    return {claim.text: claim for claim in claims_of({"pet-mri": run}, [])}
 
 
 def base() -> dict[str, dict[str, float]]:
@@ -332,21 +344,21 @@ def test_verdicts_on_constructed_records(audit: Run) -> None:
     mi, cc = (
         found[f"W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in {m}"] for m in ("MI", "CC")
     )
-    assert mi.outcomes == [True] * 8  # six printed comparisons, and two of the constructed record
-    assert cc.outcomes[-2:] == [True, False]
+    assert mi.answers == [True] * 8  # six printed comparisons, and two of the constructed record
+    assert cc.answers[-2:] == [True, False]
     assert cc.verdict == "holds in part"
     assert found[NOISE_CLAIM].verdict == "holds"
     average = found["Adding a residual to the average is what gives the CC"]
-    assert average.outcomes == [True, False, False]  # 0.8686 twice; printed 0.8681 and 0.8689 are as near
-    assert found[TRANSFER].outcomes == [True, True]  # 4.3068 > 3.6221, and 4.4 > 3.6
-    assert "against the printed MI: -0.1068" in found[TRANSFER].evidence  # 4.2 less 4.3068
-    assert found["W-DUALMINE improves the PSNR"].outcomes == [True] * 3  # 62.0771 > 62.0, stretched alike
+    assert average.answers == [True, False, False]  # 0.8686 twice; printed 0.8681 and 0.8689 are as near
+    assert found[TRANSFER].answers == [True, True]  # 4.3068 > 3.6221, and 4.4 > 3.6
+    assert "minus the printed MI: PET-MRI -0.1068" in found[TRANSFER].evidence  # 4.2 less 4.3068
+    assert found["W-DUALMINE improves the PSNR"].answers == [True] * 3  # 62.0771 > 62.0, stretched alike
     assert found[NEGLIGIBLE].verdict == "does not hold"  # 0.88 against 0.8686 on every pair
     assert found["Reliability maps that suppress noise are why the PSNR is higher"].verdict == "not tested"
     assert "background that is not black" in found[NOISE_CLAIM].question
     assert found["Residual-to-average fusion guarantees a high correlation"].verdict == "does not hold"
     assert found["W-DUALMINE keeps EN competitive"].verdict == "does not hold"
-    assert found["The soft gradient mixer raises PSNR"].verdict == "cannot be told"  # no runs given
+    assert found["The soft gradient mixer raises PSNR"].verdict == "undecided"  # no runs given
     assert found["The fused images are visually superior"].verdict == "not tested"
 
 
@@ -360,26 +372,26 @@ def test_other_numbers_give_other_verdicts(audit: Run) -> None:
     found = verdicts(constructed(audit, scores))
     assert found[NOISE_CLAIM].verdict == "does not hold"
     average = found["Adding a residual to the average is what gives the CC"]
-    assert average.outcomes == [False, True, True]
-    assert found[TRANSFER].outcomes == [True, None]  # our weights give what ASFE-Fusion gives
-    assert found["W-DUALMINE improves the PSNR"].outcomes == [True, True, False]  # 62.0771 < 63
+    assert average.answers == [False, True, True]
+    assert found[TRANSFER].answers == [True, None]  # our weights give what ASFE-Fusion gives
+    assert found["W-DUALMINE improves the PSNR"].answers == [True, True, False]  # 62.0771 < 63
     sharper = found["AdaFuse and ASFE-Fusion give up CC and MI for sharper local detail"]
-    assert sharper.outcomes == [False, False, True, True, True, True]  # Qabf 0.8 as all; CC and MI below
-    assert found[NEGLIGIBLE].verdict == "cannot be told"  # not found is not the same as not there
+    assert sharper.answers == [False, False, True, True, True, True]  # Qabf 0.8 as all; CC and MI below
+    assert found[NEGLIGIBLE].verdict == "undecided"  # not found is not the same as not there
     assert found["Residual-to-average fusion guarantees a high correlation"].verdict == "holds"
-    assert found[f"{OUTPERFORMS} MI"].outcomes[-2:] == [
+    assert found[f"{OUTPERFORMS} MI"].answers[-2:] == [
         None,
         None,
     ]
 
 
 def test_claims_are_printed_with_their_verdicts(audit: Run) -> None:
-    found = claims({"ct-mri": audit}, [])
+    found = claims_of({"ct-mri": audit}, [])
     text = render_claims(found)
     assert text.count("<tr>") == len(found) + 1
     assert "p &lt; 0.05" in text
     assert "nan" not in text
-    assert verdict_counts(found).startswith(f"{len(found)} claims: ")
+    assert sum(verdict_counts(found).values()) == len(found)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -388,11 +400,14 @@ def test_claims_are_printed_with_their_verdicts(audit: Run) -> None:
 
 def test_verdicts_on_parts_follow_the_corrected_differences() -> None:
     runs = audit_runs(reference_runs())
-    found = {claim.text: claim for claim in claims(runs)}
-    for text, number, variant, metrics in ABLATION_CLAIMS:
-        table = ablation_table(number).set_index(["variant", "metric"])["told_apart"]
-        told = [bool(table[variant, metric]) for metric in metrics]
-        assert [outcome is not None for outcome in found[text].outcomes] == told, text
+    for number in (4, 5):
+        table = ablation_table(number).set_index(["variant", "metric"])
+        for variant in table.index.unique("variant").drop("the full model"):
+            rows = Evidence(runs).ablation(number, variant, ["MI", "CC"])
+            told = [bool(table["told_apart"][variant, metric]) for metric in ("MI", "CC")]
+            assert [falls is not None for falls in rows["falls"]] == told, variant
+            printed = table["paper"][variant, "MI"] - table["paper"]["the full model", "MI"]
+            assert rows["printed"]["MI"] == pytest.approx(printed)
 
 
 def test_untrained_networks_are_counted_where_they_stay_below() -> None:
@@ -400,17 +415,10 @@ def test_untrained_networks_are_counted_where_they_stay_below() -> None:
     table = untrained_table(runs)
     rows = table[table.index.get_level_values(1).str.startswith("untrained")]
     below = sum(row["MI"] < paper_row(task, "AdaFuse")["MI"] for (task, _), row in rows.iterrows())
-    assert f"Of {len(rows)} such networks {below} stay below AdaFuse in MI" in untrained_sentence(runs)
-    assert "change MI by +" in training_sentence(runs)
-
-
-def test_audit_concludes_from_its_numbers() -> None:
-    runs = audit_runs(reference_runs())
-    found = claims(runs)
-    text = audit_conclusion(runs, found)
-    assert f"higher on {int((average_gaps(runs).loc['MI'] > 0).sum())} of {len(runs)}" in text
-    assert f"Of {len(found)} claims {sum(claim.verdict == 'holds' for claim in found)} hold" in text
-    assert "makes one" in audit_conclusion({}, [])
+    gaps = untrained_gaps(runs)
+    assert (len(gaps), gaps["below in MI"].sum()) == (len(rows), below)
+    assert (training_changes(runs)["MI"] > 0).all()
+    assert (average_gaps(runs).loc["MI"] > 0).all()
 
 
 def test_committed_audits_are_of_the_committed_weights() -> None:

@@ -29,10 +29,8 @@ def baselines(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def conventions(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path) -> Run:
-    return record(
-        "conventions", "ct-mri", tmp_path_factory.mktemp("c") / "run", str(small_pairs), 1, progress=False
-    )
+def conventions(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return record("conventions", "ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 1, progress=False)
 
 
 def test_no_baseline_passes_the_limits(baselines: Run) -> None:

@@ -17,41 +17,36 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
 from wdualmine.statistics import holm
 from wdualmine_book.__main__ import main
-from wdualmine_book.committed import paper_values, reference_runs, study_runs
-from wdualmine_book.conclusions import (
-    ablations_conclusion,
-    metrics_conclusion,
-    results_conclusion,
-    studies_conclusion,
-    training_conclusion,
-)
-from wdualmine_book.metrics.tables import convention_table
-from wdualmine_book.printing import folded, html_grid, training_words
+from wdualmine_book.committed import moved, paper_values, reference_runs, study_runs
+from wdualmine_book.figures.training import training_changes
+from wdualmine_book.metrics.tables import convention_table, ranking_changes
+from wdualmine_book.printing import folded, html_grid, listed, span, training_words
 from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
 from wdualmine_book.results.tables import (
     column_titles,
     comparison_table,
+    largest_gaps,
     networks_table,
     render,
     render_summary,
     summary_table,
 )
-from wdualmine_book.studies.length import length_sentence, length_table, render_length
+from wdualmine_book.studies.length import length_table, nearer_to_paper, render_length
 from wdualmine_book.studies.tables import (
     ABLATIONS,
     CHOICES,
     ablation_table,
+    asked,
     choices_table,
-    difference_sentences,
-    leakage_sentence,
+    largest_change,
     leakage_table,
-    paper_noise_sentence,
-    rates_sentence,
+    listed_differences,
+    printed_information,
     rates_table,
     render_differences,
     render_rates,
+    significant,
     study_logs,
-    told_count,
 )
 
 
@@ -189,11 +184,15 @@ def test_ablations_are_told_from_zero_only_where_they_differ(ablations: list[Run
     assert pd.isna(table.loc[("EN", "the full model"), "difference"])
 
 
-def test_difference_sentences_name_what_differs(ablations: list[Run]) -> None:
-    sentences = difference_sentences(ablation_table(5, ablations))
-    assert len(sentences) == 2
-    assert sentences[0].startswith("Without L_avg: EN (-5")
-    assert "cannot" in sentences[1]
+def test_what_differs_is_listed(ablations: list[Run]) -> None:
+    table = ablation_table(5, ablations)
+    assert (len(significant(table)), asked(table)) == (2, 10)
+    assert listed_differences(significant(table)).startswith("CT-MRI, without L_avg, EN -5")
+    assert listed_differences(table[:0]) == "none"
+    largest = largest_change(table, "EN")
+    assert largest is not None
+    assert largest["variant"] == "without L_avg"
+    assert largest_change(ablation_table(4, []), "EN") is None
 
 
 def test_one_seed_gives_no_interval(ablations: list[Run]) -> None:
@@ -201,7 +200,7 @@ def test_one_seed_gives_no_interval(ablations: list[Run]) -> None:
     table = ablation_table(5, single)
     assert table["low"].isna().all()
     assert table["difference"].notna().any()
-    assert difference_sentences(table) == []
+    assert (len(significant(table)), asked(table)) == (0, 0)
 
 
 @pytest.mark.parametrize("form", ["md", "html", "latex", "csv"])
@@ -307,12 +306,10 @@ def test_rates_give_the_last_epochs_residual_and_the_untrained_network(tmp_path:
     table = rates_table(runs).set_index("variant")
     assert list(table.index) == ["rate-1e-3", "untrained", "the paper's row"]  # no average: other data
     assert table.loc["the paper's row", "PSNR"] == 64.0891
-    assert rates_sentence(table.reset_index()) == ""
     slow = study_run(tmp_path, "rate-1e-5", 0, {"1": 4.0}, residual=0.25)
-    sentence = rates_sentence(rates_table([*runs, slow]))
-    assert "ends at 0.2500" in sentence
-    assert "by 0.12500 of the full range, 31.88 grey levels" in sentence  # |tanh R| times the residual scale
-    assert f"PSNR {4 - 64.0891:+.4f}" in sentence
+    row = rates_table([*runs, slow]).set_index("variant").loc["rate-1e-5"]
+    assert (row["residual"], row["moved"]) == (0.25, 0.125)  # |tanh R|, and times the residual scale
+    assert moved(slow) == 0.125
     assert table.loc["untrained", "MI"] == 0
     assert (table.loc["rate-1e-3", "MI"], table.loc["rate-1e-3", "seeds"]) == (5.0, 2)
     assert table.loc["rate-1e-3", "residual"] == pytest.approx(0.6)
@@ -350,11 +347,13 @@ def test_a_difference_that_no_table_shows_is_not_told_from_zero(ablations: list[
     assert table.loc[("EN", "without L_avg"), "p_corrected"] < 1e-3
     assert not table.loc[("EN", "without L_avg"), "told_apart"]
     assert table.loc[("EN", "without L_grad"), "told_apart"]
-    assert "cannot be told from zero" in difference_sentences(table.reset_index())[0]
+    assert set(significant(table.reset_index())["variant"]) == {"without L_grad"}
 
 
 def test_the_papers_own_rows_are_set_beside_what_it_credits() -> None:
-    assert "differ by 0.0014, and 0.0017" in paper_noise_sentence()
+    paper = printed_information()
+    rows = (1, "W-DUALMINE"), (4, "proposed"), (4, "no-spatial-expert")
+    assert [paper[row] for row in rows] == [3.6059, 3.6073, 3.6056]
 
 
 def test_networks_are_named_by_length_and_width_the_nearest_first(runs: list[Run]) -> None:
@@ -407,30 +406,25 @@ def test_a_number_in_the_title_of_a_card_names_its_column() -> None:
     assert html_grid(grid).count("class=number") == 1
 
 
-def test_conclusions_are_two_sentences_with_the_tables_numbers(runs: list[Run], tmp_path: Path) -> None:
-    text = results_conclusion(summary_table(runs))
-    assert f"within {abs(3 - 0.8308):.4f}" in text
-    assert "than our network on 1 and than the paper's row on 1 of 1 tasks" in text
-    assert "Train first" in results_conclusion(summary_table([], []))
-    tables = [ablation_table(number) for number in (4, 5)]
-    assert f"{told_count(pd.concat(tables))} can be told from zero" in ablations_conclusion(tables)
-    assert "trains them" in ablations_conclusion([ablation_table(4, [])])
-    rates, leakage, choices = rates_table(), leakage_table(), choices_table()
-    moved = 255 * rates.set_index("variant")["moved"]["rate-1e-5"]
-    assert f"by {moved:.2f} grey levels" in studies_conclusion(rates, leakage, choices)
-    assert "is missing" in studies_conclusion(rates_table([]), leakage, choices)
-    conventions = {"ct-mri": convention_table(reference_runs(), "ct-mri")}
-    assert "rank the methods differently" in metrics_conclusion(conventions)
-    trained = [run for run in reference_runs() if run.info.kind == "training"]
-    assert "moves the average by" in training_conclusion(trained[0])
-    for sentence in (text, studies_conclusion(rates, leakage, choices), training_conclusion(trained[0])):
-        assert len(re.findall(r"\.(?= [A-Z]|$)", sentence)) == 2
+def test_the_gaps_of_the_summary_are_the_largest_over_the_tasks(runs: list[Run]) -> None:
+    gaps = largest_gaps(summary_table(runs))
+    assert gaps["This build"]["CC"] == pytest.approx(3 - 0.8308)
+    assert gaps["Average, stretched"]["PSNR"] == pytest.approx(64.0891 - 4)
 
 
-def test_leakage_is_said_in_a_sentence() -> None:
-    table = leakage_table()
-    assert f"{told_count(table)} differences" in leakage_sentence(table)
-    assert leakage_sentence(leakage_table([])) == ""
+def test_what_conventions_and_training_change() -> None:
+    table = convention_table(reference_runs(), "ct-mri")
+    changes = ranking_changes(table)
+    assert set(changes) == set(table.loc[table["order"] == "changes", "metric"])
+    run = next(run for run in reference_runs() if run.info.kind == "training")
+    means = run.metrics.groupby("method")["MI"].mean()
+    assert training_changes(run)["MI"] == pytest.approx(means["w-dualmine"] - means["untrained"], abs=1e-6)
+
+
+def test_numbers_and_names_are_printed_as_a_range_and_a_list() -> None:
+    assert span([0.12, 0.1], ".1f") == "0.1"
+    assert span(pd.Series([2.0, -1.0]), "+.1f") == "-1.0 to +2.0"
+    assert [listed(names) for names in ((), "A", "AB", "ABC")] == ["none", "A", "A and B", "A, B and C"]
 
 
 def test_the_summary_is_rounded(runs: list[Run]) -> None:
@@ -566,9 +560,10 @@ def test_a_longer_training_stands_beside_a_shorter_one() -> None:
         row["paper"]
         == paper_values().query("table == 2 and row == 'W-DUALMINE' and metric == 'MI'")["mean"].item()
     )
-    assert f"MI ({row['difference']:+.4f})" in length_sentence(table.reset_index()) or not row["told_apart"]
+    closer = abs(row["long"] - row["paper"]) < abs(row["short"] - row["paper"])
+    assert ("MI" in set(nearer_to_paper(table.reset_index())["metric"])) == closer
     assert f"{row['long']:.4f}</a>" in render_length(table.reset_index())
-    assert length_sentence(length_table([], [])).startswith("No run of the paper's full length")
+    assert length_table([], []).empty
 
 
 def test_a_table_that_the_paper_does_not_have_is_refused(capsys: pytest.CaptureFixture) -> None:

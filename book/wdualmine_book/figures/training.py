@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from wdualmine.errors import WdualmineError
+from wdualmine.methods import W_DUALMINE
 from wdualmine.records import Run
 from wdualmine.report.style import COLORS, LINES, SEQUENTIAL, WIDTH, styled
 
@@ -99,6 +100,12 @@ def _check(name: str, log: pd.DataFrame) -> None:
         raise WdualmineError(f"{name}: no column {', '.join(missing)}; give the log.csv of a training run")
     if log.empty:
         raise WdualmineError(f"{name}: no epoch yet; train first")
+
+
+def training_changes(run: Run) -> pd.Series:
+    """Return by how much training changed each mean score of a network, against itself untrained."""
+    means = {result.method: pd.Series(result.mean) for result in run.info.results}
+    return means[W_DUALMINE.name] - means["untrained"]
 
 
 def group_logs(runs: Sequence[Run]) -> dict[str, list[pd.DataFrame]]:

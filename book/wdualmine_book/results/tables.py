@@ -310,6 +310,11 @@ def summary_table(runs: Sequence[Run], reference: Sequence[Run] | None = None) -
     return pd.DataFrame(rows).set_index(["Task", "Metric"]).astype(float)
 
 
+def largest_gaps(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the largest distance from the paper over the tasks, a row per metric; columns as given."""
+    return summary.sub(summary["Paper"], axis="index").abs().groupby("Metric").max()
+
+
 def networks_table(runs: Sequence[Run], studies: Sequence[Run] | None = None) -> pd.DataFrame:
     """Tell apart the networks on CT-MRI that are called W-DUALMINE, nearest to the paper's schedule first.
 

@@ -10,11 +10,10 @@ from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import SIGNIFICANT, compare, holm
-from wdualmine_book.committed import length_runs, paper_values, reference_runs
+from wdualmine_book.committed import LEVELS, length_runs, moved, paper_values, reference_runs
 from wdualmine_book.printing import anchor, print_grid, training_words
 from wdualmine_book.studies.tables import SHOWN
 
-LEVELS = 255
 _COLUMNS = [
     "task", "metric", "paper", "long", "short", "short_seeds", "short_seed_std",
     "difference", "low", "high", "p", "p_corrected", "told_apart", "training", "moved", "long_run",
@@ -70,7 +69,7 @@ def length_table(
                 short_seeds=len(short),
                 short_seed_std=compared["metric"].map(by_seed.std(ddof=1)),
                 training=training_words(experiment),
-                moved=LEVELS * experiment.model["residual_scale"] * long[seed].log["residual"].iloc[-1],
+                moved=LEVELS * moved(long[seed]),
                 long_run=long[seed].folder.name,
                 short_run=short[seed].folder.name,
             )
@@ -109,26 +108,7 @@ def render_length(table: pd.DataFrame) -> str:
     return print_grid(pd.DataFrame(rows), "html")
 
 
-def length_sentence(table: pd.DataFrame) -> str:
-    """Say what the paper's full length changes, from :func:`length_table`."""
-    if table.empty:
-        return (
-            "No run of the paper's full length has ended yet. `wdualmine train ct-mri --preset paper -o RUN` "
-            "makes one."
-        )
-    sentences = []
-    for task, own in table.groupby("task", sort=False):
-        rows = own.to_dict("records")
-        told = [f"{row['metric']} ({row['difference']:+.4f})" for row in rows if row["told_apart"]]
-        nearer = [
-            row["metric"]
-            for row in rows
-            if abs(row["long"] - row["paper"]) < abs(row["short"] - row["paper"])
-        ]
-        sentences.append(
-            f"{TASKS[str(task)].folder}: after {rows[0]['training']} the network moves the average by "
-            f"{rows[0]['moved']:.2f} grey levels. Of its scores {', '.join(told) or 'none'} can be told from "
-            f"those of the shorter training with the same seed; nearer to the paper's number than the mean "
-            f"of the shorter ones: {', '.join(nearer) or 'none'}."
-        )
-    return " ".join(sentences)
+def nearer_to_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`length_table` whose full length is nearer to the paper than the short one."""
+    gaps = table[["long", "short"]].sub(table["paper"], axis="index").abs()
+    return table[gaps["long"] < gaps["short"]]
