@@ -142,7 +142,7 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("train ct-mri --learning-rate inf -o {}/run", "give a positive, finite number"),
         ("train ct-mri --epochs 0 -o {}/run", "epochs 0: give an integer of at least 1"),
         ("train ct-mri --method w-dualmine-recovery -o {}/run", "train that with --variant recovery"),
-        ("train ct-mri --method densefuse-l1 -o {}/run", "has the network of densefuse; train that"),
+        ("train ct-mri --method densefuse-l1-retrained -o {}/run", "has the network of densefuse-"),
         ("train ct-mri --preset smoke --data phantom -o {}/others", "log.csv: is of no run"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --axis 1", "--axis 1: is for volumes"),
         ("fuse {}/a.png {}/b.png -o {}/out/plain", "plain: unknown image suffix"),
@@ -312,26 +312,27 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
 ) -> None:
     run = tmp_path / "run"
     code, _, error = call(
-        capsys, "train", "pet-mri", "--method", "sdnet", "--preset", "smoke", "--data", "phantom", "-o", run
+        capsys, *"train pet-mri --method sdnet-retrained --preset smoke --data phantom -o".split(), run
     )
     assert code == 0, error
     a, b, output = first(pairs, "PET-MRI", "PET"), first(pairs, "PET-MRI", "MRI"), tmp_path / "fused.png"
     fuse = ("fuse", a, b, "-o", output, "--weights", run)
-    code, _, error = call(capsys, *fuse, "--method", "sdnet")
+    code, _, error = call(capsys, *fuse, "--method", "sdnet-retrained")
     assert code == 0, error
     assert read_image(output).shape == read_image(a).shape
     code, _, error = call(capsys, "table", 2, "--run", run, main=book_main)
     assert (code, "holds no run of W-DUALMINE for table 2" in error) == (2, True)
     code, _, error = call(capsys, "export", run, "-o", tmp_path / "x.onnx")
+    wrong = "holds a network of sdnet-retrained; give --method sdnet-retrained"
     assert (code, error.strip()) == (
-        2, f"error: {run / 'model.safetensors'}: holds a network of sdnet; give --method sdnet",
+        2, f"error: {run / 'model.safetensors'}: {wrong}",
     )  # fmt: skip
     for options, message in (
-        (("--method", "w-dualmine"), "holds a network of sdnet; give --method sdnet"),
-        (("--method", "ifcnn"), "holds a network of sdnet; give --method sdnet"),
+        (("--method", "w-dualmine"), wrong),
+        (("--method", "ifcnn-retrained"), wrong),
         (
-            ("--method", "sdnet", "--residual-scale", 0.5),
-            "a residual scale belongs to W-DUALMINE, not to sdnet",
+            ("--method", "sdnet-retrained", "--residual-scale", 0.5),
+            "a residual scale belongs to W-DUALMINE, not to sdnet-retrained",
         ),
     ):
         code, _, error = call(capsys, *fuse, *options)
@@ -342,10 +343,9 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
 def test_methods_are_listed_with_size_and_source(capsys: pytest.CaptureFixture) -> None:
     code, out, _ = call(capsys, "methods")
     assert code == 0
-    for name in ("average", "maximum", "laplacian-pyramid", "dwt", "w-dualmine", "adafuse", "asfe-fusion"):
+    for name in ("average", "maximum", "laplacian-pyramid", "dwt", "w-dualmine", "adafuse-retrained"):
         assert any(line.split()[0] == name for line in out.splitlines()), name
-    assert "74,193" in next(line for line in out.splitlines() if line.startswith("densefuse "))
-    assert "539,000,000" in next(line for line in out.splitlines() if line.startswith("adafuse"))
+    assert "74,193" in next(line for line in out.splitlines() if line.startswith("densefuse-retrained "))
     assert out.count("doi:") >= 10
 
 

@@ -12,7 +12,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.export import INPUTS, OUTPUTS, export_onnx, packaged_weights
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import load_model
-from wdualmine.methods.learned import WEIGHTS
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.model import _sobel_by_convolution, sobel_magnitude
 
 runtime = pytest.importorskip("onnxruntime")

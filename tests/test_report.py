@@ -108,7 +108,7 @@ def test_images_of_16_bits_are_rounded_where_that_is_asked_for(
             write_image(tmp_path / kind / path.name, deep)
     folders = [tmp_path / kind for kind in ("a", "b", "average")]
     judged = [Judged("same", folders[2])]
-    deep = judge(*folders[:2], judged, KEYS, deep=True, progress=False)
+    deep = judge(*folders[:2], judged, KEYS, round_16_bit=True, progress=False)
     same = [made.rows("same").reset_index(drop=True) for made in (deep, findings)]
     pd.testing.assert_frame_equal(*same)
     page = write_report(deep, tmp_path / "report")
@@ -703,7 +703,7 @@ def test_names_are_text_and_nothing_else(case: Path, tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: str) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -151,7 +151,6 @@ def test_the_corrected_p_value_by_hand():
     assert (t.max(axis=1) >= critical * (1 - 1e-9)).mean() < SIGNIFICANT
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 18), st.integers(1, 6))
 def test_corrected_p_values_are_sound(seed, groups, questions):
     values = np.random.default_rng(seed).normal(0.5, 1, (groups, questions)).round(1)

@@ -11,8 +11,8 @@ from typing import Any
 from wdualmine.data.tasks import TASKS, get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights
-from wdualmine.methods.registry import SYSTEMS, W_DUALMINE, get_system
-from wdualmine.methods.system import NetworkConfig, TermWeights
+from wdualmine.methods.registry import W_DUALMINE, get_system
+from wdualmine.methods.system import NetworkConfig
 from wdualmine.model import ModelConfig
 from wdualmine.recovery.objective import RecoveryWeights
 
@@ -64,12 +64,11 @@ class Preset:
     schedule: Schedule = field(default_factory=Schedule)
 
 
-#: What a network can be trained for, by name: the class of the weights of its terms.
-OBJECTIVES: dict[str, type] = {
+#: What W-DUALMINE can be trained for, by name: the class of the weights of its terms. Every other system has
+#: one objective, called as the system is.
+OBJECTIVES = {
     "paper": LossWeights,  # Section 4
     "recovery": RecoveryWeights,  # wdualmine.recovery.objective
-    # Every other system has one objective, called as the system is.
-    **{method.system.name: method.system.weights for method in SYSTEMS if method.system},
 }
 
 PRESETS = {
@@ -203,7 +202,7 @@ class Experiment:
     Attributes:
         fold: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that
             number: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes.
-        objective: a key of :data:`OBJECTIVES`; `loss` are its weights.
+        objective: a key of :data:`OBJECTIVES`, or the name of another system; `loss` are its weights.
         method: the system whose network is trained; `model` is its configuration.
     """
 
@@ -212,7 +211,7 @@ class Experiment:
     variant: str
     seed: int
     model: ModelConfig | NetworkConfig
-    loss: LossWeights | RecoveryWeights | TermWeights
+    loss: Any
     schedule: Schedule
     fold: int | None = None
     objective: str = "paper"
@@ -239,9 +238,11 @@ class Experiment:
             WdualmineError: they describe no experiment.
         """
         try:
+            system, objective = get_system(values.get("method", W_DUALMINE.name)), values.get("objective")
+            weights: Any = system.weights if objective == system.name else OBJECTIVES[objective or "paper"]
             parts = {
-                "model": get_system(values.get("method", W_DUALMINE.name)).config(**values["model"]),
-                "loss": OBJECTIVES[values.get("objective", "paper")](**values["loss"]),
+                "model": system.config(**values["model"]),
+                "loss": weights(**values["loss"]),
                 "schedule": Schedule(**values["schedule"]),
             }
             return cls(**values | parts)
@@ -301,6 +302,8 @@ def make_experiment(
                 f"variant {variant!r} changes W-DUALMINE, not {method}: choose proposed or fold-0 to "
                 f"fold-{FOLDS - 1}"
             )
+        if system.objective is None or system.weights is None:
+            raise WdualmineError(f"{method}: is not trained here; choose another of `wdualmine methods`")
         model = system.config(**system.smoke if preset == "smoke" else {})
         loss, objective = system.weights(), system.name
         own_schedule = system.schedule if preset == "paper" else {}

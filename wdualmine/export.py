@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.files import write_bytes
-from wdualmine.methods.learned import WEIGHTS, load_model
-from wdualmine.methods.registry import W_DUALMINE
+from wdualmine.methods.learned import load_model
+from wdualmine.methods.registry import W_DUALMINE, WEIGHTS
 from wdualmine.model import WDualMine
 
 INPUTS = ("image1", "image2", "residual_scale")

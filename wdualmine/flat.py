@@ -20,7 +20,8 @@ from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods.classical import blend as blend_with_average
 from wdualmine.methods.learned import WHOLE, describe_weights, fuse_with, load_fuse
-from wdualmine.methods.registry import CLASSICAL, LEARNED, NETWORK, Method, get_method
+from wdualmine.methods.method import NETWORK, Method
+from wdualmine.methods.registry import get_method
 from wdualmine.progress import task_bar
 from wdualmine.registration import require_one_place, require_registered
 from wdualmine.runtime import available_memory, pick_device
@@ -78,7 +79,8 @@ def fuse(
             (N, C, H, W) of 1 or 3 channels; uint8, uint16 or float in [0, 1]. At most one source may be in
             color: its luma is fused and its chroma kept.
         b: the MRI, likewise; a tensor goes with a tensor of as many dimensions.
-        method: a name (:func:`list_methods`), a network, or a function of two lumas (N, 1, H, W) in [0, 1].
+        method: a name (:func:`~wdualmine.list_methods`), "module:function", a network, or a function of two
+            lumas (N, 1, H, W) in [0, 1].
         task: whose weights a network takes, "ct-mri", "pet-mri" or "spect-mri"; by default "pet-mri" where a
             source is in color, else "ct-mri".
         weights: a run folder or safetensors file instead of the package's weights.
@@ -245,11 +247,6 @@ def _arrays(images: Tensor, name: str) -> NDArray:
     if images.ndim == 2:
         return array[None]
     return np.moveaxis(array.reshape(-1, *array.shape[-3:]), 1, -1)
-
-
-def list_methods() -> list[str]:
-    """Return the names of all ways to fuse; ``wdualmine methods`` says what each is."""
-    return [*LEARNED, *CLASSICAL]
 
 
 def list_metrics() -> list[str]:

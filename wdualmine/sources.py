@@ -16,7 +16,7 @@ def source_hash(module: str = "wdualmine.training") -> str:
     """Compute the SHA-256 over a module and all modules of ours that it imports, directly or not.
 
     Args:
-        module: dotted name of what computes a record; that of trainings unless told.
+        module: dotted name of what computes a record, or several with commas; that of trainings unless told.
     """
     digest = hashlib.sha256()
     for name, path in sorted(sources_of(f"import {module}").items()):

@@ -101,7 +101,8 @@ def train(
     source = find_data(data)
     _refuse_other_files(output)
     with numerics(threads), lock_folder(output):
-        description = describe_run("training", source, experiment.task, torch_device)
+        code = f"wdualmine.training, {get_system(experiment.method).network.__module__}"
+        description = describe_run("training", source, experiment.task, torch_device, code)
         description["experiment"] = experiment.as_dict()
         say = print if progress else _silent
         if _claim(output, description):
@@ -113,7 +114,7 @@ def train(
         session = {
             "started": now(),
             "from_epoch": len(state.log),
-            "code": code_state(),
+            "code": code_state(code),
             "hardware": hardware(torch_device),
         }
         state.sessions.append(session)
@@ -241,7 +242,9 @@ def make_objective(experiment: Experiment) -> nn.Module:
     """Make what an experiment trains for, from its weights of the terms."""
     if isinstance(experiment.loss, RecoveryWeights) and isinstance(experiment.model, ModelConfig):
         return RecoveryObjective(experiment.loss, experiment.model.residual_scale)
-    return get_system(experiment.method).objective(experiment.model, experiment.loss)
+    make = get_system(experiment.method).objective
+    assert make is not None  # make_experiment sees to it
+    return make(experiment.model, experiment.loss)
 
 
 def learning_rate(schedule: Schedule, progress: float) -> float:

@@ -29,7 +29,8 @@ from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import CLASSICAL, W_DUALMINE, load_model
-from wdualmine.methods.learned import WEIGHTS, fuse_padded
+from wdualmine.methods.learned import fuse_padded
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import METRICS, PAPER_METRICS, score
 from wdualmine.metrics.published import METHODS as PUBLISHED_METHODS
 from wdualmine.model import WDualMine

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +17,33 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_book(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The book as `make book PRESET=smoke` builds it, on the phantom, in a copy of the repository.
 
     WDUALMINE_BOOK names the folder of another one, built before, such as on the real pairs.
     """
     if given := os.environ.get("WDUALMINE_BOOK"):
         return Path(given)
-    copy = tmp_path_factory.mktemp("clone") / "repository"
     ignored = shutil.ignore_patterns(
         *(".venv", ".git", ".snakemake", "build", "_build", "_generated", "runs", "node_modules"),
         *("__pycache__", ".*_cache"),
     )
-    shutil.copytree(ROOT, copy, ignore=ignored)
-    environment = {name: value for name, value in os.environ.items() if name != "WDUALMINE_DATA"}
-    result = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            "--cores",
-            "2",
-            "--quiet",
-            "rules",
-            "--config",
-            "preset=smoke",
-        ],
-        cwd=copy,
-        env=environment | {"PYTHONPATH": os.pathsep.join((str(copy), str(copy / "book")))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-8000:]
-    return copy / "book" / "_build" / "html"
+
+    def make(clone: Path) -> None:
+        shutil.copytree(ROOT, clone, ignore=ignored, dirs_exist_ok=True)
+        snakemake = str(Path(sys.executable).with_name("snakemake"))
+        environment = {name: value for name, value in os.environ.items() if name != "WDUALMINE_DATA"}
+        result = subprocess.run(
+            [snakemake, "--cores", "2", "--quiet", "rules", "--config", "preset=smoke"],
+            cwd=clone,
+            env=environment | {"PYTHONPATH": os.pathsep.join((str(clone), str(clone / "book")))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-8000:]
+
+    return once("clone", make) / "book" / "_build" / "html"
 
 
 @pytest.fixture(scope="module")

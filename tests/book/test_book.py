@@ -1,6 +1,6 @@
 """The book: that what it says about the package is true, and that its pages work in a browser.
 
-The slow tests build it with the smoke preset (fixture ``built_book``) and open each page in headless Chromium
+Those with ``built_book`` build it with the smoke preset and open each page in headless Chromium
 at desktop and phone width, cut off from any other host.
 """
 
@@ -150,14 +150,12 @@ def smoke_book(built_book: Path) -> Path:
     return built_book
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_no_object_is_printed_for_what_it_should_show(built_book: Path, page: str) -> None:
     article = parse(built_book, page).select_one("article").get_text()
     assert not re.findall(r"<[\w.]+ (?:object|at 0x)[^>]*>|Traceback \(most recent", article)
 
 
-@pytest.mark.slow
 def test_the_page_of_the_package_has_all_that_it_offers(built_book: Path) -> None:
     page = parse(built_book, "api")
     for package in ("data", "metrics", "methods", "report"):
@@ -171,7 +169,6 @@ def test_the_page_of_the_package_has_all_that_it_offers(built_book: Path) -> Non
     assert not [text for text in signatures if "~" in text or "<factory>" in text]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_loaded_from_outside_and_no_link_is_broken(built_book: Path, page: str) -> None:
     soup = parse(built_book, page)
@@ -198,13 +195,11 @@ def anchors(page: Path) -> set[str]:
     return set(re.findall(r'\bid="([^"]+)"', page.read_text()))
 
 
-@pytest.mark.slow
 def test_style_sheets_load_nothing_from_outside(built_book: Path) -> None:
     for sheet in built_book.rglob("*.css"):
         assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", sheet.read_text()), sheet
 
 
-@pytest.mark.slow
 def test_the_three_tables_are_filled_from_this_build(smoke_book: Path) -> None:
     tables = parse(smoke_book, "runs/results").select("table.comparison")
     tables = [table for table in tables if "AdaFuse" in table.text]
@@ -225,7 +220,6 @@ def test_the_three_tables_are_filled_from_this_build(smoke_book: Path) -> None:
             assert all(re.fullmatch(r"\d+\.\d{4} ± \d+\.\d{4}", cell) for cell in cells), cells
 
 
-@pytest.mark.slow
 def test_first_page_shows_the_summary_of_this_build(smoke_book: Path) -> None:
     landing = parse(smoke_book, "index").select_one(".landing")
     cells = [cell.get_text(strip=True) for cell in landing.select("table tbody td")]
@@ -234,14 +228,12 @@ def test_first_page_shows_the_summary_of_this_build(smoke_book: Path) -> None:
     assert "This build (smoke, phantom; 2 epochs" in landing.get_text(" ", strip=True)
 
 
-@pytest.mark.slow
 def test_second_figure_draws_the_network_of_its_preset(built_book: Path) -> None:
     text = parse(built_book, "runs/figures").get_text()
     widths = ", ".join(map(str, PRESETS["paper"].model.widths))
     assert f"a network of widths {widths}, batches of {PRESETS['paper'].schedule.batch_size}" in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_no_path_of_the_machine_that_built_it(built_book: Path, page: str) -> None:
     """The book's folder lies three levels below the repository that built it."""
@@ -252,7 +244,6 @@ def test_no_path_of_the_machine_that_built_it(built_book: Path, page: str) -> No
             assert place not in text, path
 
 
-@pytest.mark.slow
 def test_data_page_counts_the_pairs_of_the_manifest(built_book: Path) -> None:
     cells = [[c.get_text(strip=True) for c in row(["th", "td"])] for row in parse(built_book, "data")("tr")]
     for task in TASKS.values():
@@ -260,7 +251,6 @@ def test_data_page_counts_the_pairs_of_the_manifest(built_book: Path) -> None:
         assert [task.folder, *(str(counts[split]) for split in SPLITS)] in cells
 
 
-@pytest.mark.slow
 def test_equation_numbers_are_those_of_the_paper(built_book: Path) -> None:
     soup = parse(built_book, "method")
     for number in range(1, 18):
@@ -271,7 +261,6 @@ def test_equation_numbers_are_those_of_the_paper(built_book: Path) -> None:
 # The built pages, in a browser
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
 @pytest.mark.parametrize("page", PAGES)
 def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int) -> None:

@@ -103,7 +103,7 @@ def test_sides_that_the_network_does_not_take(
 
 
 def test_runs_of_other_systems_are_no_weights_of_the_network(tmp_path: Path, smoke_run: Run) -> None:
-    experiment = make_experiment("ct-mri", "smoke", method="sdnet", epochs=1)
+    experiment = make_experiment("ct-mri", "smoke", method="sdnet-retrained", epochs=1)
     other = train(experiment, tmp_path / "sdnet", "phantom", "cpu", 1, progress=False)
     explorer = Explorer("phantom", [smoke_run.folder, other.folder])
     files = explorer.weights("ct-mri").values()
@@ -382,14 +382,14 @@ def mime_types(notebook: nbformat.NotebookNode) -> set[str]:
     return {mime for output in outputs for mime in output.get("data", {})}
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_page_without_a_kernel_holds_a_picture_and_no_widget(smoke_run: Run) -> None:
     notebook = execute("", data="phantom", runs=str(smoke_run.folder), live="no")
     assert mime_types(notebook) == {"image/png", "text/plain"}
     assert "widgets" not in notebook.metadata
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_sliders_live_in_a_kernel(smoke_run: Run) -> None:
     pytest.importorskip("ipywidgets", reason="ipywidgets makes the sliders")
     notebook = execute(

@@ -235,7 +235,7 @@ def stub_wheel(folder: Path, name: str, version: str) -> None:
         archive.writestr(f"{info}/RECORD", "")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["Kaggle", "Colab"])
 def test_bare_platform_installs_the_wheels_offline(wheels: list[Path], tmp_path: Path, name: str) -> None:
     work, attached = tmp_path / "work", tmp_path / "input" / "some-dataset"

@@ -101,7 +101,6 @@ def test_links_stay_inside_the_joined_document(pdf: ModuleType, tmp_path: Path) 
     assert not joined.find("p")
 
 
-@pytest.mark.slow
 def test_the_book_joins_into_one_document(pdf: ModuleType, built_book: Path) -> None:
     names = pdf.pages()
     joined = pdf.join(built_book, names)

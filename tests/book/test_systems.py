@@ -16,14 +16,15 @@ from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import make_experiment
-from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, get_system
-from wdualmine.methods.learned import WEIGHTS, packaged_file, packaged_methods, parameters
+from wdualmine.methods import CLASSICAL, get_system
+from wdualmine.methods.learned import parameters, weights_file
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
 from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.training import train
 from wdualmine_book.committed import paper_values, record_of, results_folder
 from wdualmine_book.recorder import record
-from wdualmine_book.systems.cost import WIDENED, count_gflop, run_cost
+from wdualmine_book.systems.cost import PUBLISHED, WIDENED, count_gflop, run_cost
 from wdualmine_book.systems.figures import plot_systems
 from wdualmine_book.systems.ghosting import MOVES, moved
 from wdualmine_book.systems.ghosting_figures import plot_ghosting
@@ -34,6 +35,7 @@ from wdualmine_book.systems.ghosting_tables import (
     ghosting_table,
     render_ghosting,
 )
+from wdualmine_book.systems.retrained import NETWORKS, SYSTEMS, trained_networks
 from wdualmine_book.systems.tables import (
     comparison_runs,
     comparisons,
@@ -57,7 +59,7 @@ from wdualmine_book.systems.tables import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-FEW = ("w-dualmine", "sdnet")  # of the learned ones, for the time that it takes
+FEW = ("w-dualmine", "sdnet-retrained")  # of the learned ones, for the time that it takes
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wdualmine.evaluation.published_folder", folder)
         patch.setattr(
-            "wdualmine_book.systems.record.packaged_methods", lambda _: [LEARNED[name] for name in FEW]
+            "wdualmine_book.systems.record.trained_networks", lambda _: [NETWORKS[name] for name in FEW]
         )
         return record(
             "comparison", "ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 3, progress=False
@@ -138,10 +140,10 @@ def test_what_can_be_told_has_the_sign_of_the_metric(comparison: Run, tmp_path: 
 
 @pytest.mark.parametrize("task", list(TASKS))
 def test_all_systems_come_with_weights_of_their_records(task: str) -> None:
-    assert {method.name for method in packaged_methods(task)} == set(LEARNED)
+    assert {method.name for method in trained_networks(task)} == set(NETWORKS)
     for system in SYSTEMS:
         record = results_folder() / "comparison" / f"{task}-{system.objective}-seed0"
-        _, metadata = read_shapes(packaged_file(system, task))
+        _, metadata = read_shapes(weights_file(system, task))
         assert metadata["experiment"] == load_run(record).info.trained.model_dump()
 
 
@@ -162,15 +164,18 @@ def test_pages_print_what_the_tables_hold(comparison: Run) -> None:
 
 def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
     runs = [
-        train(make_experiment("ct-mri", "smoke", v, method="sdnet", epochs=1), tmp_path / v, "phantom",
-              "cpu", 1, progress=False)
+        train(
+            make_experiment("ct-mri", "smoke", v, method="sdnet-retrained", epochs=1),
+            *(tmp_path / v, "phantom", "cpu", 1),
+            progress=False,
+        )
         for v in ("proposed", "fold-0", "fold-1", "fold-2")
-    ]  # fmt: skip
+    ]
     table = training_table(runs)
     assert list(table["fold"].fillna(-1)) == [-1, 0, 1, 2]
     assert set(table["patch"]) == {64}
     html = render_training(table)
-    assert "SDNet" in html
+    assert "SDNet (retrained)" in html
     assert f"{table['CC'][0]:.4f}" in html
     apart = np.average(table["CC"][1:], weights=table["pairs"][1:])
     assert f"{apart:.4f}" in html
@@ -179,9 +184,9 @@ def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
 
 
 def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
-    run = run_cost(tmp_path, ["average", "sdnet", "w-dualmine"], side=32, repeats=1, progress=False)
+    run = run_cost(tmp_path, ["average", "sdnet-retrained", "w-dualmine"], side=32, repeats=1, progress=False)
     table = read_csv(run.folder / "cost.csv").set_index("method")
-    assert list(table.index) == ["average", "sdnet", "w-dualmine"]
+    assert list(table.index) == ["average", "sdnet-retrained", "w-dualmine"]
     assert np.isnan(table.loc["average", "parameters"])
     assert table.loc["w-dualmine", "parameters"] == 1_082_759
     assert 0 < table.loc["average", "seconds"] < table.loc["w-dualmine", "seconds"]
@@ -227,15 +232,15 @@ def test_the_networks_of_the_package_are_told_with_their_training() -> None:
 def test_a_widened_system_costs_what_the_published_one_does(name: str) -> None:
     system = get_system(name)
     widened = system.network(replace(system.config(), **WIDENED[name]))
-    assert system.published is not None
-    assert count_gflop(widened, 256) == pytest.approx(system.published.flop / 1e9, rel=0.03)
-    assert parameters(widened) < system.published.parameters / 10
+    size, gflop = PUBLISHED[name]
+    assert count_gflop(widened, 256) == pytest.approx(gflop, rel=0.03)
+    assert parameters(widened) < size / 10
 
 
 def test_titles() -> None:
-    assert system_title("densefuse-l1") == "DenseFuse, l1-norm"
+    assert system_title("densefuse-l1-retrained") == "DenseFuse, l1-norm (retrained)"
     assert system_title("adafuse-published") == "AdaFuse, published images"
-    assert system_title("adafuse-widened") == "AdaFuse, widened to the published GFLOP"
+    assert system_title("adafuse-retrained-widened") == "AdaFuse (retrained), widened to the published GFLOP"
 
 
 @pytest.mark.parametrize("task", list(TASKS))
@@ -289,7 +294,7 @@ def test_a_click_on_a_head_sorts_the_table(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def ghosts(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wdualmine_book.systems.ghosting.packaged_methods", lambda _: [])
+        patch.setattr("wdualmine_book.systems.ghosting.trained_networks", lambda _: [])
         patch.setattr(
             "wdualmine_book.systems.ghosting.CLASSICAL", {n: CLASSICAL[n] for n in ("average", "maximum")}
         )

@@ -1,6 +1,6 @@
 """Fusion in the page: it computes what the package computes, from a server and from disk, and reaches nobody.
 
-The slow tests open the built book (fixture ``built_book``) in headless Chromium, cut off from any other host.
+Those with ``built_book`` open the built book in headless Chromium, cut off from any other host.
 """
 
 import base64
@@ -171,7 +171,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Pat
     return made
 
 
-@pytest.mark.slow
 def test_files_fuse_and_score_as_on_the_command_line(
     tab: Any,
     address: str,
@@ -216,7 +215,6 @@ def test_files_fuse_and_score_as_on_the_command_line(
         assert shown_scores(tab) == pytest.approx(expected, abs=tolerance), (task, method)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_a_spot_is_followed_into_the_result(
     tab: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -242,7 +240,6 @@ def test_a_spot_is_followed_into_the_result(
     tab.wait_for_selector("#fusion-page .kept:empty", state="attached")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_mistakes_are_named(
     tab: Any, address: str, files: dict[str, tuple[Path, Path]], tmp_path: Path
@@ -271,7 +268,6 @@ def test_mistakes_are_named(
     assert tab.inner_text("#fusion-page .message") == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["server"], indirect=True)
 def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path: Path) -> None:
     paths = []
@@ -291,7 +287,6 @@ def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path
     assert np.quantile(difference, 0.99) <= 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_touch_pinches_and_picks(tab: Any, address: str) -> None:
     open_page(tab, address)
@@ -319,7 +314,6 @@ def test_touch_pinches_and_picks(tab: Any, address: str) -> None:
     tab.wait_for_selector("#fusion-page .kept:not(:empty)")
 
 
-@pytest.mark.slow
 def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path, tmp_path: Path) -> None:
     """WebGPU, computed in software here, beside WebAssembly; unasked, the page leaves such a card alone."""
     pair = [
@@ -353,7 +347,6 @@ def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path,
         assert [name for name in scripts[asked] if name.startswith("ort.")] == [f"{script}.min.js"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["server"], indirect=True)
 def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str) -> None:
     open_page(tab, address)
@@ -370,7 +363,6 @@ def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str
     assert "100%" in tab.evaluate(style), before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_every_network_that_comes_with_the_package_is_offered(tab: Any, address: str) -> None:
     open_page(tab, address)
@@ -378,7 +370,6 @@ def test_every_network_that_comes_with_the_package_is_offered(tab: Any, address:
     assert {tuple(network) for network in networks} == {(w.task, w.method) for w in packaged_weights()}
 
 
-@pytest.mark.slow
 def test_the_first_page_opens_with_a_fusion_and_little_weight(
     tab: Any, address: str, built_book: Path
 ) -> None:
@@ -397,7 +388,6 @@ def test_the_first_page_opens_with_a_fusion_and_little_weight(
     assert "lies 0.00 of 255" in status.inner_text()
 
 
-@pytest.mark.slow
 def test_without_javascript_a_still_with_text_stands_there(built_book: Path) -> None:
     for page in ("try", "index"):
         still = re.search(

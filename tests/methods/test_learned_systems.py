@@ -14,17 +14,12 @@ from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, Experiment, make_experiment
 from wdualmine.fusion import fuse_images
-from wdualmine.methods import SYSTEMS, Method, get_method, get_system, load_fuse, load_model, load_network
-from wdualmine.methods.learned import network_of, packaged_file, parameters
-from wdualmine.methods.system import (
-    Fused,
-    Network,
-    NetworkConfig,
-    System,
-    SystemObjective,
-    TermWeights,
-)
+from wdualmine.methods import Method, get_method, get_system, load_fuse, load_model, load_network
+from wdualmine.methods.learned import network_of, parameters, weights_file
+from wdualmine.methods.system import Fused, Network, NetworkConfig, System
 from wdualmine.training import initial_state, train
+from wdualmine_book.systems.objective import SystemObjective, TermWeights
+from wdualmine_book.systems.retrained import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted({method.system.name for method in SYSTEMS if method.system})
@@ -101,7 +96,7 @@ def test_every_number_of_the_network_learns(name: str) -> None:
 def test_an_objective_in_pieces_is_that_of_the_whole_batch(name: str) -> None:
     state = initial_state(make_experiment("ct-mri", "smoke", method=name), torch.device("cpu"))
     model = (
-        state.model.train() if name != "ifcnn" else state.model.eval()
+        state.model.train() if name != "ifcnn-retrained" else state.model.eval()
     )  # its batch statistics are per piece
     generator = torch.Generator().manual_seed(0)
     a, b = torch.rand(2, 4, 1, 32, 32, generator=generator)
@@ -112,37 +107,35 @@ def test_an_objective_in_pieces_is_that_of_the_whole_batch(name: str) -> None:
 
 
 def test_the_paper_preset_is_a_systems_own_schedule() -> None:
-    own = make_experiment("ct-mri", "paper", method="densefuse").schedule
+    own = make_experiment("ct-mri", "paper", method="densefuse-retrained").schedule
     assert (own.epochs, own.batch_size, own.learning_rate) == (4, 2, 1e-4)
     assert (
-        make_experiment("ct-mri", "comparison", method="densefuse").schedule == PRESETS["comparison"].schedule
+        make_experiment("ct-mri", "comparison", method="densefuse-retrained").schedule
+        == PRESETS["comparison"].schedule
     )
-    assert make_experiment("ct-mri", "paper", method="densefuse", epochs=9).schedule.epochs == 9
+    assert make_experiment("ct-mri", "paper", method="densefuse-retrained", epochs=9).schedule.epochs == 9
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        WdualmineError, match="unknown learned method 'average'; choose one of w-dualmine, densefuse"
-    ):
+    with pytest.raises(WdualmineError, match="average: has nothing to learn; choose w-dualmine"):
         make_experiment("ct-mri", "smoke", method="average")
-    with pytest.raises(WdualmineError, match="variant 'narrow' changes W-DUALMINE, not sdnet"):
-        make_experiment("ct-mri", "smoke", "narrow", method="sdnet")
-    assert make_experiment("ct-mri", "smoke", "fold-1", method="sdnet").fold == 1
+    with pytest.raises(WdualmineError, match="variant 'narrow' changes W-DUALMINE, not sdnet-retrained"):
+        make_experiment("ct-mri", "smoke", "narrow", method="sdnet-retrained")
+    assert make_experiment("ct-mri", "smoke", "fold-1", method="sdnet-retrained").fold == 1
     with pytest.raises(WdualmineError, match="loss weight structure = -1"):
-        get_system("densefuse").weights(structure=-1)
+        get_system("densefuse-retrained").weights(structure=-1)
     with pytest.raises(WdualmineError, match="unknown rule 'product'"):
-        get_system("ifcnn").config(rule="product")
-    missing = replace(get_method("sdnet"), objective="none")
-    with pytest.raises(
-        WdualmineError, match="sdnet has no weights for ct-mri in the package: train them with"
-    ):
+        get_system("ifcnn-retrained").config(rule="product")
+    sdnet = get_method("sdnet-retrained")
+    missing = replace(sdnet, weights=lambda _: None)
+    with pytest.raises(WdualmineError, match="sdnet-retrained comes without weights for ct-mri: train them"):
         load_network(missing, "ct-mri")
     write_tensors(tmp_path / "x.safetensors", {}, {"experiment": {"method": "none", "model": {}}})
-    with pytest.raises(WdualmineError, match="unknown learned method 'none'"):
-        load_network(get_method("sdnet"), tmp_path / "x.safetensors")
-    write_tensors(tmp_path / "x.safetensors", {}, {"experiment": ["sdnet"]})
+    with pytest.raises(WdualmineError, match="holds a network of none; give --method none"):
+        load_network(sdnet, tmp_path / "x.safetensors")
+    write_tensors(tmp_path / "x.safetensors", {}, {"experiment": ["sdnet-retrained"]})
     with pytest.raises(WdualmineError, match=r"x\.safetensors: not weights of this network"):
-        load_network(get_method("sdnet"), tmp_path / "x.safetensors")
+        load_network(sdnet, tmp_path / "x.safetensors")
 
 
 def test_records_of_before_methods_had_names_are_w_dualmines() -> None:
@@ -154,11 +147,10 @@ def test_records_of_before_methods_had_names_are_w_dualmines() -> None:
 @pytest.mark.parametrize("method", SYSTEMS, ids=lambda method: method.name)
 def test_weights_of_the_package_are_small_and_load(method: Method) -> None:
     for task in ("ct-mri", "pet-mri", "spect-mri"):
-        path = packaged_file(method, task)
-        if path.is_file():
-            assert path.stat().st_size < 3e6
-            assert read_tensors(path)[1]["experiment"]["task"] == task
-            assert parameters(load_network(method, task)) == parameters(network_of(method))
+        path = weights_file(method, task)
+        assert path.stat().st_size < 3e6
+        assert read_tensors(path)[1]["experiment"]["task"] == task
+        assert parameters(load_network(method, task)) == parameters(network_of(method))
 
 
 def test_the_books_example_of_a_system_of_ones_own_is_one() -> None:
@@ -181,7 +173,7 @@ def test_the_books_example_of_a_system_of_ones_own_is_one() -> None:
             return {"content": (output.fused - image1).square().mean()}
 
     names = {"torch": torch, "nn": torch.nn, "Tensor": Tensor, "Network": Network, "Fused": Fused}
-    names |= {"System": System, "MineConfig": MineConfig, "MineWeights": MineWeights}
+    names |= {"System": System, "Method": Method, "MineConfig": MineConfig, "MineWeights": MineWeights}
     names |= {"MineObjective": MineObjective}
     exec(shown, names)
     system = names["SYSTEM"]

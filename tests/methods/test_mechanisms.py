@@ -4,22 +4,33 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from wdualmine.methods import get_method
-from wdualmine.methods.adafuse import AdaFuse, AdaFuseConfig, CrossAttention, FourierLayer, structure_tensor
-from wdualmine.methods.asfe_fusion import (
+from wdualmine.methods.learned import network_of, parameters
+from wdualmine.methods.system import Fused
+from wdualmine_book.systems.adafuse import (
+    AdaFuse,
+    AdaFuseConfig,
+    CrossAttention,
+    FourierLayer,
+    structure_tensor,
+)
+from wdualmine_book.systems.asfe_fusion import (
     AdaptiveFrequency,
     ASFEObjective,
     ASFEWeights,
     CrossAttentionSpatial,
     ExpertsFusion,
 )
-from wdualmine.methods.densefuse import DenseFuse, DenseFuseConfig, add_codes, weigh_codes
-from wdualmine.methods.ifcnn import IFCNN, IFCNNConfig, IFCNNObjective, IFCNNWeights
-from wdualmine.methods.learned import network_of, parameters
-from wdualmine.methods.sdnet import SDNet, SDNetObjective, SDNetWeights, sharper
-from wdualmine.methods.system import Fused
-from wdualmine.methods.terms import gradients, similarity
-from wdualmine.methods.u2fusion import U2FusionObjective, U2FusionWeights, information, information_weights
+from wdualmine_book.systems.densefuse import DenseFuse, DenseFuseConfig, add_codes, weigh_codes
+from wdualmine_book.systems.ifcnn import IFCNN, IFCNNConfig, IFCNNObjective, IFCNNWeights
+from wdualmine_book.systems.objective import gradients, similarity
+from wdualmine_book.systems.retrained import DENSEFUSE, DENSEFUSE_L1, U2FUSION
+from wdualmine_book.systems.sdnet import SDNet, SDNetObjective, SDNetWeights, sharper
+from wdualmine_book.systems.u2fusion import (
+    U2FusionObjective,
+    U2FusionWeights,
+    information,
+    information_weights,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +90,7 @@ def test_densefuse_adds_or_weighs_by_activity() -> None:
 
 
 def test_densefuse_l1_is_a_method_with_the_same_weights() -> None:
-    first, second = get_method("densefuse"), get_method("densefuse-l1")
+    first, second = DENSEFUSE, DENSEFUSE_L1
     assert first.system is second.system
     assert network_of(second).config.rule == "l1-norm"
 
@@ -125,7 +136,7 @@ def test_ifcnn_learns_from_pairs_of_which_each_pixel_is_sharp_once() -> None:
 
 
 def test_u2fusion_has_the_published_size() -> None:
-    assert parameters(network_of(get_method("u2fusion"))) == 659_217
+    assert parameters(network_of(U2FUSION)) == 659_217
 
 
 def test_u2fusion_weighs_the_more_informative_source_more() -> None:

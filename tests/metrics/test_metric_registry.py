@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sample_images import noise_triple, smooth_triple
 
@@ -86,7 +86,6 @@ def test_pixels_may_be_permuted_where_only_their_values_count(seed):
     assert score(*color, PERMUTABLE) == score(*shuffled, PERMUTABLE)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_the_papers_metrics_are_symmetric_in_the_sources(seed):
     a, b, fused = noise_triple((7, 8), seed)

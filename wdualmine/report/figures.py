@@ -160,10 +160,10 @@ def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
 def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, str]]:
     """Show a pair, with a map of what one method makes of it less the average in the same finish."""
     paths = findings.files[name]
-    pair = read_pair(name, *paths[:2], deep=findings.deep)
+    pair = read_pair(name, *paths[:2], round_16_bit=findings.round_16_bit)
     averages = {stretch: finished(pair, average, stretch) for stretch in set(findings.stretched.values())}
     fused = {
-        judged.name: read_levels(path, findings.deep)
+        judged.name: read_levels(path, findings.round_16_bit)
         for judged, path in zip(findings.judged, paths[2:], strict=True)
     }
     greys = to_grey(fused[method]), to_grey(averages[findings.stretched[method]])

@@ -81,7 +81,7 @@ class Findings:
             what no test is made, p, p_corrected and detectable are NaN.
         undefined: by method and whether it is stretched, sentences about scores that do not exist.
         misaligned: sentences about pairs whose sources are evidently not registered.
-        deep: whether images of 16 bits were rounded to 8.
+        round_16_bit: whether images of 16 bits were rounded to 8.
         recovery: a row a signal, with the column method; empty where no way to fuse was given.
         recovery_summary: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise.
         remakes: by judged name, the mean distance in grey levels between its first image and what its
@@ -99,7 +99,7 @@ class Findings:
     comparisons: pd.DataFrame
     undefined: dict[tuple[str, bool], list[str]]
     misaligned: list[str]
-    deep: bool = False
+    round_16_bit: bool = False
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
     recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
     remakes: dict[str, float] = field(default_factory=dict)
@@ -131,7 +131,7 @@ def judge(
     metrics: Sequence[str] | None = None,
     recovery_pairs: int = RECOVERY_PAIRS,
     allow: bool = False,
-    deep: bool = False,
+    round_16_bit: bool = False,
     progress: bool = True,
     groups: str | Path | None = None,
     workers: int = 1,
@@ -146,7 +146,7 @@ def judge(
             :data:`~wdualmine.metrics.PAPER_METRICS` are tested.
         recovery_pairs: put signals into at most so many pairs.
         allow: go on with sources that are evidently not registered, and say so.
-        deep: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
+        round_16_bit: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
         progress: show a progress bar.
         groups: which pairs are slices of one volume, see :func:`~wdualmine.report.groups.group_pairs`.
         workers: processes at most; values do not depend on it. With several, a script needs
@@ -167,7 +167,7 @@ def judge(
         for name, paths, names in _rows(matched)
     }
     grouping = group_pairs(list(files), groups)
-    made = _run_commands(files, judged, deep)
+    made = _run_commands(files, judged, round_16_bit)
     rows: list[dict] = []
     bounds: list[dict] = []
     reasons: dict[tuple[str, bool, str], list[str]] = {}
@@ -175,13 +175,13 @@ def judge(
         processes(min(workers, len(files), len(files) * len(keys) // WORTH)) as apply,
         task_bar("report", len(files), progress) as advance,
     ):
-        looked = apply(partial(look_at_pair, allow=allow, deep=deep), files.items())
+        looked = apply(partial(look_at_pair, allow=allow, round_16_bit=round_16_bit), files.items())
         full, misaligned = zip(*looked, strict=True)
         stretched = {
             method.name: sum(found) >= MOSTLY * len(files)
             for method, found in zip(judged, zip(*full, strict=True), strict=True)
         }
-        work = partial(score_pair, stretched=stretched, keys=keys, deep=deep)
+        work = partial(score_pair, stretched=stretched, keys=keys, round_16_bit=round_16_bit)
         for own, bound in apply(work, files.items()):
             for row in own:
                 for key, reason in row.pop("reasons").items():
@@ -195,7 +195,7 @@ def judge(
     findings = Findings(
         judged, files, grouping, keys, asked, stretched, scores, pd.DataFrame(bounds)[shown],
         _compare(judged, stretched, scores, keys, asked, grouping), _undefined(reasons, len(files)),
-        list(chain.from_iterable(misaligned)), deep,
+        list(chain.from_iterable(misaligned)), round_16_bit,
     )  # fmt: skip
     _recover(findings, made, recovery_pairs, progress)
     return findings
@@ -234,14 +234,14 @@ def _rows(
 
 
 def _run_commands(
-    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], deep: bool
+    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], round_16_bit: bool
 ) -> dict[str, NDArray[np.uint8]]:
     """Run each command on the first pair before the long work, so that a mistake in it shows at once."""
     commands = {method.name: method.fuse for method in judged if isinstance(method.fuse, Command)}
     if not commands:
         return {}
     name, paths = next(iter(files.items()))
-    pair = read_pair(name, *paths[:2], deep=deep)
+    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
     return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
 
@@ -316,10 +316,12 @@ def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: i
         return
     names = list(findings.files)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
-    pairs = [read_pair(name, *findings.files[name][:2], deep=findings.deep) for name in chosen]
+    pairs = [
+        read_pair(name, *findings.files[name][:2], round_16_bit=findings.round_16_bit) for name in chosen
+    ]
     for number, method in enumerate(findings.judged):
         if method.name in made:
-            given = to_grey(read_levels(findings.files[names[0]][2 + number], findings.deep))
+            given = to_grey(read_levels(findings.files[names[0]][2 + number], findings.round_16_bit))
             distance = np.abs(to_grey(made[method.name]).astype(np.int16) - given).mean()
             findings.remakes[method.name] = float(distance)
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}

@@ -140,7 +140,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
         ],
         "undefined": _undefined(findings),
         "misaligned": findings.misaligned,
-        "rounded_to_8_bit": findings.deep,
+        "rounded_to_8_bit": findings.round_16_bit,
     }
 
 
@@ -194,7 +194,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         scores=_scores_table(findings),
         undefined=_undefined(findings),
         misaligned=findings.misaligned,
-        deep=findings.deep,
+        round_16_bit=findings.round_16_bit,
         comparisons=_comparison_tables(findings),
         figures=draw_figures(findings),
         recovery=_recovery_table(findings),

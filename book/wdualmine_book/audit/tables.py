@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
-from wdualmine.methods.learned import WEIGHTS
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.report.scores import BLEND_TITLES, BLENDS, REFERENCED

@@ -23,7 +23,7 @@ from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import average, fuse_with, load_model
-from wdualmine.methods.learned import WEIGHTS
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics.correlation import pearson
 from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.model import WDualMine, sobel_magnitude

@@ -185,7 +185,7 @@ def _curve(method: str) -> dict:
 
 
 def by_method(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return a metric's scores as (pairs, methods), in the frame's order; methods without any are left out."""
+    """Return a metric's scores as (pairs, methods), in order; methods without any are left out."""
     if metric not in scores.columns:
         raise WdualmineError(f"{metric}: is not a column of the scores; score it first")
     table = scores.pivot(index="pair", columns="method", values=metric)

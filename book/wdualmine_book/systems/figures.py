@@ -6,9 +6,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from wdualmine.data import get_task
-from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
+from wdualmine.methods import CLASSICAL, W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.records import Run
 from wdualmine.report.style import COLORS, WIDTH, styled
+from wdualmine_book.systems.retrained import NETWORKS, SYSTEMS
 from wdualmine_book.systems.tables import limit_of, system_title, systems_table
 
 _MARKS = "osD^v<>PX*hpd8H"
@@ -54,6 +55,6 @@ def plot_systems(runs: Mapping[str, Run]) -> Figure:
     handles = {
         label: line for axes in grid[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    order = [title for name in (*CLASSICAL, *LEARNED) if (title := system_title(name)) in handles]
-    figure.legend([handles[t] for t in order], order, loc="outside lower center", ncols=4)
+    order = [title for name in (*CLASSICAL, *NETWORKS) if (title := system_title(name)) in handles]
+    figure.legend([handles[t] for t in order], order, loc="outside lower center", ncols=3)
     return figure

@@ -16,12 +16,12 @@ from wdualmine.data import Pair
 from wdualmine.evaluation import Candidate
 from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL, load_fuse
-from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
 from wdualmine.recovery.measure import measure_recovery
 from wdualmine_book.recorder import Request
+from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "ghosting"
 #: How the MRI is moved: by so many pixels down and to the right, or turned by so many degrees to the left.
@@ -38,13 +38,14 @@ PAIRS = 6
 def ghosting(request: Request) -> pd.DataFrame:
     """Fuse with an MRI that is moved, by every method, and record it as a run of kind "ghosting".
 
-    Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair; :data:`GHOSTING_METRICS` of
-    the fused image with the sources where they lay, and, named ``METRIC_given``, with those that the method
-    got; recovery_a and recovery_b, the means over the signals of a pair. Images are not stretched.
+    Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair;
+    :data:`GHOSTING_METRICS` of the fused image with the sources where they lay, and, named ``METRIC_given``,
+    with those that the method got; recovery_a and recovery_b, the means over the signals of a pair. Images
+    are not stretched.
     """
     pairs, task = request.pairs, request.task
     chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
-    methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
+    methods = [*CLASSICAL.values(), *trained_networks(task.key)]
     candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
     frame = measure_ghosting(candidates, chosen, request.progress, task.key)
     write_csv(request.output / "ghosting.csv", frame)

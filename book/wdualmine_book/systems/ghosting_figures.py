@@ -61,7 +61,7 @@ def plot_ghosting(run: Run) -> Figure:
     figure.legend(
         *grid[0, 0].get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=4,
+        ncols=3,
         handlelength=2.2,
         columnspacing=0.9,
     )

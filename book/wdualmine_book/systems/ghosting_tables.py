@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
-from wdualmine.methods import CLASSICAL, LEARNED
+from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run, find_runs
 from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import html_grid
 from wdualmine_book.systems.ghosting import GHOSTING_METRICS, GIVEN, KIND, MOVES, STILL
+from wdualmine_book.systems.retrained import NETWORKS
 from wdualmine_book.systems.tables import system_title
 
 #: Units of the amounts of :data:`~wdualmine_book.systems.ghosting.MOVES`.
@@ -34,7 +35,7 @@ def ghosting_table(run: Run) -> pd.DataFrame:
     still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
     every = pd.concat([frame.drop(still.index), *(still.assign(move=move) for move in MOVES)])
     means = every.groupby(["method", "move", "amount"], sort=False)[list(SCORES)].mean().reset_index()
-    order = {name: number for number, name in enumerate((*CLASSICAL, *LEARNED))}
+    order = {name: number for number, name in enumerate((*CLASSICAL, *NETWORKS))}
     places = means["method"].map(order)
     return (
         means.assign(place=places).sort_values(["place", "move", "amount"]).drop(columns="place")

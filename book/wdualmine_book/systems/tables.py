@@ -9,18 +9,21 @@ import pandas as pd
 from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import FOLDS
-from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
-from wdualmine.methods.learned import packaged_file
+from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY
+from wdualmine.methods.learned import weights_file
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import SIGNIFICANT, compare
+from wdualmine_book.audit.tables import RIVALS
 from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import arrow, by_task, experiment_of_weights, html_grid, training_words
 from wdualmine_book.recovery.tables import method_title
 from wdualmine_book.studies.tables import SHOWN
 from wdualmine_book.systems.cost import KIND as COST_KIND
+from wdualmine_book.systems.cost import PUBLISHED
 from wdualmine_book.systems.record import KIND, SUFFIX
+from wdualmine_book.systems.retrained import NETWORKS, SYSTEMS
 
 RECOVERY = ("recovery_a", "recovery_b")
 #: What each system is compared with, volume by volume.
@@ -39,10 +42,11 @@ def comparisons(runs: Sequence[Run]) -> dict[str, Run]:
 
 def system_title(name: str) -> str:
     """Say how a method of a comparison or of a cost is called in tables."""
-    for suffix, words in ((SUFFIX, "published images"), ("-widened", "widened to the published GFLOP")):
-        if name.endswith(suffix):
-            return f"{method_title(name.removesuffix(suffix))}, {words}"
-    return method_title(name)
+    if name.endswith(SUFFIX):
+        return f"{RIVALS[name.removesuffix(SUFFIX)]}, published images"
+    if name.endswith("-widened"):
+        return f"{system_title(name.removesuffix('-widened'))}, widened to the published GFLOP"
+    return NETWORKS[name].title if name in NETWORKS else method_title(name)
 
 
 def systems_table(run: Run) -> pd.DataFrame:
@@ -156,7 +160,7 @@ def own_training_sentence() -> str:
     for method in (W_DUALMINE, W_DUALMINE_RECOVERY):
         words = {}
         for task in TASKS:
-            experiment = experiment_of_weights(packaged_file(method, task))
+            experiment = experiment_of_weights(weights_file(method, task))
             side = experiment.schedule.patch_size
             crop = f"patches of {side}" if side else "whole images"
             words[task] = f"{training_words(experiment)}, {crop}"
@@ -172,14 +176,13 @@ def cost_table(run: Run) -> pd.DataFrame:
     rows = []
     for row in table.to_dict("records"):
         has_network = row["parameters"] == row["parameters"]
-        published = LEARNED[row["method"]].system if row["method"] in LEARNED else None
-        far = published.published if published else None
+        far = PUBLISHED.get(row["method"])
         cells: dict[str, Any] = {
             "Method": system_title(row["method"]),
             "Parameters": f"{row['parameters']:,.0f}" if has_network else "–",
-            "published": f"{far.parameters:,.0f}" if far else "–",
+            "published": f"{far[0]:,.0f}" if far else "–",
             "GFLOP": f"{row['gflop']:.1f}" if has_network else "–",
-            "published GFLOP": f"{far.flop / 1e9:.0f}" if far else "–",
+            "published GFLOP": f"{far[1]:.0f}" if far else "–",
             "Seconds a pair": f"{row['processor_seconds']:.3f}",
             "by the clock": f"{row['seconds']:.3f}",
         }
