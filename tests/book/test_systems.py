@@ -30,8 +30,8 @@ from wdualmine_book.systems.ghosting import MOVES, moved
 from wdualmine_book.systems.ghosting_figures import plot_ghosting
 from wdualmine_book.systems.ghosting_tables import (
     changes_table,
+    ghosting_extremes,
     ghosting_runs,
-    ghosting_sentence,
     ghosting_table,
     render_ghosting,
 )
@@ -40,20 +40,20 @@ from wdualmine_book.systems.tables import (
     comparison_runs,
     comparisons,
     cost_of,
-    cost_sentence,
     cost_table,
     differences_table,
     limit_of,
-    own_training_sentence,
+    of_others,
+    others_and_average,
+    own_trainings,
     render_differences,
     render_systems,
     render_training,
     system_title,
-    systems_conclusion,
-    systems_sentence,
     systems_table,
     training_table,
-    unseen_sentence,
+    unseen_changes,
+    widened_costs,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,10 +152,12 @@ def test_pages_print_what_the_tables_hold(comparison: Run) -> None:
     assert 'class="dataframe comparison sortable"' in html
     assert html.count("<tr>") == len(systems_table(comparison)) + 1
     assert "AdaFuse, published images" in html
-    text = systems_sentence(comparison)
-    assert text.startswith("**CT-MRI**: over the 12 metrics")
-    assert "the best of the systems of others" in systems_conclusion({"ct-mri": comparison})
-    assert systems_conclusion({}).startswith("Nothing was compared yet")
+    others = of_others(systems_table(comparison))
+    assert set(others.index) <= set(NETWORKS)
+    best = others_and_average({"ct-mri": comparison}).loc["ct-mri"]
+    assert best["gap"] == pytest.approx(limit_of(comparison, "CC") - others["CC"].max())
+    assert best["above"] == list(others.index[others["worse"] > best["average_worse"]])
+    assert others_and_average({}).empty
     assert list(comparisons([comparison])) == ["ct-mri"]
     assert plot_systems({"ct-mri": comparison}).axes
     with pytest.raises(WdualmineError, match="no comparison of pet-mri: make one with"):
@@ -180,8 +182,9 @@ def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
     assert f"{table['CC'][0]:.4f}" in html
     apart = np.average(table["CC"][1:], weights=table["pairs"][1:])
     assert f"{apart:.4f}" in html
-    assert f"CC by {apart - table['CC'][0]:+.4f} to" in unseen_sentence(table)
-    assert unseen_sentence(table[:3]) == ""
+    changes = unseen_changes(table, "CC")
+    assert changes["sdnet-retrained", "ct-mri"] == pytest.approx(apart - table["CC"][0])
+    assert unseen_changes(table[:3], "CC").empty
 
 
 @pytest.mark.full
@@ -195,7 +198,7 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     assert (table["peak_mib"] > 100).all()
     printed = cost_table(run)
     assert printed.set_index("Method").loc["W-DUALMINE", "× W-DUALMINE"] == "1.00"
-    assert cost_sentence(run) == f"{run.info.hardware.processor}."
+    assert widened_costs(run).empty
     assert cost_of([run]) is run
     assert cost_of([run], "cuda") is None
     alone = cost_table(run_cost(tmp_path / "alone", ["average"], side=32, repeats=1, progress=False))
@@ -213,15 +216,15 @@ def test_the_committed_cost_is_told_beside_both_of_our_networks() -> None:
     run = cost_of(comparison_runs())
     assert run is not None
     seconds = run.table("cost.csv").set_index("method")["processor_seconds"]
-    sentence = cost_sentence(run)
+    costs = widened_costs(run)
     for name in WIDENED:
-        own = sentence.split(system_title(f"{name}-widened"))[1].split(".")[0]
-        for other, title in (("w-dualmine", "W-DUALMINE and"), ("w-dualmine-recovery", "W-DUALMINE, rec")):
-            assert f" {seconds[f'{name}-widened'] / seconds[other]:.0f} times as long as {title}" in own
+        own = costs.loc[system_title(f"{name}-widened")]
+        for other, title in (("w-dualmine", "W-DUALMINE"), ("w-dualmine-recovery", "W-DUALMINE, recovery")):
+            assert own[title] == pytest.approx(seconds[f"{name}-widened"] / seconds[other])
 
 
 def test_the_networks_of_the_package_are_told_with_their_training() -> None:
-    text = own_training_sentence()
+    text = " ".join(own_trainings().values())
     for task in TASKS:
         for name in (task, f"{task}-recovery"):
             schedule = read_shapes(WEIGHTS / f"{name}.safetensors")[1]["experiment"]["schedule"]
@@ -319,7 +322,9 @@ def test_a_moved_scan_leaves_the_registered_one_and_not_what_was_given(ghosts: R
     changes = changes_table(ghosts)
     assert changes.loc["average", ("shift", "recovery_a")] == pytest.approx(0, abs=1e-6)
     assert f"({changes.loc['maximum', ('shift', 'CC')]:+.3f})" in render_ghosting(ghosts)
-    assert ghosting_sentence(ghosts).startswith("**CT-MRI**: Shifted by 8 pixels")
+    row = ghosting_extremes(ghosts).loc["shift"]
+    assert (row["amount"], row["unit"]) == (8, "pixels")
+    assert row["most_change"] == changes[("shift", "CC")].min() == changes.loc[row["most"], ("shift", "CC")]
     assert ghosting_runs([ghosts])["ct-mri"] is ghosts
     figure = plot_ghosting(ghosts)
     assert len(figure.axes) == 8

@@ -1,13 +1,13 @@
 """Signal recovery in tables: the ranking of methods, which metrics agree with it, and unseen volumes."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from wdualmine.data import TASKS, volume_of
+from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
 from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS
@@ -16,12 +16,14 @@ from wdualmine.recovery.measure import summarize_recovery
 from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import mean_and_error, t_quantile
 from wdualmine_book.committed import record_of, results_folder
-from wdualmine_book.recovery.record import BOUND, KIND, load_signals
+from wdualmine_book.recovery.record import BOUND, KIND, SHIFTS, load_robustness, load_signals
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
 RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
 #: Of an interval that is asked for each metric on each task, so that 95 % stand for all of them together.
 AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
+#: What was asked for before training: recovery of at least, CC at most so far below the average.
+GOALS = {"mean": 0.90, "p10": 0.75, "CC": 0.004, "CC, color": 0.010}
 VARIANT = "recovery"
 FOLD = "recovery-fold-"
 
@@ -238,3 +240,92 @@ def _tabulate(signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str
         row["worse"] = min(row["mean_a"], row["mean_b"])
         rows.append(row | {metric: float(means[metric][name]) for metric in RANKING_METRICS})
     return pd.DataFrame(rows).sort_values("worse", ascending=False, ignore_index=True)
+
+
+class Agreement(NamedTuple):
+    """Metrics that rank methods as recovery does, against it, or either way, for several sets of methods."""
+
+    agree: list[str]
+    against: list[str]
+    turn: list[str]
+
+
+def agreement(tables: Sequence[pd.DataFrame]) -> Agreement:
+    """Return what :func:`agreement_table` shows for every one of several sets of methods."""
+    by_metric = [table.set_index("metric").loc[tables[0]["metric"]] for table in tables]
+    low, high, within = (
+        pd.DataFrame([table[name] for table in by_metric]) for name in ("low", "high", "within")
+    )
+
+    def names(chosen: pd.Series) -> list[str]:
+        return [str(metric) for metric in chosen.index[chosen]]
+
+    turn = (within > 0).any() & (within < 0).any()
+    return Agreement(names((low > 0).all()), names((high < 0).all()), names(turn))
+
+
+def on_unseen(unseen: Mapping[str, pd.DataFrame], statistic: str) -> pd.DataFrame:
+    """Return a statistic of every method on unseen volumes.
+
+    Args:
+        unseen: :func:`unseen_table` by task; tasks without one are left out.
+        statistic: of :func:`~wdualmine.recovery.measure.summarize_recovery`, such as "mean" or "lost".
+
+    Returns:
+        A row per task and source, a column per method.
+    """
+    return pd.DataFrame(
+        {
+            (task, source): table.set_index("method")[f"{statistic}_{source}"]
+            for task, table in unseen.items()
+            if len(table)
+            for source in "ab"
+        }
+    ).T
+
+
+def missed_goals(unseen: Mapping[str, pd.DataFrame]) -> dict[str, list[str]]:
+    """Return which of :data:`GOALS` the recovery network misses on unseen volumes, and on which tasks."""
+    own, missed = W_DUALMINE_RECOVERY.name, dict[str, list[str]]()
+    for task, table in unseen.items():
+        if table.empty:
+            continue
+        rows = table.set_index("method")
+        row, least = rows.loc[own], rows["CC"]["average"] - GOALS["CC" if task == "ct-mri" else "CC, color"]
+        fallen = {
+            "mean": row["worse"] < GOALS["mean"],
+            "10th percentile": row[["p10_a", "p10_b"]].min() < GOALS["p10"],
+            "none lost": row[["lost_a", "lost_b"]].max() > 0,
+            "CC": row["CC"] < least,
+            "highest visibility": {rows[f"visibility_{source}"].idxmax() for source in "ab"} != {own},
+        }
+        for goal in (goal for goal, short in fallen.items() if short):
+            missed.setdefault(goal, []).append(get_task(task).folder)
+    return missed
+
+
+class Robustness(NamedTuple):
+    """What noise and the largest shift of :data:`SHIFTS` do to the recovery network, and to the average."""
+
+    gain: float
+    shift: int
+    kept: float
+    fall: float
+    fall_of_average: float
+
+
+def robustness_of(run: Run) -> Robustness:
+    """Return what a ranking says of noise and shifts; of the two sources, the worse."""
+    cells = load_robustness(run).set_index(["method", "condition", "source"])
+    own, last = W_DUALMINE_RECOVERY.name, f"shift-{SHIFTS[-1]}"
+    fall, fall_of_average = (
+        float(cells["CC"][name, "shift-0", "a"] - cells["CC"][name, last, "a"]) for name in (own, "average")
+    )
+    gain = max(float(cells["value"][own, "noise", source]) for source in "ab")
+    kept = min(float(cells["value"][own, last, source]) for source in "ab")
+    return Robustness(gain, SHIFTS[-1], kept, fall, fall_of_average)
+
+
+def both(row: Mapping[Hashable, float], statistic: str, form: str) -> str:
+    """Print a statistic of both sources, such as "0.912 and 0.934"."""
+    return " and ".join(f"{row[f'{statistic}_{source}']:{form}}" for source in "ab")

@@ -269,8 +269,10 @@ def listed_differences(table: pd.DataFrame) -> str:
 
 def largest_change(table: pd.DataFrame, metric: str) -> pd.Series | None:
     """Return the row of a metric whose difference is the largest, up or down; None where there is none."""
-    known = table[(table["metric"] == metric) & table["difference"].notna()].reset_index(drop=True)
-    return known.loc[known["difference"].astype(float).abs().idxmax()] if len(known) else None
+    known = table[(table["metric"] == metric) & table["difference"].notna()]
+    if known.empty:
+        return None
+    return known.iloc[int(known["difference"].astype(float).abs().to_numpy().argmax())]
 
 
 def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours") -> str:

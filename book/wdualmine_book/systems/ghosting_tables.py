@@ -74,20 +74,25 @@ def render_ghosting(run: Run) -> str:
     return html_grid(pd.DataFrame(rows), "comparison sortable")
 
 
-def ghosting_sentence(run: Run) -> str:
-    """Say which methods lose the most and the least where the MRI is moved, and whether scores show it."""
+def ghosting_extremes(run: Run) -> pd.DataFrame:
+    """Return which methods lose the least and the most CC at the largest move, and whether scores show it.
+
+    Returns:
+        A row per move: columns amount, unit, least and most (methods), least_change and most_change (of CC
+        with the registered scans), given_low and given_high (of CC with the scans as given), recovery_low,
+        recovery_high and recovery_median (changes over methods and sources).
+    """
     changes = changes_table(run)
-    parts = []
+    rows = {}
     for move, amounts in MOVES.items():
-        true = {str(name): float(value) for name, value in changes[(move, "CC")].items()}
-        given = changes[(move, f"CC{GIVEN}")]
-        least, most = max(true, key=true.__getitem__), min(true, key=true.__getitem__)
+        true, given = changes[(move, "CC")], changes[(move, f"CC{GIVEN}")]
         recovery = changes[[(move, "recovery_a"), (move, "recovery_b")]].to_numpy()
-        parts.append(
-            f"{'Shifted' if move == 'shift' else 'Turned'} by {amounts[-1]} {UNITS[move]}, CC with the "
-            f"registered scans falls least with {system_title(least)} ({true[least]:+.3f}) and most with "
-            f"{system_title(most)} ({true[most]:+.3f}); CC with the scans as given, which a table prints, "
-            f"changes by {given.min():+.3f} to {given.max():+.3f}. The recovery of a scan changes by "
-            f"{recovery.min():+.2f} to {recovery.max():+.2f}, in the median {np.median(recovery):+.2f}."
-        )
-    return f"**{get_task(run.info.task).folder}**: " + " ".join(parts)
+        rows[move] = {
+            "amount": amounts[-1], "unit": UNITS[move],
+            "least": true.idxmax(), "least_change": true.max(),
+            "most": true.idxmin(), "most_change": true.min(),
+            "given_low": given.min(), "given_high": given.max(),
+            "recovery_low": recovery.min(), "recovery_high": recovery.max(),
+            "recovery_median": np.median(recovery),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -154,9 +154,9 @@ def training_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def own_training_sentence() -> str:
-    """Say how long the networks of the paper were trained whose weights come with the package."""
-    parts = ["The weights of the paper's network had other budgets"]
+def own_trainings() -> dict[str, str]:
+    """Print by title how long the networks of the paper were trained whose weights come with the package."""
+    trainings = {}
     for method in (W_DUALMINE, W_DUALMINE_RECOVERY):
         words = {}
         for task in TASKS:
@@ -164,8 +164,8 @@ def own_training_sentence() -> str:
             side = experiment.schedule.patch_size
             crop = f"patches of {side}" if side else "whole images"
             words[task] = f"{training_words(experiment)}, {crop}"
-        parts.append(f"*{method.title}*. {by_task(words)}")
-    return ". ".join(parts) + "."
+        trainings[method.title] = by_task(words)
+    return trainings
 
 
 def cost_table(run: Run) -> pd.DataFrame:
@@ -203,16 +203,20 @@ def render_cost(table: pd.DataFrame) -> str:
     return html_grid(table, "comparison sortable")
 
 
-def cost_sentence(run: Run) -> str:
-    """Say how much longer than our networks the systems take whose published networks are far larger."""
+def widened_costs(run: Run) -> pd.DataFrame:
+    """Return how much longer than our networks the systems take that are widened to their published size.
+
+    Returns:
+        A row per system, by its title: columns gflop, and by our networks' titles the ratio of seconds.
+    """
     table = run.table("cost.csv").set_index("method")
-    own = [name for name in (W_DUALMINE.name, W_DUALMINE_RECOVERY.name) if name in table.index]
-    seconds, gflop = table["processor_seconds"], table["gflop"]
-    sentences = [f"{run.info.hardware.processor}."]
-    for name in (str(name) for name in table.index if own and str(name).endswith("-widened")):
-        times = [f"{seconds[name] / seconds[one]:.0f} times as long as {system_title(one)}" for one in own]
-        sentences.append(f"{system_title(name)} ({float(gflop[name]):.0f}), takes {' and '.join(times)}.")
-    return " ".join(sentences)
+    widened = table[table.index.str.endswith("-widened")]
+    ratios = {
+        method.title: widened["processor_seconds"] / table["processor_seconds"][method.name]
+        for method in (W_DUALMINE, W_DUALMINE_RECOVERY)
+        if method.name in table.index and len(widened)
+    }
+    return pd.DataFrame({"gflop": widened["gflop"]} | ratios if ratios else {}).rename(index=system_title)
 
 
 def render_systems(table: pd.DataFrame, task: str) -> str:
@@ -293,74 +297,34 @@ def render_training(table: pd.DataFrame) -> str:
     return html_grid(pd.DataFrame(rows), "comparison")
 
 
-def unseen_sentence(table: pd.DataFrame) -> str:
-    """Say what keeping the volumes of the test pairs out of training changed; "" where nothing was."""
-    scores = unseen_table(table).dropna()
-    if scores.empty:
-        return ""
-    clauses = []
-    for name in ("CC", "FMI"):
-        change = scores[f"{name} unseen"] - scores[f"{name} seen"]
-        most = scores.iloc[int(change.abs().to_numpy().argmax())]
-        where = f"{system_title(most['method'])} on {TASKS[most['task']].folder}"
-        clauses.append(f"{name} by {change.min():+.4f} to {change.max():+.4f}, most with {where}")
-    return (
-        "With the volumes of the test pairs kept out of training, the scores of the same pairs change: "
-        f"{'; '.join(clauses)}. That is from one training each; how much of it is chance is not known."
-    )
+def unseen_changes(table: pd.DataFrame, metric: str) -> pd.Series:
+    """Return by method and task what keeping the test pairs' volumes out of training changed in a metric."""
+    scores = unseen_table(table).dropna().set_index(["method", "task"])
+    return scores[f"{metric} unseen"] - scores[f"{metric} seen"]
 
 
-def systems_sentence(run: Run) -> str:
-    """Say who leads a task by mean rank, by correlation and by the recovery of the worse kept source."""
-    table = systems_table(run).set_index("method")
-    kept = table["worse"].dropna()
-    by_correlation, by_recovery = str(table["CC"].idxmax()), str(kept.idxmax())
-    first, folder = str(table.index[0]), get_task(run.info.task).folder
-    learned = [method.name for method in SYSTEMS if method.name in kept.index]
-    text = (
-        f"**{folder}**: over the {len(RANKING_METRICS)} metrics "
-        f"{system_title(first)} has the best mean rank ({table['rank'].iloc[0]:.1f} of "
-        f"{len(table)}); the highest correlation is that of {system_title(by_correlation)} "
-        f"({table['CC'].max():.4f}, its limit {limit_of(run, 'CC'):.4f}); most of the worse "
-        f"kept source comes through with {system_title(by_recovery)} ({kept[by_recovery]:.2f})."
-    )
-    if learned:
-        best = str(kept[learned].idxmax())
-        text += (
-            f" Of the systems of others trained here, {system_title(best)} keeps the most of it "
-            f"({kept[best]:.2f}); the average keeps {kept['average']:.2f}."
-        )
-    return text
+def of_others(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`systems_table` of the systems of others, by method."""
+    return table[table["method"].isin([method.name for method in SYSTEMS])].set_index("method")
 
 
-def systems_conclusion(runs: Mapping[str, Run]) -> str:
-    """Say in a few sentences what the comparisons bear out over all tasks."""
-    if not runs:
-        return "Nothing was compared yet. `wdualmine-book record comparison TASK -o FOLDER` makes a record."
-    learned = [method.name for method in SYSTEMS]
-    gaps, plain, kept, average, above = [], [], [], [], set()
-    for run in runs.values():
-        table, limit = systems_table(run).set_index("method"), limit_of(run, "CC")
-        own = table.loc[[name for name in learned if name in table.index]]
-        if own.empty:
-            continue
-        gaps.append(limit - own["CC"].max())
-        plain.append(limit - table["CC"]["average"])
-        kept.append(own["worse"].max())
-        average.append(table["worse"]["average"])
-        above |= set(own.index[own["worse"] > table["worse"]["average"]])
-    if not gaps:
-        return "Only methods with nothing to learn were compared: no weights of another system are at hand."
-    titles = ", ".join(system_title(name) for name in learned if name in above)
-    return (
-        f"Trained on the same pairs by the same loop, the best of the systems of others stays "
-        f"{_span(gaps, 4)} below the limit of correlation, the average {_span(plain, 4)}. Of the source that "
-        f"it keeps less of, the best of them keeps {_span(kept, 2)}, the average {_span(average, 2)}; "
-        + (f"above the average on some task: {titles}." if titles else "none of them is above the average.")
-    )
+def others_and_average(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Set the best of the systems of others beside the average, a row per comparison that has some.
 
-
-def _span(values: Sequence[float], digits: int) -> str:
-    """Print the range of some numbers, or the one that all of them print as."""
-    ends = dict.fromkeys((f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"))
-    return " to ".join(ends)
+    Returns:
+        Columns gap and average_gap (how far their CC stays below its limit), worse and average_worse (the
+        recovery of the source that they keep less of), above (which systems pass the average in it).
+    """
+    rows = {}
+    for task, run in runs.items():
+        table, limit = systems_table(run), limit_of(run, "CC")
+        own, average = of_others(table), table.set_index("method").loc["average"]
+        if len(own):
+            rows[task] = {
+                "gap": limit - own["CC"].max(),
+                "average_gap": limit - average["CC"],
+                "worse": own["worse"].max(),
+                "average_worse": average["worse"],
+                "above": list(own.index[own["worse"] > average["worse"]]),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
