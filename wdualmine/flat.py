@@ -190,7 +190,7 @@ class Way:
             if method.learned:
                 trained, which = describe_weights(method, source)
                 wanted = [asked] if asked else [key for key, task in TASKS.items() if task.color == color]
-                if trained not in wanted:
+                if trained and trained not in wanted:
                     raise WdualmineError(
                         f"{source}: was trained for {trained}, not for {' or '.join(wanted)}; give other "
                         f"weights, or --task {trained} to use these all the same"
