@@ -51,7 +51,7 @@ def none_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def crops(harvard: Path, task: str, side: int = 48) -> tuple[torch.Tensor, torch.Tensor]:
+def crops(harvard: Path, task: str, side: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
     """A piece of a real pair, in which something is."""
     pair = load_pairs(task, "test", 1, data=harvard)[0]
     a, b = (luma_tensor(image)[..., 90:, 80:][..., :side, :side] for image in (pair.luma_a, pair.luma_b))
