@@ -129,7 +129,7 @@ def _record(name: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         import shutil
 
-        from wdualmine_book.committed import results_folder
+        from wdualmine_book.records import results_folder
 
         run = results_folder() / "recovery" / "ct-mri-recovery-seed0"
         for path in run.iterdir():

@@ -11,8 +11,8 @@ from wdualmine.experiments import PRESETS, STUDIES
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import crossed_interval, crossed_p_value, holm
-from wdualmine_book.committed import moved, paper_values, reference_runs, study_runs
 from wdualmine_book.printing import anchor, check_alike, print_grid
+from wdualmine_book.records import moved, paper_values, reference_runs, study_runs
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
 ABLATIONS = {
@@ -74,7 +74,7 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
     if number not in ABLATIONS:
         raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
     every = {name: [key] for variants in ABLATIONS.values() for key, name in variants.items()}
-    table = _judged(_differences("ct-mri", every, runs, level), level)
+    table = _corrected(_differences("ct-mri", every, runs, level), level)
     table = table[table["variant"].isin([*ABLATIONS[number].values(), _FULL])].reset_index(drop=True)
     paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
     keys = {name: key for key, name in ABLATIONS[number].items()} | {_FULL: PROPOSED}
@@ -98,7 +98,9 @@ def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
 
     Args, returns and raises as :func:`ablation_table`; paper is NaN, p_corrected is over this table.
     """
-    return _judged(_differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level)
+    return _corrected(
+        _differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level
+    )
 
 
 def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
@@ -110,10 +112,10 @@ def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
     """
     folds = {DISJOINT: list(STUDIES["leakage"].variants)}
     parts = [_differences(task, folds, runs, level) for task in TASKS]
-    return _judged(pd.concat(parts, ignore_index=True), level)
+    return _corrected(pd.concat(parts, ignore_index=True), level)
 
 
-def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame, level: float) -> pd.DataFrame:
     """Correct the p values for their number, and say which differences can be told from zero."""
     known = table["p"].notna()
     table["p_corrected"] = table["p"].astype(float)

@@ -37,7 +37,7 @@ def study_runs() -> list[Run]:
     return find_runs([results_folder() / "studies"])
 
 
-def length_runs() -> list[Run]:
+def training_length_runs() -> list[Run]:
     """Give the committed runs of a schedule shorter than the reference's: those in ``results/length``."""
     return find_runs([results_folder() / "length"])
 
