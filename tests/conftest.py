@@ -1,12 +1,13 @@
 """Fixtures for all tests: where the real data is, if it is, and what all workers of a run share.
 
-`make test` leaves out what is marked `full`, and all that needs the built book; `make test-all` runs all.
+`make test` leaves out what is marked `full`, and all that builds a book; `make test-all` runs all.
 """
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from filelock import FileLock
 from hypothesis import settings
 
 import wdualmine_book.systems.retrained  # noqa: F401 (its methods, also where the book is not installed)
+from wdualmine.data import SPLITS, TASKS, find_data
+from wdualmine.data.images import read_image, write_image
 from wdualmine.experiments import make_experiment
 from wdualmine.records import Run, load_run
 from wdualmine.training import train
@@ -39,9 +42,9 @@ def root() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the built book and its minutes to `make test-all`."""
+    """Leave the built book and the pipeline, which take minutes, to `make test-all`."""
     for item in items:
-        if "built_book" in getattr(item, "fixturenames", ()):
+        if {"built_book", "clone"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("full")
 
 
@@ -98,6 +101,21 @@ def published() -> Path:
 def rng() -> np.random.Generator:
     """A seeded generator, fresh for each test."""
     return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def small_pairs(once: Once) -> Path:
+    """The phantom's first three pairs a task at half the size, where what is made of them is the subject."""
+
+    def make(folder: Path) -> None:
+        phantom = find_data("phantom").root
+        for task, split in product(TASKS.values(), SPLITS):
+            for modality in task.modalities:
+                place = Path(task.folder, split, modality)
+                for path in sorted((phantom / place).iterdir())[:3]:
+                    write_image(folder / place / path.name, read_image(path)[::2, ::2])
+
+    return once("pairs", make)
 
 
 @pytest.fixture(scope="session")

@@ -1,35 +1,20 @@
 """The command line as a person uses it: what it makes, and one clear line with exit code 2 for a mistake."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from calling import call
 
 from wdualmine.checkpoints import read_tensors, write_tensors
-from wdualmine.cli import MOVED, main
 from wdualmine.data import find_data
 from wdualmine.data.images import read_image, write_image
 from wdualmine.records import Run
-from wdualmine_book.__main__ import main as book_main
-
-
-def call(
-    capsys: pytest.CaptureFixture, *arguments: object, main: Callable[[], None] = main
-) -> tuple[int, str, str]:
-    """Run the command line in this process: exit code, standard output, standard error."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["wdualmine", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-    captured = capsys.readouterr()
-    return int(leaving.value.code or 0), captured.out, captured.err
 
 
 @pytest.fixture(scope="module")
@@ -177,17 +162,6 @@ def test_an_image_that_fails_leaves_the_old_result(images: Path, capsys: pytest.
     assert (images / "o.png").read_bytes() == b"precious"
 
 
-def test_table_prints_three_forms(capsys: pytest.CaptureFixture, smoke_run: Run) -> None:
-    header = "metric,method,column,mean,std,seeds,seed_std,run,best"
-    for form, mark in (("md", "| EN ↑"), ("latex", r"\begin{tabular}"), ("csv", header)):
-        code, out, error = call(
-            capsys, "table", 1, "--run", smoke_run.folder, "--format", form, main=book_main
-        )
-        assert code == 0, error
-        assert mark in out
-        assert "0.8308" in out
-
-
 def test_evaluate_prints_csv_json_and_a_table(pairs: Path, capsys: pytest.CaptureFixture) -> None:
     folder = pairs / "CT-MRI" / "test"
     arguments = ("evaluate", folder / "CT", folder / "MRI", folder / "CT", "--metrics", "EN,PSNR")
@@ -311,17 +285,14 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = tmp_path / "run"
-    code, _, error = call(
-        capsys, *"train pet-mri --method sdnet-retrained --preset smoke --data phantom -o".split(), run
-    )
+    options = ["--method", "sdnet-retrained", "--preset", "smoke", "--data", "phantom"]
+    code, _, error = call(capsys, "train", "pet-mri", *options, "-o", run)
     assert code == 0, error
     a, b, output = first(pairs, "PET-MRI", "PET"), first(pairs, "PET-MRI", "MRI"), tmp_path / "fused.png"
     fuse = ("fuse", a, b, "-o", output, "--weights", run)
     code, _, error = call(capsys, *fuse, "--method", "sdnet-retrained")
     assert code == 0, error
     assert read_image(output).shape == read_image(a).shape
-    code, _, error = call(capsys, "table", 2, "--run", run, main=book_main)
-    assert (code, "holds no run of W-DUALMINE for table 2" in error) == (2, True)
     code, _, error = call(capsys, "export", run, "-o", tmp_path / "x.onnx")
     wrong = "holds a network of sdnet-retrained; give --method sdnet-retrained"
     assert (code, error.strip()) == (
@@ -395,22 +366,6 @@ def test_names_are_no_markup_and_equal_images_have_one_psnr(
     assert "scan[red]:smile: inf" in " ".join(call(capsys, *arguments)[1].split())
     assert json.loads(call(capsys, *arguments, "--json")[1]) == [{"pair": name.stem, "PSNR": "inf"}]
     assert call(capsys, *arguments, "--csv")[1].splitlines()[1] == f"{name.stem},inf"
-
-
-def test_an_encoding_without_arrows_spells_them_out() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "wdualmine_book", "table", "1"],
-        env=os.environ | {"PYTHONIOENCODING": "cp1252"}, capture_output=True, check=True,
-    )  # fmt: skip
-    assert "EN \\N{UPWARDS ARROW}" in done.stdout.decode("cp1252")
-
-
-@pytest.mark.parametrize("verb", MOVED)
-def test_a_verb_of_the_book_says_where_it_went(capsys: pytest.CaptureFixture, verb: str) -> None:
-    code, _, error = call(capsys, verb, "ct-mri")
-    assert (code, error.strip()) == (2, f"error: {verb}: belongs to the book now: `{MOVED[verb]}`")
-    words = MOVED[verb].split()[1:]
-    assert call(capsys, *words, "--help", main=book_main)[0] == 0
 
 
 def test_the_programs_have_few_verbs() -> None:

@@ -27,6 +27,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> "runtime.InferenceSessi
     return runtime.InferenceSession(path, options)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("rows", "columns", "scale"), [(256, 256, 0.5), (16, 16, 1.0), (64, 208, 0.0)])
 def test_the_file_gives_what_torch_gives(
     session: "runtime.InferenceSession", rows: int, columns: int, scale: float
@@ -42,6 +43,7 @@ def test_the_file_gives_what_torch_gives(
         assert apart.max() < TOLERANCES["onnx, ties"].value
 
 
+@pytest.mark.full
 def test_the_file_says_what_a_caller_has_to_know(session: "runtime.InferenceSession") -> None:
     model = load_model("ct-mri")
     assert session.get_modelmeta().custom_metadata_map == {

@@ -45,7 +45,7 @@ def test_a_case_is_the_same_file_again(fuzzer: Fuzzer) -> None:
 
 @pytest.mark.full
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    assert kill_training(tmp_path, kills=1, epochs=2, seed=1) == ""
+    assert kill_training(tmp_path, kills=2, epochs=3, seed=1) == ""
 
 
 FULL = """

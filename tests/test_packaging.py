@@ -66,6 +66,7 @@ def test_little_is_always_needed() -> None:
     assert requirements()[""] == CORE
 
 
+@pytest.mark.full
 def test_the_wheel_works_by_itself(installed: Path, tmp_path: Path) -> None:
     pair = load_pairs("ct-mri", limit=1, data="phantom")[0]
     for part, split in (("train", 8), ("test", 2)):

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
 from wdualmine.records import Run, load_run, lock_folder, read_csv, write_bytes, write_json
-from wdualmine_book.recorder import record as make_record
 
 
 @pytest.fixture
@@ -157,19 +155,6 @@ def test_what_a_killed_process_left_is_swept_and_its_lock_blocks_nobody(tmp_path
     (tmp_path / "a").write_text("")
     with pytest.raises(WdualmineError, match="cannot be written"), lock_folder(tmp_path / "a"):
         pass
-
-
-def test_baselines_are_made_again_where_their_record_is_cut(tmp_path: Path) -> None:
-    whole = make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
-    content = (tmp_path / "metrics.csv").read_bytes()
-    assert list(whole.info.files) == ["metrics.csv"]
-    (tmp_path / "metrics.csv").write_bytes(content[:100])
-    again = make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
-    assert (tmp_path / "metrics.csv").read_bytes() == content
-    pd.testing.assert_frame_equal(whole.metrics, again.metrics)
-    assert not (tmp_path / ".lock").exists()
-    with lock_folder(tmp_path), pytest.raises(WdualmineError, match="another process writes"):
-        make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
 
 
 def test_the_command_line_names_a_spoiled_record(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from browsing import INSPECT, WIDTHS, watch
-from test_cli import call
+from calling import call
 from tolerances import TOLERANCES
 
 from wdualmine.data import find_data, get_task
@@ -320,6 +320,7 @@ def test_another_finish_is_not_set_beside_without_a_word(case: Path, tmp_path: P
     assert "saved in different ways" in write_report(findings, tmp_path / "out").read_text()
 
 
+@pytest.mark.full
 def test_processes_change_no_value(
     case: Path, findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,6 @@ def test_committed_without_outputs_and_thin(path: Path) -> None:
     assert not [node for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
 
-@pytest.mark.full
 def test_train_then_results_then_provenance(tmp_path: Path) -> None:
     output = tmp_path / "run"
     done = run("train.ipynb", tmp_path / "train.ipynb", "task=spect-mri", "preset=smoke", "data=phantom",

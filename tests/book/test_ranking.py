@@ -36,8 +36,10 @@ from wdualmine_book.systems.tables import comparison_runs, comparisons
 
 
 @pytest.fixture(scope="module")
-def ranking(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return record("ranking", "ct-mri", tmp_path_factory.mktemp("r") / "run", "phantom", 1, progress=False)
+def ranking(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path) -> Run:
+    return record(
+        "ranking", "ct-mri", tmp_path_factory.mktemp("r") / "run", str(small_pairs), 1, progress=False
+    )
 
 
 def test_a_ranking_measures_every_method(ranking: Run) -> None:
@@ -81,8 +83,8 @@ def test_a_metric_agrees_with_recovery_only_if_it_does_so_for_every_set_of_metho
     assert set(nothing.turn) == set(tables[1]["metric"])
 
 
-def test_a_bound_is_on_the_far_side_of_every_method(tmp_path: Path) -> None:
-    run = record("bound", "ct-mri", tmp_path / "run", "phantom", 1, progress=False)
+def test_a_bound_is_on_the_far_side_of_every_method(tmp_path: Path, small_pairs: Path) -> None:
+    run = record("bound", "ct-mri", tmp_path / "run", str(small_pairs), 1, progress=False)
     values = run.metrics.set_index("method")["objective"]
     assert values["bound"] < values["w-dualmine-recovery"] < values["average"]
     share, *_ = share_of_the_way(run)

@@ -63,15 +63,15 @@ FEW = ("w-dualmine", "sdnet-retrained")  # of the learned ones, for the time tha
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Three pairs of the phantom, and as published images a mixture of both sources."""
+def comparison(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path) -> Run:
+    """Three pairs, and as published images a mixture of both sources."""
     published = tmp_path_factory.mktemp("published")
 
     def folder(_: DataSource) -> Path:
         from wdualmine.data import load_pairs
 
         for name in ("adafuse", "asfe"):
-            for pair in load_pairs("ct-mri", limit=3, data="phantom"):
+            for pair in load_pairs("ct-mri", data=small_pairs):
                 write_image(
                     published / name / "CT-MRI" / f"{pair.name}.png", pair.image_a // 3 + pair.image_b // 2
                 )
@@ -83,7 +83,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Run:
             "wdualmine_book.systems.record.trained_networks", lambda _: [NETWORKS[name] for name in FEW]
         )
         return record(
-            "comparison", "ct-mri", tmp_path_factory.mktemp("c") / "run", "phantom", 3, progress=False
+            "comparison", "ct-mri", tmp_path_factory.mktemp("c") / "run", str(small_pairs), 3, progress=False
         )
 
 
@@ -164,6 +164,7 @@ def test_pages_print_what_the_tables_hold(comparison: Run) -> None:
         record_of("pet-mri", [comparison], "comparison")
 
 
+@pytest.mark.full
 def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
     runs = [
         train(
@@ -186,6 +187,7 @@ def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
     assert unseen_changes(table[:3], "CC").empty
 
 
+@pytest.mark.full
 def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     run = run_cost(tmp_path, ["average", "sdnet-retrained", "w-dualmine"], side=32, repeats=1, progress=False)
     table = read_csv(run.folder / "cost.csv").set_index("method")
@@ -295,14 +297,14 @@ def test_a_click_on_a_head_sorts_the_table(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def ghosts(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def ghosts(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wdualmine_book.systems.ghosting.trained_networks", lambda _: [])
         patch.setattr(
             "wdualmine_book.systems.ghosting.CLASSICAL", {n: CLASSICAL[n] for n in ("average", "maximum")}
         )
         return record(
-            "ghosting", "ct-mri", tmp_path_factory.mktemp("g") / "run", "phantom", 1, progress=False
+            "ghosting", "ct-mri", tmp_path_factory.mktemp("g") / "run", str(small_pairs), 1, progress=False
         )
 
 

@@ -18,8 +18,8 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from browsing import WIDTHS, watch
+from calling import call
 from scripts import load_script
-from test_cli import call
 from tolerances import TOLERANCES
 
 from wdualmine import score
@@ -77,24 +77,28 @@ def test_what_is_committed_stays_small() -> None:
 # The pages
 
 
-@pytest.fixture(params=["server", "disk"])
-def address(request: pytest.FixtureRequest, built_book: Path) -> str:
-    if request.param == "server":
-        return request.getfixturevalue("site")
-    return built_book.absolute().as_uri()
+@pytest.fixture(params=WIDTHS)
+def screen(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
-@pytest.fixture(params=WIDTHS.values(), ids=WIDTHS.keys())
-def tab(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
+@pytest.fixture
+def address(screen: str, site: str, built_book: Path) -> str:
+    """The desktop opens the pages from a server, the phone from disk."""
+    return site if screen == "desktop" else built_book.absolute().as_uri()
+
+
+@pytest.fixture
+def tab(screen: str, browser: Any) -> Iterator[Any]:
     """A page that reaches no other host; it may log nothing, fail at nothing and not scroll sideways."""
     tab = browser.new_page()
-    tab.set_viewport_size({"width": request.param, "height": 844})
+    tab.set_viewport_size({"width": WIDTHS[screen], "height": 844})
     seen = watch(tab)
     yield tab
     width = tab.evaluate("document.documentElement.scrollWidth")
     tab.close()
     assert seen == []
-    assert width <= request.param
+    assert width <= WIDTHS[screen]
 
 
 def open_page(tab: Any, address: str) -> None:
@@ -215,7 +219,6 @@ def test_files_fuse_and_score_as_on_the_command_line(
         assert shown_scores(tab) == pytest.approx(expected, abs=tolerance), (task, method)
 
 
-@pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_a_spot_is_followed_into_the_result(
     tab: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +243,6 @@ def test_a_spot_is_followed_into_the_result(
     tab.wait_for_selector("#fusion-page .kept:empty", state="attached")
 
 
-@pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_mistakes_are_named(
     tab: Any, address: str, files: dict[str, tuple[Path, Path]], tmp_path: Path
 ) -> None:
@@ -268,7 +270,6 @@ def test_mistakes_are_named(
     assert tab.inner_text("#fusion-page .message") == ""
 
 
-@pytest.mark.parametrize("address", ["server"], indirect=True)
 def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path: Path) -> None:
     paths = []
     for path, image in zip(("pet.jpg", "mri.jpg"), example("pet-mri"), strict=True):
@@ -287,7 +288,6 @@ def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path
     assert np.quantile(difference, 0.99) <= 4
 
 
-@pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_touch_pinches_and_picks(tab: Any, address: str) -> None:
     open_page(tab, address)
     frame = tab.locator("#fusion-page .panels .frame").nth(1)
@@ -347,7 +347,6 @@ def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path,
         assert [name for name in scripts[asked] if name.startswith("ort.")] == [f"{script}.min.js"]
 
 
-@pytest.mark.parametrize("address", ["server"], indirect=True)
 def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str) -> None:
     open_page(tab, address)
     tab.get_by_role("button", name="Zoom in").click()
@@ -363,7 +362,6 @@ def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str
     assert "100%" in tab.evaluate(style), before
 
 
-@pytest.mark.parametrize("address", ["disk"], indirect=True)
 def test_every_network_that_comes_with_the_package_is_offered(tab: Any, address: str) -> None:
     open_page(tab, address)
     networks = tab.evaluate("wdualmineContents.networks.map(n => [n.task, n.method])")

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
-from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
+from wdualmine.methods import CLASSICAL, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
@@ -17,10 +17,11 @@ from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import mean_and_error, t_quantile
 from wdualmine_book.records import record_of, results_folder
 from wdualmine_book.recovery.record import BOUND, KIND, SHIFTS, load_robustness, load_signals
+from wdualmine_book.systems.retrained import NETWORKS
 from wdualmine_book.titles import title
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
-RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
+RANKED = (*CLASSICAL, *NETWORKS)
 #: Of an interval that is asked for each metric on each task, so that 95 % stand for all of them together.
 AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
 #: What was asked for before training: recovery of at least, CC at most so far below the average.
