@@ -137,6 +137,8 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("recovery ct-mri --data {}/left", "left"),
         ("train ct-mri --preset smoke --data phantom -o {}/a.png", "a.png"),
         ("data fetch mri-us", "mri-us: unknown task"),
+        ("data fetch ct-mri --networks", "--networks: fetches no pairs"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method {}/no.py:fuse", "no.py cannot be imported"),
         ("data verify {}/nowhere", "nowhere"),
         ("evaluate {}/a.png {}/b.png {}/small.png", "small.png"),
         ("evaluate {}/a.png {}/b.png {}/a.png --metrics XYZ", "XYZ"),

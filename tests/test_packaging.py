@@ -21,8 +21,8 @@ from wdualmine.data.images import write_image
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = {
-    "filelock", "imageio", "numpy", "pandas", "pillow", "pydantic", "pywavelets", "rich", "safetensors",
-    "scikit-image", "scipy", "tifffile", "torch", "typer",
+    "filelock", "numpy", "pandas", "pillow", "pydantic", "pywavelets", "rich", "safetensors", "scikit-image",
+    "scipy", "tifffile", "torch", "typer",
 }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def fuse(
             lumas (N, 1, H, W) in [0, 1].
         task: whose weights a network takes, "ct-mri", "pet-mri" or "spect-mri"; by default "pet-mri" where a
             source is in color, else "ct-mri".
-        weights: a run folder or safetensors file instead of the package's weights.
+        weights: a run folder or a file of weights, ours or the authors', instead of those that are found.
         residual_scale: the lambda of Eq. 11 at inference, from -1 to 1; the paper's is 0.5.
         blend: this much of the method, the rest of the average; from 0 to 1.
         stretch: stretch the fused luma to the full range and round down, as published images are; False
@@ -190,7 +190,7 @@ class Way:
             if method.learned:
                 trained, which = describe_weights(method, source)
                 wanted = [asked] if asked else [key for key, task in TASKS.items() if task.color == color]
-                if trained not in wanted:
+                if trained and trained not in wanted:
                     raise WdualmineError(
                         f"{source}: was trained for {trained}, not for {' or '.join(wanted)}; give other "
                         f"weights, or --task {trained} to use these all the same"

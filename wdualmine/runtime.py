@@ -23,7 +23,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.sources import source_hash
 
 PACKAGE = Path(__file__).parent
-VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "imageio", "safetensors")
+VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "pillow", "safetensors")
 #: Where the hosted platforms keep what a notebook writes; Colab's Drive is there once it is mounted.
 KAGGLE_WORKING = Path("/kaggle/working")
 COLAB_CONTENT = Path("/content")

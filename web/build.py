@@ -15,9 +15,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from wdualmine.data import TASKS, DataSource, Pair, find_data, load_pairs
 from wdualmine.data.color import to_rgb
@@ -89,7 +89,7 @@ class Assets:
 def png(image: NDArray[np.uint8]) -> bytes:
     """Encode an image."""
     buffer = io.BytesIO()
-    imageio.imwrite(buffer, image, extension=".png", optimize=True)
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -29,9 +29,9 @@ from wdualmine.methods import CLASSICAL, W_DUALMINE, load_model
 from wdualmine.methods.learned import fuse_padded
 from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS, score
-from wdualmine.metrics.published import METHODS as PUBLISHED_METHODS
 from wdualmine.model import WDualMine
 from wdualmine.records import find_runs
+from wdualmine_book.metrics.published import METHODS as PUBLISHED_METHODS
 from wdualmine_book.printing import experiment_of_weights
 from wdualmine_book.records import reference_runs, study_runs
 

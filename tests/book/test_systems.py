@@ -78,7 +78,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path) -> R
         return published
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wdualmine.evaluation.published_folder", folder)
+        patch.setattr("wdualmine_book.metrics.published.published_folder", folder)
         patch.setattr(
             "wdualmine_book.systems.record.trained_networks", lambda _: [NETWORKS[name] for name in FEW]
         )

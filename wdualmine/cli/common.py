@@ -73,7 +73,10 @@ ResidualScaleOption = Annotated[
     ),
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
+    Path | None,
+    typer.Option(
+        help="A run folder or a file of weights, ours or the authors', instead of those that are found."
+    ),
 ]
 
 

@@ -19,6 +19,8 @@ from wdualmine.errors import WdualmineError
 HARVARD = "harvard"
 #: Fused images that two of the paper's baselines published, by collection name.
 PUBLISHED = ("adafuse", "asfe")
+#: Weights of networks that their authors published.
+NETWORKS = "networks"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,36 @@ class Collection:
     def url(self, path: str) -> str:
         """Give the address of a file of this collection."""
         return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.folder}/{path}"
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A file of weights in a public repository at a pinned commit.
+
+    Attributes:
+        system: whose weights it holds, "ifcnn".
+        path: path below the folder of all of them, with forward slashes.
+        repository: where it is.
+        commit: in hexadecimal.
+        file: its path there.
+        license: that the repository states, or "none".
+        bytes: size of the file.
+        sha256: hexadecimal SHA-256 of the file.
+    """
+
+    system: str
+    path: str
+    repository: str
+    commit: str
+    file: str
+    license: str
+    bytes: int
+    sha256: str
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.file}"
 
 
 @dataclass(frozen=True)
@@ -154,6 +186,18 @@ def read_manifest(collection: str = HARVARD, tasks: Iterable[str | Task] | None 
     return [entry for entry in _read(folder / "published" / f"{collection}.csv") if entry.task in keys]
 
 
+@cache
+def read_networks() -> dict[str, NetworkFile]:
+    """List the weights that authors published, by system."""
+    with (manifest_folder() / "networks.csv").open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        next(rows)  # the header: NetworkFile's fields
+        return {
+            system: NetworkFile(system, path, repository, commit, place, license_, int(size), sha256)
+            for system, path, repository, commit, place, license_, size, sha256 in rows
+        }
+
+
 def manifest_hash() -> str:
     """Give one SHA-256 over the manifest of the source pairs, for run records."""
     digest = hashlib.sha256()
@@ -181,7 +225,7 @@ def _sha256(path: Path, modified: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_intact(path: Path, entry: Entry) -> bool:
+def is_intact(path: Path, entry: Entry | NetworkFile) -> bool:
     """Say whether a file is there with the size and hash of its entry."""
     return path.is_file() and path.stat().st_size == entry.bytes and file_sha256(path) == entry.sha256
 

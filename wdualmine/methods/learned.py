@@ -12,6 +12,7 @@ from wdualmine.checkpoints import read_shapes, read_tensors
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.fusion import Fuse, check_unit
+from wdualmine.methods.authors import convert
 from wdualmine.methods.method import Method
 from wdualmine.methods.pieces import fused_in_pieces, residual_in_pieces
 from wdualmine.methods.registry import W_DUALMINE, W_DUALMINE_RECOVERY, get_method
@@ -105,23 +106,30 @@ def weights_file(method: Method, source: str | Path) -> Path:
     Raises:
         WdualmineError: there are no such weights.
     """
-    path = method.weights(str(source)) if str(source) in TASKS else Path(source)
+    system, packaged = method.system, str(source) in TASKS
+    assert system is not None
+    path = method.weights(str(source)) if packaged else Path(source)
     if path and path.is_dir():
         path = path / "model.safetensors"
     if path and path.is_file():
-        return path
-    if str(source) in TASKS:
+        return convert(system, path) if system.read and path.suffix != ".safetensors" else path
+    if packaged and system.read:
+        raise WdualmineError(
+            f"{method.name}: its authors' weights are not here; run `wdualmine data fetch --networks`, or "
+            "give --weights FILE"
+        )
+    if packaged:
         raise WdualmineError(
             f"{method.name} comes without weights for {source}: train them with `wdualmine train {source} "
-            f"--method {method.system.name if method.system else method.name} -o RUN` and give --weights RUN"
+            f"--method {system.name} -o RUN` and give --weights RUN"
         )
     raise WdualmineError(
         f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
     )
 
 
-def describe_weights(method: Method, source: str | Path) -> tuple[str, str]:
-    """Return the task that weights were trained for, and a label that says which they are.
+def describe_weights(method: Method, source: str | Path) -> tuple[str | None, str]:
+    """Return the task that weights were trained for (None for all) and a label that says which they are.
 
     Args:
         method: a learned one of the registry.
@@ -131,7 +139,10 @@ def describe_weights(method: Method, source: str | Path) -> tuple[str, str]:
         WdualmineError: there are no such weights, or they were trained for the objective of another method.
     """
     path = weights_file(method, source)
-    trained = read_shapes(path)[1].get("experiment")
+    metadata = read_shapes(path)[1]
+    if "authors" in metadata:
+        return None, f"its authors' weights ({metadata['authors'] or source})"
+    trained = metadata.get("experiment")
     if not isinstance(trained, dict) or trained.get("task") not in TASKS:
         raise WdualmineError(f"{path}: does not say what it was trained for; train it again")
     task, objective = str(trained["task"]), trained.get("objective", "paper")
@@ -156,7 +167,7 @@ def network_of(method: Method) -> nn.Module:
     if method.system is None:
         raise WdualmineError(f"{method.name}: has no network")
     config = method.system.config()
-    for path in map(method.weights, TASKS):
+    for path in map(method.weights, TASKS) if method.objective else ():
         if path and path.is_file():
             config = method.system.config(**read_shapes(path)[1]["experiment"]["model"])
     return method.system.network(replace(config, **method.settings))

@@ -5,6 +5,7 @@ from pathlib import Path
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights, Objective
 from wdualmine.methods import classical
+from wdualmine.methods.authors import AUTHORS
 from wdualmine.methods.dwt import dwt_maximum
 from wdualmine.methods.guided_filter import guided_filter_fusion
 from wdualmine.methods.method import Method
@@ -81,7 +82,7 @@ W_DUALMINE_RECOVERY = Method(
     weights=lambda task: WEIGHTS / f"{task}-recovery.safetensors",
     bytes_a_pixel=60,
 )
-LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY)}
+LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY, *AUTHORS)}
 
 
 def list_methods() -> list[str]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,20 @@ class Network(nn.Module):
     multiple: int = 1
     #: Within how many pixels lies what a fused pixel depends on; None where it may lie anywhere.
     reach: int | None = None
+
+    def authors_layers(self) -> dict[str, nn.Module]:
+        """Return the layers by the names that the authors' file of weights has for them."""
+        raise NotImplementedError
+
+
+class ReflectConv(nn.Conv2d):
+    """A convolution that keeps the size: borders are reflected, or replicated where an image is too small."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C', H, W)."""
+        side = self.kernel_size[0] // 2
+        mode = "reflect" if min(image.shape[-2:]) > side else "replicate"
+        return super().forward(F.pad(image, (side,) * 4, mode=mode))
 
 
 class Fused(NamedTuple):
@@ -53,6 +69,7 @@ class System:
         schedule: fields of :class:`~wdualmine.experiments.Schedule` for the preset "paper": the publication's
             where it states them and they fit this loop, else ours.
         smoke: fields of the configuration that tests shrink.
+        read: fills the network from its authors' file of weights.
     """
 
     name: str
@@ -62,3 +79,4 @@ class System:
     weights: type | None = None
     schedule: Mapping[str, Any] = field(default_factory=dict)
     smoke: Mapping[str, Any] = field(default_factory=dict)
+    read: Callable[[Network, Path], None] | None = None

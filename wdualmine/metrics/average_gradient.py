@@ -12,11 +12,6 @@ def average_gradient(a: Image, b: Image, fused: Image) -> float:
 
     The differences are central, one-sided on the border. The sources play no part.
 
-    Args:
-        a: first source, uint8 (H, W), unused.
-        b: second source, uint8 (H, W), unused.
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Grey levels per pixel, 0 (constant) to 255 (reached by 2 x 2 images only); higher is read as better.
 
@@ -70,7 +65,6 @@ METRIC = Metric(
     unit="grey level",
     range=(0.0, 255.0),
     source="Cui, Feng, Xu, Li, Chen 2015, DOI 10.1016/j.optcom.2014.12.032",
-    color=False,
     conventions=(
         Convention(
             name="per-pixel",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import check_folder_order, image_files, natural_key
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.registry import PAPER_METRICS, choose, in_threads, score
+from wdualmine.metrics.registry import PAPER_METRICS, choose, score
 from wdualmine.metrics.validation import to_8_bit
 
 _LISTED = 8  # names spelt out in a message
@@ -22,7 +22,6 @@ def score_files(
     fused: str | Path,
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
-    workers: int = 1,
     round_16_bit: bool = False,
 ) -> pd.DataFrame:
     """Score fused image files against their sources.
@@ -33,7 +32,6 @@ def score_files(
         fused: fused image, likewise. Folders are matched by file name without suffix.
         metrics: see :func:`~wdualmine.metrics.registry.score`.
         convention: see :func:`~wdualmine.metrics.registry.score`.
-        workers: number of threads; more than one only pays where cores are idle. Values do not depend on it.
         round_16_bit: see :func:`read_levels`.
 
     Returns:
@@ -45,17 +43,11 @@ def score_files(
             names that are not in all three folders, or why the images cannot be scored.
     """
     keys = [metric.key for metric in choose(metrics, convention)]
-    triples = match_files(a, b, fused)
-
-    def one(triple: tuple[Path, Path, Path]) -> dict[str, float]:
-        a, b, fused = (read_levels(path, round_16_bit) for path in triple)
-        return score(a, b, fused, keys, convention, names=[str(path) for path in triple])
-
-    rows = in_threads(one, triples.values(), workers)
-    return pd.DataFrame(
-        [{"pair": pair, **values} for pair, values in zip(triples, rows, strict=True)],
-        columns=["pair", *keys],
-    )
+    rows = []
+    for pair, paths in match_files(a, b, fused).items():
+        x, y, image = (read_levels(path, round_16_bit) for path in paths)
+        rows.append({"pair": pair, **score(x, y, image, keys, convention, list(map(str, paths)))})
+    return pd.DataFrame(rows, columns=["pair", *keys])
 
 
 def read_levels(path: Path, round_16_bit: bool = False) -> NDArray[np.uint8]:

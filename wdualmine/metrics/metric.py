@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Array = NDArray[np.float64]
+#: Score from two sources and their fused image, uint8 (H, W), or (H, W, 3) where the metric takes color.
 Score = Callable[[Image, Image, Image], float]
 Result = TypeVar("Result")
 
@@ -49,7 +51,7 @@ class Convention:
     """The papers or toolboxes that compute it so."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A fusion metric: what it is called, how to read it, where it comes from and how it is computed."""
 
@@ -59,13 +61,13 @@ class Metric:
     """Full name, such as ``"Entropy"``."""
     direction: Literal["higher", "lower"]
     """Which way is conventionally better; the tables' arrows and bold follow it."""
-    unit: str
+    unit: str = ""
     """Unit of the default convention (``"bit"``, ``"dB"``, ``"grey level"``), empty if none."""
     range: tuple[float, float]
     """Closed interval of values the default convention can take; ``inf`` where unbounded."""
     source: str
     """Reference, with its DOI where there is one."""
-    color: bool
+    color: bool = False
     """True if it is scored on RGB (grey images replicated to three channels), False if on grey."""
     conventions: tuple[Convention, ...]
     """All definitions on record, the default first."""

@@ -1,12 +1,9 @@
 """Qm: how well the wavelet details of the sources survive in the fused image."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
 
 _POWERS = (2 / 3, 1 / 3)  # of the fine level and of the coarse one
 
@@ -16,11 +13,6 @@ def qm(a: Image, b: Image, fused: Image) -> float:
 
     A detail that is off by d grey levels counts exp(-d), on images 0-255: all but exact copies count as lost,
     so that methods that copy pixels are far ahead.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 to 3, 3 if all three are equal; higher is better.
@@ -60,10 +52,8 @@ METRIC = Metric(
     key="Qm",
     name="Wavelet detail preservation (Wang and Liu)",
     direction="higher",
-    unit="",
     range=(0.0, 3.0),
     source="Wang, Liu 2008, DOI 10.1109/ICOSP.2008.4697288",
-    color=False,
     conventions=(
         Convention(
             name="sum-of-bands",

@@ -14,11 +14,6 @@ def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
     Both frequencies divide by the number m n of pixels, although there are only m (n - 1) and (m - 1) n
     differences.
 
-    Args:
-        a: first source, uint8 (H, W), unused.
-        b: second source, uint8 (H, W), unused.
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Grey levels, 0 (constant) to 255 sqrt(2) = 360.6 (not reached); higher is read as better.
 
@@ -64,7 +59,6 @@ METRIC = Metric(
     unit="grey level",
     range=(0.0, 255 * math.sqrt(2)),
     source="Eskicioglu, Fisher 1995, DOI 10.1109/26.477498",
-    color=False,
     conventions=(
         Convention(
             name="per-pixel",

@@ -7,10 +7,10 @@ two constants of SSIM it is SSIM; without, a flat window has a quality, too: wha
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array
+
 Window = Callable[[Array], Array]
 
 #: A variance below this share of the mean square is what rounding leaves of 0.

@@ -16,11 +16,6 @@ def viff(a: Image, b: Image, fused: Image) -> float:
     The gain is that with which the fused image carries a source, so that a faint or lost source decides. The
     windows are those of the pixel-domain VIF; the noise is 160 times its noise.
 
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
-
     Returns:
         At least 0, 1 if all three are equal, above that where the fused image has more contrast than a
         source; higher is better.
@@ -44,10 +39,8 @@ METRIC = Metric(
     key="VIFF",
     name="Visual information fidelity for fusion (Han)",
     direction="higher",
-    unit="",
     range=(0.0, float("inf")),
     source="Han, Cai, Cao, Xu 2013, DOI 10.1016/j.inffus.2011.08.002",
-    color=False,
     conventions=(
         Convention(
             name="smaller-gain",

@@ -17,7 +17,7 @@ from wdualmine.background import BACKGROUND, BLACK, background_scores, blacken
 from wdualmine.data import Pair, Task
 from wdualmine.data.color import to_grey
 from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import LIMIT, published_files, published_image
+from wdualmine.evaluation import LIMIT
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import W_DUALMINE, blend, fuse_with, load_model, maximum
 from wdualmine.metrics import score
@@ -26,6 +26,7 @@ from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import KEYS
 from wdualmine.report.scores import BLENDS
+from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.recorder import Request
 
 KIND = "audit"

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from wdualmine.data import DataSource, Pair, Task
-from wdualmine.evaluation import Candidate, published_files, published_image
+from wdualmine.evaluation import Candidate
 from wdualmine.methods import CLASSICAL, load_fuse
 from wdualmine.metrics import score
 from wdualmine.records import write_csv
 from wdualmine.recovery.scoring import RANKING_METRICS, measure
+from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.recorder import Request, limit_rows
 from wdualmine_book.systems.retrained import trained_networks
 

@@ -1,6 +1,6 @@
-"""Scores of the fused images that AdaFuse and ASFE-Fusion published: the paper's rows for these two methods.
+"""The fused images that AdaFuse and ASFE-Fusion published: their scores, the paper's rows for both methods.
 
-``python -m wdualmine.metrics.published HARVARD PUBLISHED OUTPUT`` writes them as CSV. The committed
+``python -m wdualmine_book.metrics.published HARVARD PUBLISHED OUTPUT`` writes them as CSV. The committed
 ``results/published/metrics.csv`` is that file, so that the paper's rows can be shown without images.
 """
 
@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from numpy.typing import NDArray
 
-from wdualmine.data.tasks import TASKS
+from wdualmine.data import TASKS, DataSource, Task, published_folder
+from wdualmine.data.images import read_image
+from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.files import score_files
 from wdualmine.metrics.registry import PAPER_METRICS
@@ -49,15 +52,23 @@ def score_published(
     return pd.concat(frames, ignore_index=True)
 
 
-def summarize_published(scores: pd.DataFrame, metrics: Sequence[str] = PAPER_METRICS) -> pd.DataFrame:
-    """Mean and population standard deviation over the pairs, in the layout of the paper's tables.
+def published_files(task: Task, source: DataSource) -> dict[str, dict[str, Path]]:
+    """Find the published fused images by method and pair; empty where they are not at hand."""
+    folder = published_folder(source)
+    if folder is None:
+        return {}
+    return {title.lower(): image_files(folder / name / task.folder) for name, title in METHODS.items()}
 
-    Returns:
-        Columns task, row (the method), metric, mean and std, as ``data_manifest/paper_tables.csv`` has them.
+
+def published_image(files: dict[str, Path], pair: str, method: str) -> NDArray:
+    """Read one of :func:`published_files`.
+
+    Raises:
+        WdualmineError: there is none of this pair, or it cannot be read.
     """
-    tidy = scores.melt(["task", "method"], list(metrics), var_name="metric", value_name="value")
-    groups = tidy.rename(columns={"method": "row"}).groupby(["task", "row", "metric"], sort=False)["value"]
-    return groups.agg(mean="mean", std=lambda values: values.std(ddof=0)).reset_index()
+    if pair not in files:
+        raise WdualmineError(f"{method}: its published images lack pair {pair}; fetch them again")
+    return read_image(files[pair])
 
 
 def main(arguments: Sequence[str]) -> None:
