@@ -65,7 +65,7 @@ def record_of(task: str, runs: Iterable[Run], kind: str) -> Run:
     return found[task]
 
 
-def moved(run: Run) -> float:
+def average_moved(run: Run) -> float:
     """Return by how much of the full range a network moves the average (Eq. 11), in the last epoch."""
     return float(run.log["residual"].iloc[-1]) * run.info.trained.model["residual_scale"]
 

@@ -46,9 +46,9 @@ from wdualmine_book.systems.tables import (
     of_others,
     others_and_average,
     own_trainings,
-    render_differences,
     render_systems,
     render_training,
+    render_verdicts,
     systems_table,
     training_table,
     unseen_changes,
@@ -119,7 +119,7 @@ def test_differences_are_corrected_for_all_of_them(comparison: Run) -> None:
     assert set(table["verdict"]) == {""}
     own = table[table["method"] == "adafuse-published"]
     assert not own["metric"].str.startswith("recovery").any()
-    assert "recovery CT" not in render_differences(comparison)
+    assert "recovery CT" not in render_verdicts(comparison)
 
 
 def test_what_can_be_told_has_the_sign_of_the_metric(comparison: Run, tmp_path: Path) -> None:

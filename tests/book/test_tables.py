@@ -17,11 +17,11 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
 from wdualmine.statistics import holm
 from wdualmine_book.__main__ import main
-from wdualmine_book.figures.training import training_changes
+from wdualmine_book.figures.training import score_changes
 from wdualmine_book.metrics.tables import convention_table, ranking_changes
 from wdualmine_book.printing import folded, html_grid, listed, span, training_words
 from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
-from wdualmine_book.records import moved, paper_values, reference_runs, study_runs
+from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
 from wdualmine_book.results.tables import (
     column_titles,
     comparison_table,
@@ -313,7 +313,7 @@ def test_rates_give_the_last_epochs_residual_and_the_untrained_network(tmp_path:
     slow = study_run(tmp_path, "rate-1e-5", 0, {"1": 4.0}, residual=0.25)
     row = rates_table([*runs, slow]).set_index("variant").loc["rate-1e-5"]
     assert (row["residual"], row["moved"]) == (0.25, 0.125)  # |tanh R|, and times the residual scale
-    assert moved(slow) == 0.125
+    assert average_moved(slow) == 0.125
     assert table.loc["untrained", "MI"] == 0
     assert (table.loc["rate-1e-3", "MI"], table.loc["rate-1e-3", "seeds"]) == (5.0, 2)
     assert table.loc["rate-1e-3", "residual"] == pytest.approx(0.6)
@@ -422,7 +422,7 @@ def test_what_conventions_and_training_change() -> None:
     assert set(changes) == set(table.loc[table["order"] == "changes", "metric"])
     run = next(run for run in reference_runs() if run.info.kind == "training")
     means = run.metrics.groupby("method")["MI"].mean()
-    assert training_changes(run)["MI"] == pytest.approx(means["w-dualmine"] - means["untrained"], abs=1e-6)
+    assert score_changes(run)["MI"] == pytest.approx(means["w-dualmine"] - means["untrained"], abs=1e-6)
 
 
 def test_numbers_and_names_are_printed_as_a_range_and_a_list() -> None:

@@ -102,7 +102,7 @@ def _check(name: str, log: pd.DataFrame) -> None:
         raise WdualmineError(f"{name}: no epoch yet; train first")
 
 
-def training_changes(run: Run) -> pd.Series:
+def score_changes(run: Run) -> pd.Series:
     """Return by how much training changed each mean score of a network, against itself untrained."""
     means = {result.method: pd.Series(result.mean) for result in run.info.results}
     return means[W_DUALMINE.name] - means["untrained"]

@@ -12,7 +12,7 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import crossed_interval, crossed_p_value, holm
 from wdualmine_book.printing import anchor, check_alike, print_grid
-from wdualmine_book.records import moved, paper_values, reference_runs, study_runs
+from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
 ABLATIONS = {
@@ -158,7 +158,7 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         row |= {"learning_rate": schedule.learning_rate, "epochs": schedule.epochs}
         row["run"] = chosen[0].folder.name
         row["residual"] = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
-        row["moved"] = float(np.mean([moved(run) for run in chosen]))
+        row["moved"] = float(np.mean([average_moved(run) for run in chosen]))
         rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
         data = chosen[0].info.data.name
     rows += untrained  # of the most seeds: the preset's own

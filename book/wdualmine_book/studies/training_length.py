@@ -11,7 +11,7 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import SIGNIFICANT, compare, holm
 from wdualmine_book.printing import anchor, print_grid, training_words
-from wdualmine_book.records import LEVELS, moved, paper_values, reference_runs, training_length_runs
+from wdualmine_book.records import LEVELS, average_moved, paper_values, reference_runs, training_length_runs
 from wdualmine_book.studies.tables import SHOWN
 
 _COLUMNS = [
@@ -69,7 +69,7 @@ def training_length_table(
                 short_seeds=len(short),
                 short_seed_std=compared["metric"].map(by_seed.std(ddof=1)),
                 training=training_words(experiment),
-                moved=LEVELS * moved(long[seed]),
+                moved=LEVELS * average_moved(long[seed]),
                 long_run=long[seed].folder.name,
                 short_run=short[seed].folder.name,
             )

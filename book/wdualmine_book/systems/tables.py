@@ -223,7 +223,7 @@ def render_systems(table: pd.DataFrame, task: str) -> str:
     return html_grid(pd.DataFrame(rows), "comparison sortable")
 
 
-def render_differences(run: Run) -> str:
+def render_verdicts(run: Run) -> str:
     """Print in which metrics each method is told from the average and from W-DUALMINE, as HTML."""
     tables = {reference: differences_table(run, reference) for reference in REFERENCES}
     modalities = dict(zip(RECOVERY, get_task(run.info.task).modalities, strict=True))
@@ -241,7 +241,7 @@ def render_differences(run: Run) -> str:
     return html_grid(pd.DataFrame(rows), "claims")
 
 
-def unseen_table(table: pd.DataFrame) -> pd.DataFrame:
+def seen_and_unseen_table(table: pd.DataFrame) -> pd.DataFrame:
     """Set trainings with the test pairs' volumes kept apart beside those on the paper's split.
 
     Args:
@@ -266,7 +266,7 @@ def unseen_table(table: pd.DataFrame) -> pd.DataFrame:
 def render_training(table: pd.DataFrame) -> str:
     """Print :func:`training_table` as HTML: budgets, and scores on seen and unseen volumes."""
     rows = []
-    for scores in unseen_table(table).to_dict("records"):
+    for scores in seen_and_unseen_table(table).to_dict("records"):
         method, task = scores["method"], scores["task"]
         own = table[(table["method"] == method) & (table["task"] == task)]
         seen = own[own["fold"].isna()]
@@ -289,7 +289,7 @@ def render_training(table: pd.DataFrame) -> str:
 
 def unseen_changes(table: pd.DataFrame, metric: str) -> pd.Series:
     """Return by method and task what keeping the test pairs' volumes out of training changed in a metric."""
-    scores = unseen_table(table).dropna().set_index(["method", "task"])
+    scores = seen_and_unseen_table(table).dropna().set_index(["method", "task"])
     return scores[f"{metric} unseen"] - scores[f"{metric} seen"]
 
 
