@@ -19,7 +19,7 @@ from calling import call
 from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume_and_slice
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import FOLDS, STUDIES, Experiment, make_experiment
+from wdualmine.experiments import FOLDS, Experiment, make_experiment
 from wdualmine.records import Run, largest_differences, load_run, summarize, write_csv, write_json
 from wdualmine.training import CHECKPOINT, augment, check_same_data, stack, train, train_epoch
 
@@ -215,15 +215,6 @@ def test_an_experiment_with_a_fold_trains_on_it(tmp_path: Path) -> None:
     limit = experiment.schedule.test_pairs
     assert set(run.metrics["pair"]) == {pair.name for pair in fold[:limit]}
     assert run.info.experiment.fold == 1
-
-
-@pytest.mark.parametrize("study", STUDIES)
-def test_studies_name_variants_and_tasks_that_exist(study: str) -> None:
-    for task in STUDIES[study].tasks:
-        for variant in STUDIES[study].variants:
-            experiment = make_experiment(task, "quick", variant)
-            assert experiment != replace(make_experiment(task, "quick"), variant=variant)
-            assert Experiment.from_dict(experiment.as_dict()) == experiment
 
 
 @pytest.mark.full

@@ -24,11 +24,7 @@ from wdualmine.sources import source_hash
 
 PACKAGE = Path(__file__).parent
 VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "pillow", "safetensors")
-#: Where the hosted platforms keep what a notebook writes; Colab's Drive is there once it is mounted.
-KAGGLE_WORKING = Path("/kaggle/working")
-COLAB_CONTENT = Path("/content")
 CONTROL_GROUP = Path("/sys/fs/cgroup")
-COLAB_DRIVE = Path("/content/drive/MyDrive")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -141,30 +137,6 @@ def _follow_parent() -> None:
     if parent := parent_process():
         parent.join()
         os._exit(1)
-
-
-def host() -> str:
-    """Say where this program runs: "Kaggle", "Colab" or "local"."""
-    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # first, because Kaggle's image is built on Colab's
-        return "Kaggle"
-    return "Colab" if "COLAB_RELEASE_TAG" in os.environ else "local"
-
-
-def output_folder() -> Path:
-    """Give the folder for a notebook's runs.
-
-    On Kaggle ``/kaggle/working/runs``, which a saved version keeps; on Colab ``wdualmine-runs`` in Google
-    Drive if it is mounted, else ``/content/runs``, which ends with the session; elsewhere ``runs`` in the
-    working folder.
-    """
-    folders = {
-        "Kaggle": [KAGGLE_WORKING / "runs"],
-        "Colab": [COLAB_DRIVE / "wdualmine-runs", COLAB_CONTENT / "runs"],
-    }
-    for folder in folders.get(host(), []):
-        if folder.parent.is_dir():
-            return folder
-    return Path.cwd() / "runs"
 
 
 def hardware(device: torch.device) -> dict[str, Any]:

@@ -23,12 +23,12 @@ import torch
 from environments import bare_environment
 from scripts import load_script
 
-from wdualmine import preflight as session
 from wdualmine import runtime, training
 from wdualmine.data.images import write_image
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
+from wdualmine_book import preflight as session
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -52,8 +52,8 @@ def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         for variable, value in VARIABLES[name].items():
             monkeypatch.setenv(variable, value)
         for constant in ("KAGGLE_WORKING", "COLAB_CONTENT", "COLAB_DRIVE"):
-            place = tmp_path / getattr(runtime, constant).relative_to("/")
-            monkeypatch.setattr(runtime, constant, place)
+            place = tmp_path / getattr(session, constant).relative_to("/")
+            monkeypatch.setattr(session, constant, place)
             if name == constant.split("_")[0].title() and constant != "COLAB_DRIVE":
                 place.mkdir(parents=True)
         monkeypatch.setenv("WDUALMINE_KAGGLE_INPUT", str(tmp_path / "kaggle" / "input"))
@@ -301,8 +301,8 @@ def test_results_go_where_the_platform_keeps_them(
     root = platform(name)
     if mounted:
         (root / "content" / "drive" / "MyDrive").mkdir(parents=True)
-    assert runtime.host() == name
-    assert runtime.output_folder() == root / expected
+    assert session.host() == name
+    assert session.output_folder() == root / expected
     said = session.report(data="phantom", device="cpu")
     assert f"Platform: {name}, " in said
     assert str(root / expected) in said

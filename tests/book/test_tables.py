@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ import pytest
 import wdualmine
 from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import STUDIES, Experiment, make_experiment
+from wdualmine.experiments import Experiment, make_experiment
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
-from wdualmine.statistics import holm
 from wdualmine_book.__main__ import main
+from wdualmine_book.experiments import STUDIES
 from wdualmine_book.figures.training import score_changes
 from wdualmine_book.metrics.tables import convention_table, ranking_changes
 from wdualmine_book.printing import folded, html_grid, listed, span, training_words
@@ -31,6 +32,7 @@ from wdualmine_book.results.tables import (
     render_summary,
     summary_table,
 )
+from wdualmine_book.statistics import holm
 from wdualmine_book.studies.tables import (
     ABLATIONS,
     CHOICES,
@@ -573,3 +575,12 @@ def test_a_longer_training_stands_beside_a_shorter_one() -> None:
 def test_a_table_that_the_paper_does_not_have_is_refused(capsys: pytest.CaptureFixture) -> None:
     code, _, error = table_verb(capsys, 9)
     assert (code, "table 9: choose one of 1, 2, 3" in error) == (2, True)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_studies_name_variants_and_tasks_that_exist(study: str) -> None:
+    for task in STUDIES[study].tasks:
+        for variant in STUDIES[study].variants:
+            experiment = make_experiment(task, "quick", variant)
+            assert experiment != replace(make_experiment(task, "quick"), variant=variant)
+            assert Experiment.from_dict(experiment.as_dict()) == experiment

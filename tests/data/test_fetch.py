@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from wdualmine.data import cache_folder, fetch, fetch_networks, find_data, verify
+from wdualmine.data import cache_folder, fetch, find_data, verify
 from wdualmine.data.manifest import NetworkFile, file_sha256, read_networks
 from wdualmine.errors import WdualmineError
 
@@ -132,17 +132,17 @@ def test_networks_come_alone_and_as_safely(mirror, monkeypatch):
     listed = NetworkFile("one", "one/a.model", "a/b", "c0ffee", "d/a.model", "MIT", 7, file_sha256(weights))
     assert listed.url == "https://raw.githubusercontent.com/a/b/c0ffee/d/a.model"
     monkeypatch.setattr(module, "read_networks", lambda: {"one": listed})
-    result = fetch_networks(base_url=mirror.url)
+    result = fetch(networks=True, base_url=mirror.url)
     assert (result.root, result.fetched, result.kept) == (cache_folder() / "networks", 1, 0)
     assert files(cache_folder()) == {"networks/one/a.model"}
-    assert fetch_networks(base_url=mirror.url).kept == 1
+    assert fetch(networks=True, base_url=mirror.url).kept == 1
     (cache_folder() / "networks/one/a.model").unlink()
     weights.write_bytes(b"altered")
     with pytest.raises(WdualmineError, match=r"one/a\.model: .* does not have the SHA-256"):
-        fetch_networks(base_url=mirror.url, retries=0)
+        fetch(networks=True, base_url=mirror.url, retries=0)
     weights.unlink()
     with pytest.raises(WdualmineError, match=r"answered 404.*WDUALMINE_NETWORKS to a folder"):
-        fetch_networks(base_url=mirror.url, retries=0)
+        fetch(networks=True, base_url=mirror.url, retries=0)
 
 
 def test_the_authors_networks_are_listed_with_commit_and_license():

@@ -24,19 +24,14 @@ def fetch(
 ) -> None:
     """Fetch the pairs from their public source, verify each file, resume where it stopped."""
     from wdualmine.data import fetch as fetch_files
-    from wdualmine.data import fetch_networks
     from wdualmine.data.manifest import read_networks
 
     if networks and (tasks or published):
-        raise WdualmineError(
-            "--networks: fetches no pairs and no images; leave the tasks and --published out"
-        )
+        raise WdualmineError("--networks: fetches no pairs; leave the tasks and --published out")
     if networks:
         for file in read_networks().values():
             print(f"{file.system}: {file.repository} at {file.commit[:7]}, license: {file.license}")
-    done = (
-        fetch_networks(progress=True) if networks else fetch_files(tasks, published=published, progress=True)
-    )
+    done = fetch_files(tasks, published=published, progress=True, networks=networks)
     print(
         f"{done.root}: {done.fetched} files fetched, {done.kept} were there; every file matches the manifest"
     )

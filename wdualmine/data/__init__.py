@@ -1,7 +1,7 @@
 """Data: the tasks, where their images are, and registered pairs of them."""
 
 from wdualmine.data.cache import cache_folder
-from wdualmine.data.fetch import Fetched, fetch, fetch_networks
+from wdualmine.data.fetch import Fetched, fetch
 from wdualmine.data.folds import load_fold
 from wdualmine.data.manifest import Report, manifest_hash, read_manifest, verify, volume_and_slice, volume_of
 from wdualmine.data.pairs import Pair, load_pairs
@@ -19,7 +19,6 @@ __all__ = [
     "Task",
     "cache_folder",
     "fetch",
-    "fetch_networks",
     "find_data",
     "get_task",
     "load_fold",

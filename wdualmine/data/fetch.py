@@ -66,6 +66,7 @@ def fetch(
     progress: bool = False,
     workers: int = 8,
     retries: int = 3,
+    networks: bool = False,
 ) -> Fetched:
     """Download the pairs of some tasks, or all, and check every file's SHA-256.
 
@@ -82,52 +83,24 @@ def fetch(
         progress: show a progress bar on standard error.
         workers: number of files downloaded at once.
         retries: how often a failed download is tried again.
+        networks: instead of pairs, fetch the weights that authors of other networks published, into
+            ``networks/<system>/<file>``.
 
     Raises:
         WdualmineError: a file cannot be downloaded in time or written, or differs from the manifest, such as
             by its size; what was fetched before is kept.
     """
-    chosen = list(TASKS if tasks is None else tasks)
-    jobs = [
-        _Job(_place(name, entry.path), entry, collection.url(entry.path))
-        for name, collection in collections().items()
-        if name == HARVARD or published
-        for entry in read_manifest(name, chosen)
-    ]
-    return _fetch(jobs, HARVARD, destination, base_url, progress, workers, retries)
-
-
-def fetch_networks(
-    destination: str | Path | None = None,
-    base_url: str | None = None,
-    progress: bool = False,
-    retries: int = 3,
-) -> Fetched:
-    """Download the weights that authors of other networks published, as :func:`fetch` does the pairs.
-
-    Args:
-        destination: a folder that gets ``networks/<system>/<file>``; by default the cache.
-        base_url: see :func:`fetch`.
-        progress: see :func:`fetch`.
-        retries: see :func:`fetch`.
-
-    Raises:
-        WdualmineError: see :func:`fetch`.
-    """
-    jobs = [_Job(f"{NETWORKS}/{file.path}", file, file.url) for file in read_networks().values()]
-    return _fetch(jobs, NETWORKS, destination, base_url, progress, len(jobs), retries)
-
-
-def _fetch(
-    jobs: list[_Job],
-    folder: str,
-    destination: str | Path | None,
-    base_url: str | None,
-    progress: bool,
-    workers: int,
-    retries: int,
-) -> Fetched:
     destination = Path(destination).expanduser() if destination is not None else cache_folder()
+    if networks:
+        jobs = [_Job(f"{NETWORKS}/{file.path}", file, file.url) for file in read_networks().values()]
+    else:
+        chosen = list(TASKS if tasks is None else tasks)
+        jobs = [
+            _Job(_place(name, entry.path), entry, collection.url(entry.path))
+            for name, collection in collections().items()
+            if name == HARVARD or published
+            for entry in read_manifest(name, chosen)
+        ]
     if base := base_url or os.environ.get(URL_VARIABLE):
         jobs = [replace(job, url=f"{base.rstrip('/')}/{job.path}") for job in jobs]
     with staging(destination) as temporary, ThreadPoolExecutor(workers) as pool:
@@ -136,7 +109,7 @@ def _fetch(
         with task_bar("fetch", len(wanted), progress) as advance:
             if wanted:
                 _download(wanted, temporary, destination, pool, retries, advance)
-    return Fetched(destination / folder, len(wanted), len(jobs) - len(wanted))
+    return Fetched(destination / (NETWORKS if networks else HARVARD), len(wanted), len(jobs) - len(wanted))
 
 
 def _place(collection: str, path: str) -> str:

@@ -65,18 +65,7 @@ class Collection:
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A file of weights in a public repository at a pinned commit.
-
-    Attributes:
-        system: whose weights it holds, "ifcnn".
-        path: path below the folder of all of them, with forward slashes.
-        repository: where it is.
-        commit: in hexadecimal.
-        file: its path there.
-        license: that the repository states, or "none".
-        bytes: size of the file.
-        sha256: hexadecimal SHA-256 of the file.
-    """
+    """A system's weights: a file at a pinned commit of a public repository, and its path here."""
 
     system: str
     path: str

@@ -30,8 +30,11 @@ LARGEST = 2**26  # bytes of a file that is read
 
 def read_torch(network: Network, path: Path) -> None:
     """Fill a network from a state dictionary that torch saved; nothing in it is run."""
-    with warnings.catch_warnings(action="ignore"):  # of what an error says better
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of a dozen kinds, some of which advise to trust the file
+        raise ValueError("torch reads no tensors in it") from error
     for name, layer in network.authors_layers().items():
         state = {
             key: tensors.pop(f"{name}.{key}") for key in layer.state_dict() if key != "num_batches_tracked"
@@ -78,7 +81,7 @@ def convert(system: System, path: Path) -> Path:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"{path.stat().st_size} bytes")
         system.read(network, path)
-    except Exception as error:  # torch raises a dozen kinds
+    except Exception as error:  # such as a missing or another layer
         raise WdualmineError(
             f"{path}: no weights of {system.name} as its authors published them ({one_line(error)}); run "
             "`wdualmine data fetch --networks`, or give another file"

@@ -19,7 +19,7 @@ from torch import Tensor
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused, luma_tensor
-from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, head, insert
+from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, insert
 from wdualmine.statistics import Group, jackknife_interval
 
 #: Signals a pair, source and shape, at most.
@@ -69,14 +69,14 @@ def measure_recovery(
     rows = []
     for pair in pairs:
         luma_a, luma_b = pair.luma_a, pair.luma_b
-        without = _fuse(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
+        without = fuse_levels(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
         spread = _local_deviation(without)
         for source, drawn in draw_signals(luma_a, luma_b, signals, (seed, zlib.crc32(pair.name.encode()))):
             if not drawn:
                 continue
             changed = torch.from_numpy(insert(luma_a if source == "a" else luma_b, drawn))[None, None]
             images = (changed, luma_tensor(luma_b)) if source == "a" else (luma_tensor(luma_a), changed)
-            difference = _fuse(fuse, *images, pair.name) - without
+            difference = fuse_levels(fuse, *images, pair.name) - without
             for signal in drawn:
                 deviation = spread[signal.row, signal.column]
                 scores = signal_scores(signal, difference[signal.window], without[signal.window], deviation)
@@ -158,44 +158,7 @@ def _statistics(
     }
 
 
-def noise_gain(
-    fuse: Fuse, pairs: Sequence[Pair], deviation: float = 4.0, seed: int = SEED
-) -> dict[str, float]:
-    """Say by how much noise in one source comes through, as a share of its own standard deviation.
-
-    Gaussian noise is added to one source where it leaves the range nowhere; noise is a signal, too, so that
-    1 is noise with its own contrast, as in the source, and more is noise amplified.
-
-    Args:
-        fuse: any way to fuse.
-        pairs: sources.
-        deviation: of the noise, in grey levels.
-        seed: of the noise, with the pair's name.
-
-    Returns:
-        The gain of noise in source "a" and in source "b": root mean square over all pixels of all heads.
-    """
-    energies = {"a": np.zeros(2), "b": np.zeros(2)}  # of what came through, and of the noise
-    for pair in pairs:
-        lumas = [pair.luma_a.astype(np.float64), pair.luma_b.astype(np.float64)]
-        inside = head(pair.luma_a, pair.luma_b)
-        without = _fuse(fuse, _tensor(lumas[0]), _tensor(lumas[1]), pair.name)
-        for number, source in enumerate(energies):
-            generator = np.random.default_rng((seed, zlib.crc32(pair.name.encode()), number))
-            noise = generator.normal(0, deviation, lumas[number].shape)
-            noise[(lumas[number] + noise < 0) | (lumas[number] + noise > 255)] = 0
-            first, second = (_tensor(luma + noise * (number == k)) for k, luma in enumerate(lumas))
-            difference = _fuse(fuse, first, second, pair.name) - without
-            where = inside & (noise != 0)
-            energies[source] += (difference[where] ** 2).sum(), (noise[where] ** 2).sum()
-    return {source: math.sqrt(through / added) for source, (through, added) in energies.items()}
-
-
-def _tensor(luma: Array) -> Tensor:
-    return torch.from_numpy((luma / 255).astype(np.float32))[None, None]
-
-
-def _fuse(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
+def fuse_levels(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
     """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
     with torch.inference_mode():
         fused = check_fused(fuse(a, b), a, name)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.records import Run
-from wdualmine.statistics import SIGNIFICANT, compare, holm
+from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine_book.audit.record import BLACKENED
 from wdualmine_book.audit.tables import (
     PAPER,
@@ -27,6 +27,7 @@ from wdualmine_book.audit.tables import (
 )
 from wdualmine_book.printing import html_grid, training_words
 from wdualmine_book.records import study_runs
+from wdualmine_book.statistics import holm
 from wdualmine_book.studies.tables import ABLATIONS, ablation_table
 
 #: True where a claim holds, False where it fails, None where the records cannot tell.

@@ -27,7 +27,8 @@ from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics.correlation import pearson
 from wdualmine.model import WDualMine, sobel_magnitude
 from wdualmine.records import Run
-from wdualmine.report.style import DIVERGING, SEQUENTIAL, WIDTH, styled_on_black
+from wdualmine.report.style import DIVERGING, WIDTH
+from wdualmine_book.figures.style import SEQUENTIAL, styled_on_black
 from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import experiment_of_weights, training_words
 

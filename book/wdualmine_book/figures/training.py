@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from wdualmine.errors import WdualmineError
 from wdualmine.methods import W_DUALMINE
 from wdualmine.records import Run
-from wdualmine.report.style import COLORS, LINES, SEQUENTIAL, WIDTH, styled
+from wdualmine.report.style import COLORS, LINES, WIDTH, styled
+from wdualmine_book.figures.style import SEQUENTIAL
 
 #: Columns of ``log.csv`` and what they are; the terms unweighted.
 LOG_COLUMNS = {

@@ -7,12 +7,13 @@ import pandas as pd
 
 from wdualmine.data import TASKS, volume_of
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import PRESETS, STUDIES
+from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
-from wdualmine.statistics import crossed_interval, crossed_p_value, holm
+from wdualmine_book.experiments import STUDIES
 from wdualmine_book.printing import anchor, check_alike, print_grid
 from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
+from wdualmine_book.statistics import crossed_interval, crossed_p_value, holm
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
 ABLATIONS = {
@@ -62,7 +63,7 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
         One row a metric and variant, the full model last: columns task, metric, variant (printed name), paper
         (its number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
         difference (to the full model, over the seeds that both have and the volumes), low, high
-        (:func:`wdualmine.statistics.crossed_interval`), p (of a difference of 0), p_corrected (by Holm's
+        (:func:`wdualmine_book.statistics.crossed_interval`), p (of a difference of 0), p_corrected (by Holm's
         method for all differences of Tables 4 and 5 together, as they come from one study), told_apart
         (whether p_corrected is below 1 - level and four decimals show the difference) and run (name of the
         first run's folder).

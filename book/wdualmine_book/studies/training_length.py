@@ -9,9 +9,10 @@ from wdualmine.data import TASKS, volume_of
 from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
-from wdualmine.statistics import SIGNIFICANT, compare, holm
+from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine_book.printing import anchor, print_grid, training_words
 from wdualmine_book.records import LEVELS, average_moved, paper_values, reference_runs, training_length_runs
+from wdualmine_book.statistics import holm
 from wdualmine_book.studies.tables import SHOWN
 
 _COLUMNS = [

@@ -1,6 +1,7 @@
 """What a notebook can say first: where it runs, on what, with which data, and what a run will take."""
 
 import math
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,13 @@ from wdualmine.data.pairs import image_files
 from wdualmine.data.source import kaggle_input
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import Experiment, make_experiment
-from wdualmine.runtime import environment, hardware, host, output_folder, pick_device
+from wdualmine.runtime import environment, hardware, pick_device
 from wdualmine.training import initial_state, numerics, stack, train_epoch
 
+#: Where the hosted platforms keep what a notebook writes; Colab's Drive is there once it is mounted.
+KAGGLE_WORKING = Path("/kaggle/working")
+COLAB_CONTENT = Path("/content")
+COLAB_DRIVE = Path("/content/drive/MyDrive")
 #: Pairs in the step that is timed on a processor, where the time is proportional to them.
 TIMED_PAIRS = 2
 
@@ -98,6 +103,30 @@ def estimate(
             row = train_epoch(state, first, second, step, 0, progress=False)
     steps = schedule.epochs * math.ceil(pairs / schedule.batch_size)
     return row["seconds"] / timed * pairs * schedule.epochs, steps
+
+
+def host() -> str:
+    """Say where this program runs: "Kaggle", "Colab" or "local"."""
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # first, because Kaggle's image is built on Colab's
+        return "Kaggle"
+    return "Colab" if "COLAB_RELEASE_TAG" in os.environ else "local"
+
+
+def output_folder() -> Path:
+    """Give the folder for a notebook's runs.
+
+    On Kaggle ``/kaggle/working/runs``, which a saved version keeps; on Colab ``wdualmine-runs`` in Google
+    Drive if it is mounted, else ``/content/runs``, which ends with the session; elsewhere ``runs`` in the
+    working folder.
+    """
+    folders = {
+        "Kaggle": [KAGGLE_WORKING / "runs"],
+        "Colab": [COLAB_DRIVE / "wdualmine-runs", COLAB_CONTENT / "runs"],
+    }
+    for folder in folders.get(host(), []):
+        if folder.parent.is_dir():
+            return folder
+    return Path.cwd() / "runs"
 
 
 def run_folder(name: str) -> Path:

@@ -8,8 +8,8 @@ import torch
 from wdualmine.data import find_data, load_pairs
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import fuse_with, load_model
-from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
 from wdualmine.recovery.objective import RecoveryWeights, image_terms
+from wdualmine_book.recovery.bound import best_image, objective_of, objective_of_image
 
 
 def average(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
