@@ -21,7 +21,8 @@ from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, Experiment, make_experiment
 from wdualmine.records import Run, largest_differences, load_run, summarize, write_csv, write_json
-from wdualmine.training import CHECKPOINT, augment, check_same_data, stack, train, train_epoch
+from wdualmine.resuming import CHECKPOINT
+from wdualmine.training import augment, check_same_data, stack, train, train_epoch
 
 
 def command(folder: Path, *options: str) -> list[str]:

@@ -23,27 +23,18 @@ FOLDS = 3  # PET-MRI's test pairs come from three volumes
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and on what a network is trained.
+    """How long and on what a network is trained."""
 
-    Attributes:
-        epochs: passes over the training pairs.
-        batch_size: pairs a step.
-        learning_rate: Adam's; with one cycle the largest.
-        patch_size: side of the random square that a pair is cropped to; None takes whole images.
-        train_pairs: use only the first so many training pairs; None uses all.
-        test_pairs: score only the first so many test pairs; None scores all.
-        epoch_pairs: an epoch is so many training pairs, drawn anew each time; None takes all of them.
-        one_cycle: raise the learning rate over the first tenth of the steps, then lower it to 0.
-    """
-
-    epochs: int = 100
-    batch_size: int = 8
-    learning_rate: float = 1e-5
+    epochs: int = 100  #: passes over the training pairs
+    batch_size: int = 8  #: pairs a step
+    learning_rate: float = 1e-5  #: Adam's; with one cycle the largest
+    #: side of the random square that a pair is cropped to; None takes whole images
     patch_size: int | None = None
-    train_pairs: int | None = None
-    test_pairs: int | None = None
+    train_pairs: int | None = None  #: use only the first so many training pairs; None uses all
+    test_pairs: int | None = None  #: score only the first so many test pairs; None scores all
+    #: an epoch is so many training pairs, drawn anew each time; None takes all of them
     epoch_pairs: int | None = None
-    one_cycle: bool = False
+    one_cycle: bool = False  #: raise the learning rate over the first tenth of the steps, then lower it to 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patch_size", "train_pairs", "test_pairs", "epoch_pairs"):
@@ -152,14 +143,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that determines a training run but the data and the code.
-
-    Attributes:
-        fold: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that
-            number: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes.
-        objective: a key of :data:`OBJECTIVES`, or the name of another system; `loss` are its weights.
-        method: the system whose network is trained; `model` is its configuration.
-    """
+    """Everything that determines a training run but the data and the code."""
 
     task: str
     preset: str
@@ -168,9 +152,12 @@ class Experiment:
     model: ModelConfig | NetworkConfig
     loss: Any
     schedule: Schedule
+    #: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that number:
+    #: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes
     fold: int | None = None
+    #: a key of :data:`OBJECTIVES`, or the name of another system; `loss` are its weights
     objective: str = "paper"
-    method: str = W_DUALMINE.name
+    method: str = W_DUALMINE.name  #: the system whose network is trained; `model` is its configuration
 
     def __post_init__(self) -> None:
         get_task(self.task)

@@ -25,18 +25,13 @@ OPSET = 18
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """A file of weights that comes with the package.
+    """A file of weights that comes with the package."""
 
-    Attributes:
-        task: what it was trained on, "ct-mri".
-        method: what `wdualmine fuse --method` calls it: "w-dualmine", or with a further word of the file's
-            name, as in "w-dualmine-recovery" for ``ct-mri-recovery.safetensors``.
-        path: the file.
-    """
-
-    task: str
+    task: str  #: what it was trained on, "ct-mri"
+    #: what `wdualmine fuse --method` calls it: "w-dualmine", or with a further word of the file's name, as in
+    #: "w-dualmine-recovery" for ``ct-mri-recovery.safetensors``
     method: str
-    path: Path
+    path: Path  #: the file
 
 
 def packaged_weights(folder: Path = WEIGHTS) -> list[PackagedWeights]:

@@ -35,11 +35,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        WdualmineError: see :func:`written_whole`.
-    """
+    """Write a file whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_bytes(content)
 

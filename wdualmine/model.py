@@ -23,21 +23,14 @@ MOST_SCALES = 10  # each halves the sides once more
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a network is built from; the three switches are the ablations of Table 4.
+    """What a network is built from; the three switches are the ablations of Table 4."""
 
-    Attributes:
-        widths: channels C_s of the encoder's stages (choice; the paper says only that there are four).
-        spatial_expert: keep the global-context spatial expert, Eq. 4-5.
-        wavelet_expert: keep the wavelet frequency expert, Eq. 6-7.
-        soft_gradient_mixer: mix the experts by Eq. 8-10; False averages them.
-        residual_scale: the lambda of Eq. 11.
-    """
-
+    #: channels C_s of the encoder's stages (choice; the paper says only that there are four)
     widths: tuple[int, ...] = (16, 32, 64, 128)
-    spatial_expert: bool = True
-    wavelet_expert: bool = True
-    soft_gradient_mixer: bool = True
-    residual_scale: float = 0.5
+    spatial_expert: bool = True  #: keep the global-context spatial expert, Eq. 4-5
+    wavelet_expert: bool = True  #: keep the wavelet frequency expert, Eq. 6-7
+    soft_gradient_mixer: bool = True  #: mix the experts by Eq. 8-10; False averages them
+    residual_scale: float = 0.5  #: the lambda of Eq. 11
 
     def __post_init__(self) -> None:
         widths = self.widths
@@ -346,23 +339,14 @@ class Decoder(nn.Module):
 
 
 class Fusion(NamedTuple):
-    """The network's output and what led to it.
+    """The network's output and what led to it."""
 
-    Attributes:
-        fused: the fused image I_f, (N, 1, H, W) in [0, 1].
-        average: (I_1 + I_2) / 2.
-        residual: tanh(R), (N, 1, H, W) in [-1, 1].
-        features1: the first image's features, finest first, (N, C_s, H_s, W_s).
-        features2: the second image's.
-        stages: what each scale's fusion made, finest first.
-    """
-
-    fused: Tensor
-    average: Tensor
-    residual: Tensor
-    features1: list[Tensor]
-    features2: list[Tensor]
-    stages: list[StageFusion]
+    fused: Tensor  #: the fused image I_f, (N, 1, H, W) in [0, 1]
+    average: Tensor  #: (I_1 + I_2) / 2
+    residual: Tensor  #: tanh(R), (N, 1, H, W) in [-1, 1]
+    features1: list[Tensor]  #: the first image's features, finest first, (N, C_s, H_s, W_s)
+    features2: list[Tensor]  #: the second image's
+    stages: list[StageFusion]  #: what each scale's fusion made, finest first
 
 
 class WDualMine(nn.Module):

@@ -49,17 +49,11 @@ _ORIENTATIONS: dict[str, Callable[[Levels], Levels]] = {
 
 @dataclass(frozen=True)
 class Misalignment:
-    """What would register two images better.
+    """What would register two images better."""
 
-    Attributes:
-        what: in words, how the second image seems to lie, such as "mirrored left to right".
-        given: normalized mutual information of the images as they are, 0 (none) to 1.
-        moved: the same once that is undone.
-    """
-
-    what: str
-    given: float
-    moved: float
+    what: str  #: in words, how the second image seems to lie, such as "mirrored left to right"
+    given: float  #: normalized mutual information of the images as they are, 0 (none) to 1
+    moved: float  #: the same once that is undone
 
     def __str__(self) -> str:
         return (
@@ -121,11 +115,7 @@ def misalignment(
 
 
 def require_registered(a: NDArray, b: NDArray, names: tuple[str, str]) -> None:
-    """Refuse two sources that are evidently not registered; other sizes are refused where they are fused.
-
-    Raises:
-        WdualmineError: so it is; the message says what was found.
-    """
+    """Refuse two sources that are evidently not registered; other sizes are refused where they are fused."""
     if a.shape[:2] == b.shape[:2] and (found := misalignment(a, b, names)):
         raise WdualmineError(f"{names[1]}: {found} against {names[0]}; register them, or go on with --allow")
 
@@ -164,9 +154,6 @@ def require_registered_slices(
         slices: gives the slices of both volumes, (H, W) in [0, 1], by number.
         count: how many there are.
         names: what to call the volumes in an error.
-
-    Raises:
-        WdualmineError: so it is; the message says what was found.
     """
     middle = slices(count // 2)
     require_registered(*middle, names)
@@ -228,11 +215,7 @@ def require_one_place(a: Path, b: Path) -> None:
 
 
 def check_distance(apart: float, names: tuple[str, str]) -> None:
-    """Refuse two sources that are more than half a millimeter apart.
-
-    Raises:
-        WdualmineError: so it is.
-    """
+    """Refuse two sources that are more than half a millimeter apart."""
     if not apart <= APART:
         raise WdualmineError(
             f"{names[1]}: is up to {apart:.1f} mm from {names[0]} in scanner space; resample it to one grid, "

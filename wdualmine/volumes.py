@@ -84,9 +84,6 @@ def require_one_grid(a: Volume, b: Volume, allow: bool = False) -> None:
         a: first volume; its values need not have been read.
         b: second volume, likewise.
         allow: go on where the places differ.
-
-    Raises:
-        WdualmineError: so it is.
     """
     if a.values.shape != b.values.shape:
         raise WdualmineError(

@@ -44,12 +44,12 @@ from wdualmine_book.audit.tables import (
     frontier_table,
     limits_table,
     mean_scores,
-    pair_scores,
+    method_scores,
     paper_row,
     published_table,
-    render,
     render_background,
     render_dominance,
+    render_frame,
     render_frontier,
     render_means,
     render_published,
@@ -62,8 +62,8 @@ from wdualmine_book.audit.tables import (
     untrained_table,
     weights_label,
 )
-from wdualmine_book.committed import paper_values, reference_runs
 from wdualmine_book.recorder import record
+from wdualmine_book.records import paper_values, reference_runs
 from wdualmine_book.studies.tables import ablation_table
 
 OUTPERFORMS = "W-DUALMINE consistently outperforms AdaFuse and ASFE-Fusion in"
@@ -184,7 +184,7 @@ def test_blends_score_as_the_baselines_do(audit: Run) -> None:
         expected = np.floor(
             (pair.image_a / 2 + pair.image_b / 2) * 255 / (pair.image_a / 2 + pair.image_b / 2).max()
         )
-        row = pair_scores(audit, "blend-0.0").loc[pair.name]
+        row = method_scores(audit, "blend-0.0").loc[pair.name]
         assert row["SD"] == pytest.approx(expected.std(), abs=0.05)
     limit, plain = mean_scores(audit, "limit", False), mean_scores(audit, "blend-0.0", False)
     assert plain["PSNR"] == pytest.approx(limit["PSNR"], abs=0.01)
@@ -253,7 +253,7 @@ def test_published_images_give_the_papers_rows() -> None:
 def test_printed_forms(audit: Run) -> None:
     runs = audit_runs([audit])
     for html in (
-        render(untrained_table(runs)),
+        render_frame(untrained_table(runs)),
         render_stretch(stretch_table(runs)),
         render_frontier(frontier_table(audit)),
         render_means(average_table(runs)),
@@ -261,7 +261,7 @@ def test_printed_forms(audit: Run) -> None:
     ):
         assert "CT-MRI" in html or "maximum" in html
         assert "nan" not in html.lower()
-    assert render(untrained_table({})) == ""
+    assert render_frame(untrained_table({})) == ""
     shown = rows_of(background_table(runs), ["noise-2", "blend-0.0"])
     assert list(shown.index.get_level_values(1)) == ["average", "average, noise ±2"]
     means = [mean_scores(audit, "blend-0.0", stretch)["EN"] for stretch in (True, False)]
@@ -428,7 +428,7 @@ def test_committed_audits_are_of_the_committed_weights() -> None:
     for task, run in runs.items():
         trained = [r for r in reference_runs() if r.info.kind == "training" and r.info.task == task]
         scores = trained[0].metrics.query("method == 'w-dualmine'").set_index("pair")["EN"]
-        ours = pair_scores(run, "w-dualmine")["EN"]
+        ours = method_scores(run, "w-dualmine")["EN"]
         assert (ours - scores).abs().max() < 0.01, f"{task}: made with other weights; make the audit again"
 
 

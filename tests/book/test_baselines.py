@@ -20,7 +20,7 @@ from wdualmine_book.metrics.tables import (
     render_conventions,
 )
 from wdualmine_book.recorder import record
-from wdualmine_book.results.tables import comparison_table, comparison_with_average, render_comparison
+from wdualmine_book.results.tables import comparison_table, comparison_with_average, render_with_average
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_the_network_is_compared_with_the_average(baselines: Run, smoke_run: Run
     ]
     expected = (both[0]["w-dualmine"] - both[1]["average"]).mean()
     assert table.loc["EN", "difference"] == pytest.approx(expected)
-    page = render_comparison(table.reset_index())
+    page = render_with_average(table.reset_index())
     assert "Network" in page
     assert "nan" not in page
     assert comparison_with_average([baselines], [baselines]).empty

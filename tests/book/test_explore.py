@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdualmine_book.explore
+import wdualmine_book.sliders
 from wdualmine import fuse_with, load_model, load_pairs, score
 from wdualmine.data import DataSource
 from wdualmine.data.images import write_image
@@ -25,8 +26,9 @@ from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run
 from wdualmine.training import train
-from wdualmine_book.committed import published_scores, reference_runs
-from wdualmine_book.explore import PACKAGE, SMALLEST, Explorer, Sliders, View, draw_scales
+from wdualmine_book.explore import PACKAGE, SMALLEST, Explorer, View, draw_scales
+from wdualmine_book.records import published_scores, reference_runs
+from wdualmine_book.sliders import Sliders
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -317,8 +319,8 @@ def test_a_new_task_offers_its_choices_and_draws_once(
     sliders: Sliders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[View] = []
-    draw = wdualmine_book.explore.draw
-    monkeypatch.setattr(wdualmine_book.explore, "draw", lambda *of: drawn.append(of[1]) or draw(*of))
+    draw = wdualmine_book.sliders.draw
+    monkeypatch.setattr(wdualmine_book.sliders, "draw", lambda *of: drawn.append(of[1]) or draw(*of))
     sliders.pair.value = list(sliders.explorer.pairs("ct-mri"))[2]
     sliders.task.value = "pet-mri"
     assert [view.task for view in drawn] == ["ct-mri", "pet-mri"]
@@ -348,7 +350,7 @@ def test_an_error_is_shown_where_the_scores_are(sliders: Sliders, monkeypatch: p
     def fail(*_: Any) -> None:
         raise WdualmineError("weights <lost>; train again")
 
-    monkeypatch.setattr(wdualmine_book.explore, "draw", fail)
+    monkeypatch.setattr(wdualmine_book.sliders, "draw", fail)
     sliders.residual_scale.value = 0.9
     assert sliders.scores.value == "<strong>weights &lt;lost&gt;; train again</strong>"
 

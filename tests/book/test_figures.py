@@ -26,10 +26,8 @@ from wdualmine.methods import average
 from wdualmine.model import ModelConfig, WDualMine
 from wdualmine.records import Run
 from wdualmine.report.style import render_figure
-from wdualmine_book.committed import published_scores, reference_runs
 from wdualmine_book.figures.architecture import architecture_caption, plot_architecture
-from wdualmine_book.figures.objective import TERMS as LOSSES
-from wdualmine_book.figures.objective import parts_of, plot_training, training_caption
+from wdualmine_book.figures.objective import LOSS_TERMS, parts_of, plot_training, training_caption
 from wdualmine_book.figures.qualitative import (
     Window,
     compare_pair,
@@ -54,7 +52,8 @@ from wdualmine_book.figures.scores import (
     records_label,
 )
 from wdualmine_book.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
-from wdualmine_book.figures.training import TERMS, group_logs, plot_log, plot_logs
+from wdualmine_book.figures.training import LOG_COLUMNS, group_logs, plot_log, plot_logs
+from wdualmine_book.records import published_scores, reference_runs
 
 TINY = ModelConfig(widths=(4, 8))
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "figures.ipynb"
@@ -154,7 +153,7 @@ def test_training_figure_shows_the_terms_with_their_weights(variant: str) -> Non
     figure = plot_training(model, objective, experiment.schedule)
     found = texts(figure)
     absent = training_caption(model, objective, experiment.schedule).partition("their weight is 0: ")[2]
-    for number, name in enumerate(LOSSES, start=1):
+    for number, name in enumerate(LOSS_TERMS, start=1):
         weight = getattr(experiment.loss, name)
         drawn = [text for text in found if text.startswith(rf"$\lambda_{number}$ = {weight:g},")]
         assert len(drawn) == (weight > 0), name
@@ -167,7 +166,7 @@ def test_training_figure_shows_the_terms_with_their_weights(variant: str) -> Non
 
 
 def test_every_weight_of_the_objective_has_its_block() -> None:
-    assert list(LOSSES) == list(LossWeights.__dataclass_fields__)
+    assert list(LOSS_TERMS) == list(LossWeights.__dataclass_fields__)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -386,19 +385,19 @@ def test_scores_that_are_missing(scores: pd.DataFrame) -> None:
 
 def fake_log(factor: float = 1.0, epochs: int = 3) -> pd.DataFrame:
     rate = factor * np.geomspace(1, 0.01, epochs)
-    return pd.DataFrame({"epoch": np.arange(1, epochs + 1), **dict.fromkeys(TERMS, rate)})
+    return pd.DataFrame({"epoch": np.arange(1, epochs + 1), **dict.fromkeys(LOG_COLUMNS, rate)})
 
 
 def test_log_is_drawn_relative_to_its_first_epoch() -> None:
     figure = plot_log(fake_log(5.0))
-    assert len(figure.axes[0].get_lines()) == len(TERMS)
+    assert len(figure.axes[0].get_lines()) == len(LOG_COLUMNS)
     assert np.allclose(figure.axes[0].get_lines()[0].get_ydata(), [1, 0.1, 0.01])
 
 
 def test_logs_of_several_runs_are_drawn_as_they_are() -> None:
     logs = {"1e-3": [fake_log(2.0), fake_log(4.0)], "1e-4": [fake_log(3.0, 5)]}
     figure = plot_logs(logs)
-    assert [axes.get_title() for axes in figure.axes] == list(TERMS.values())
+    assert [axes.get_title() for axes in figure.axes] == list(LOG_COLUMNS.values())
     for axes in figure.axes:
         assert axes.get_yscale() == "log"
         every = [log for seeds in logs.values() for log in seeds]

@@ -265,7 +265,7 @@ def test_bare_platform_installs_the_wheels_offline(wheels: list[Path], tmp_path:
     before = {path: path.stat().st_mtime_ns for path in map(Path, (torch.__file__, np.__file__))}
     (work / "setup_cell.py").write_text(setup_cell())
     (work / "notebook.py").write_text(
-        "import setup_cell, torch, numpy\nfrom wdualmine_book.committed import reference_runs\n"
+        "import setup_cell, torch, numpy\nfrom wdualmine_book.records import reference_runs\n"
         "print(len(reference_runs()), torch.__file__, numpy.__file__)"
     )
     said = run("notebook.py").stdout

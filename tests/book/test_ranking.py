@@ -14,9 +14,9 @@ from wdualmine.records import Run
 from wdualmine.recovery.measure import measure_recovery
 from wdualmine.recovery.scoring import SIGNALS
 from wdualmine.training import train
-from wdualmine_book.committed import record_of
 from wdualmine_book.recorder import record
-from wdualmine_book.recovery.html import render_terms
+from wdualmine_book.records import record_of
+from wdualmine_book.recovery.html import render_loss_terms
 from wdualmine_book.recovery.record import load_signals
 from wdualmine_book.recovery.tables import (
     RANKED,
@@ -95,9 +95,9 @@ def test_a_bound_is_on_the_far_side_of_every_method(tmp_path: Path, small_pairs:
 
 
 def test_the_terms_are_tabulated_with_length_and_width() -> None:
-    assert "Nothing is recorded" in render_terms([])
+    assert "Nothing is recorded" in render_loss_terms([])
     runs = recovery_runs()
-    printed = render_terms(runs)
+    printed = render_loss_terms(runs)
     for title in ("18 epochs", "6 epochs as all below", "range weight 100, 18 epochs", "twice as wide"):
         assert f"{title}</td>" in printed
     for term in RECOVERY_TERMS:

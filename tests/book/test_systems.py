@@ -22,8 +22,8 @@ from wdualmine.methods.registry import WEIGHTS
 from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
 from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.training import train
-from wdualmine_book.committed import paper_values, record_of, results_folder
 from wdualmine_book.recorder import record
+from wdualmine_book.records import paper_values, record_of, results_folder
 from wdualmine_book.systems.cost import PUBLISHED, WIDENED, count_gflop, run_cost
 from wdualmine_book.systems.figures import plot_systems
 from wdualmine_book.systems.ghosting import MOVES, moved
@@ -46,15 +46,15 @@ from wdualmine_book.systems.tables import (
     of_others,
     others_and_average,
     own_trainings,
-    render_differences,
     render_systems,
     render_training,
-    system_title,
+    render_verdicts,
     systems_table,
     training_table,
     unseen_changes,
     widened_costs,
 )
+from wdualmine_book.titles import title
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -119,7 +119,7 @@ def test_differences_are_corrected_for_all_of_them(comparison: Run) -> None:
     assert set(table["verdict"]) == {""}
     own = table[table["method"] == "adafuse-published"]
     assert not own["metric"].str.startswith("recovery").any()
-    assert "recovery CT" not in render_differences(comparison)
+    assert "recovery CT" not in render_verdicts(comparison)
 
 
 def test_what_can_be_told_has_the_sign_of_the_metric(comparison: Run, tmp_path: Path) -> None:
@@ -218,9 +218,9 @@ def test_the_committed_cost_is_told_beside_both_of_our_networks() -> None:
     seconds = run.table("cost.csv").set_index("method")["processor_seconds"]
     costs = widened_costs(run)
     for name in WIDENED:
-        own = costs.loc[system_title(f"{name}-widened")]
-        for other, title in (("w-dualmine", "W-DUALMINE"), ("w-dualmine-recovery", "W-DUALMINE, recovery")):
-            assert own[title] == pytest.approx(seconds[f"{name}-widened"] / seconds[other])
+        own = costs.loc[title(f"{name}-widened")]
+        for other, network in (("w-dualmine", "W-DUALMINE"), ("w-dualmine-recovery", "W-DUALMINE, recovery")):
+            assert own[network] == pytest.approx(seconds[f"{name}-widened"] / seconds[other])
 
 
 def test_the_networks_of_the_package_are_told_with_their_training() -> None:
@@ -243,9 +243,9 @@ def test_a_widened_system_costs_what_the_published_one_does(name: str) -> None:
 
 
 def test_titles() -> None:
-    assert system_title("densefuse-l1-retrained") == "DenseFuse, l1-norm (retrained)"
-    assert system_title("adafuse-published") == "AdaFuse, published images"
-    assert system_title("adafuse-retrained-widened") == "AdaFuse (retrained), widened to the published GFLOP"
+    assert title("densefuse-l1-retrained") == "DenseFuse, l1-norm (retrained)"
+    assert title("adafuse-published") == "AdaFuse, published images"
+    assert title("adafuse-retrained-widened") == "AdaFuse (retrained), widened to the published GFLOP"
 
 
 @pytest.mark.parametrize("task", list(TASKS))

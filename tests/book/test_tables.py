@@ -17,23 +17,22 @@ from wdualmine.experiments import Experiment, make_experiment
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
 from wdualmine_book.__main__ import main
-from wdualmine_book.committed import moved, paper_values, reference_runs, study_runs
 from wdualmine_book.experiments import STUDIES
-from wdualmine_book.figures.training import training_changes
+from wdualmine_book.figures.training import score_changes
 from wdualmine_book.metrics.tables import convention_table, ranking_changes
 from wdualmine_book.printing import folded, html_grid, listed, span, training_words
 from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
+from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
 from wdualmine_book.results.tables import (
     column_titles,
     comparison_table,
     largest_gaps,
     networks_table,
-    render,
+    render_comparison,
     render_summary,
     summary_table,
 )
 from wdualmine_book.statistics import holm
-from wdualmine_book.studies.length import length_table, nearer_to_paper, render_length
 from wdualmine_book.studies.tables import (
     ABLATIONS,
     CHOICES,
@@ -49,6 +48,11 @@ from wdualmine_book.studies.tables import (
     render_rates,
     significant,
     study_logs,
+)
+from wdualmine_book.studies.training_length import (
+    nearer_to_paper,
+    render_training_length,
+    training_length_table,
 )
 
 
@@ -130,15 +134,15 @@ def test_runs_of_other_tasks_are_left_out(runs: list[Run]) -> None:
 
 @pytest.mark.parametrize("form", ["md", "html", "latex", "csv"])
 def test_every_printed_form_holds_the_numbers(runs: list[Run], form: str) -> None:
-    text = render(comparison_table(1, runs, []), form)
+    text = render_comparison(comparison_table(1, runs, []), form)
     assert "64.0891" in text
     assert ("5.0592 ± 0.2346" in text) == (form in ("md", "html"))
     assert not re.search(r"\bnan\b", text.lower())
 
 
 def test_bold_in_markdown_and_latex(runs: list[Run]) -> None:
-    assert "**4.0000 ± 0.0000**" in render(comparison_table(1, runs, []), "md")
-    assert r"\textbf{4.0000 $\pm$ 0.0000}" in render(comparison_table(1, runs, []), "latex")
+    assert "**4.0000 ± 0.0000**" in render_comparison(comparison_table(1, runs, []), "md")
+    assert r"\textbf{4.0000 $\pm$ 0.0000}" in render_comparison(comparison_table(1, runs, []), "latex")
 
 
 def test_summary_sets_paper_build_and_average_side_by_side(runs: list[Run]) -> None:
@@ -225,7 +229,7 @@ def test_wrong_tables_forms_and_records_are_named(tmp_path: Path, runs: list[Run
     with pytest.raises(WdualmineError, match="table 7"):
         comparison_table(7, [])
     with pytest.raises(WdualmineError, match="unknown form 'rtf'"):
-        render(comparison_table(1, [], []), "rtf")
+        render_comparison(comparison_table(1, [], []), "rtf")
     with pytest.raises(WdualmineError, match="no such record"):
         load_run(tmp_path / "none")
     (tmp_path / "seed0" / "run.json").write_text('{"schema": 99}')
@@ -248,7 +252,7 @@ def test_tables_say_the_spread_over_seeds_and_lead_to_the_run(runs: list[Run]) -
     found = cell(table, "CC", "W-DUALMINE", "This build")
     assert (found["seeds"], found["run"]) == (2, "seed0")
     assert found["seed_std"] == pytest.approx(np.std([2, 4], ddof=1))
-    page = render(table, "html")
+    page = render_comparison(table, "html")
     assert '<a href="provenance.html#this-build-seed0">3.0000 ± 1.0000 [1.4142]</a>' in page
     anchors = re.findall(r'id="([^"]+)"', render_provenance(runs, "This build"))
     linked = re.findall(r"provenance\.html#(this-build[^\"]*)", page)
@@ -261,7 +265,7 @@ def test_rows_of_the_committed_tables_lead_to_committed_runs() -> None:
         (
             "Reference",
             reference_runs(),
-            [render(comparison_table(number, []), "html") for number in (1, 2, 3)],
+            [render_comparison(comparison_table(number, []), "html") for number in (1, 2, 3)],
         ),
         ("Studies", study_runs(), [render_differences(ablation_table(number), "html") for number in (4, 5)]),
     ):
@@ -311,7 +315,7 @@ def test_rates_give_the_last_epochs_residual_and_the_untrained_network(tmp_path:
     slow = study_run(tmp_path, "rate-1e-5", 0, {"1": 4.0}, residual=0.25)
     row = rates_table([*runs, slow]).set_index("variant").loc["rate-1e-5"]
     assert (row["residual"], row["moved"]) == (0.25, 0.125)  # |tanh R|, and times the residual scale
-    assert moved(slow) == 0.125
+    assert average_moved(slow) == 0.125
     assert table.loc["untrained", "MI"] == 0
     assert (table.loc["rate-1e-3", "MI"], table.loc["rate-1e-3", "seeds"]) == (5.0, 2)
     assert table.loc["rate-1e-3", "residual"] == pytest.approx(0.6)
@@ -392,7 +396,7 @@ def test_titles_of_all_tasks_name_them_where_they_differ(runs: list[Run]) -> Non
 
 
 def test_a_row_that_becomes_a_card_names_its_columns_and_its_metric(runs: list[Run]) -> None:
-    page = render(comparison_table(1, runs, []), "html")
+    page = render_comparison(comparison_table(1, runs, []), "html")
     rows = re.findall(r"<tr>(<td.*?)</tr>", page)
     assert all(re.findall(r'data-label="(.*?)"', row)[:3] == ["Metric", "Method", "Paper"] for row in rows)
     assert page.count("class=repeat>EN ↑") == sum("EN ↑" in row for row in rows) - 1
@@ -420,7 +424,7 @@ def test_what_conventions_and_training_change() -> None:
     assert set(changes) == set(table.loc[table["order"] == "changes", "metric"])
     run = next(run for run in reference_runs() if run.info.kind == "training")
     means = run.metrics.groupby("method")["MI"].mean()
-    assert training_changes(run)["MI"] == pytest.approx(means["w-dualmine"] - means["untrained"], abs=1e-6)
+    assert score_changes(run)["MI"] == pytest.approx(means["w-dualmine"] - means["untrained"], abs=1e-6)
 
 
 def test_numbers_and_names_are_printed_as_a_range_and_a_list() -> None:
@@ -546,7 +550,7 @@ def test_a_run_that_holds_none_is_named(
 def test_a_longer_training_stands_beside_a_shorter_one() -> None:
     long = [run for run in reference_runs() if run.info.task == "pet-mri"]
     short = [r for r in study_runs() if r.info.task == "pet-mri" and r.info.experiment.variant == "proposed"]
-    table = length_table(long, short).set_index("metric")
+    table = training_length_table(long, short).set_index("metric")
     assert list(table.index) == list(PAPER_METRICS)
     seed = [run.info.experiment.seed for run in short].index(0)
     means = [run.metrics.query("method == 'w-dualmine'").set_index("pair")["MI"] for run in short]
@@ -564,8 +568,8 @@ def test_a_longer_training_stands_beside_a_shorter_one() -> None:
     )
     closer = abs(row["long"] - row["paper"]) < abs(row["short"] - row["paper"])
     assert ("MI" in set(nearer_to_paper(table.reset_index())["metric"])) == closer
-    assert f"{row['long']:.4f}</a>" in render_length(table.reset_index())
-    assert length_table([], []).empty
+    assert f"{row['long']:.4f}</a>" in render_training_length(table.reset_index())
+    assert training_length_table([], []).empty
 
 
 def test_a_table_that_the_paper_does_not_have_is_refused(capsys: pytest.CaptureFixture) -> None:

@@ -37,18 +37,13 @@ _CHUNK = 2**16
 
 @dataclass(frozen=True)
 class Fetched:
-    """What :func:`fetch` did.
+    """What :func:`fetch` did."""
 
-    Attributes:
-        root: the folder of the source pairs (or the networks); give it as WDUALMINE_DATA (WDUALMINE_NETWORKS)
-            unless it is in the cache.
-        fetched: number of files downloaded.
-        kept: number of files that were there already, intact.
-    """
-
+    #: the folder of the source pairs (or the networks); give it as WDUALMINE_DATA (WDUALMINE_NETWORKS) unless
+    #: it is in the cache
     root: Path
-    fetched: int
-    kept: int
+    fetched: int  #: number of files downloaded
+    kept: int  #: number of files that were there already, intact
 
 
 @dataclass(frozen=True)

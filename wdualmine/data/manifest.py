@@ -25,29 +25,17 @@ NETWORKS = "networks"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the data set.
+    """One file of the data set."""
 
-    Attributes:
-        task: key of the task, "ct-mri".
-        split: "train" or "test".
-        modality: "CT", "PET", "SPECT" or "MRI"; "fused" for a published result.
-        name: file name without its suffix, "16009".
-        path: path below the collection's folder, with forward slashes.
-        bytes: size of the file.
-        sha256: hexadecimal SHA-256 of the file.
-        volume: number of the volume (subject), from the name.
-        slice: number of the slice within the volume, from the name.
-    """
-
-    task: str
-    split: str
-    modality: str
-    name: str
-    path: str
-    bytes: int
-    sha256: str
-    volume: int
-    slice: int
+    task: str  #: key of the task, "ct-mri"
+    split: str  #: "train" or "test"
+    modality: str  #: "CT", "PET", "SPECT" or "MRI"; "fused" for a published result
+    name: str  #: file name without its suffix, "16009"
+    path: str  #: path below the collection's folder, with forward slashes
+    bytes: int  #: size of the file
+    sha256: str  #: hexadecimal SHA-256 of the file
+    volume: int  #: number of the volume (subject), from the name
+    slice: int  #: number of the slice within the volume, from the name
 
 
 @dataclass(frozen=True)
@@ -67,14 +55,14 @@ class Collection:
 class NetworkFile:
     """A system's weights: a file at a pinned commit of a public repository, and its path here."""
 
-    system: str
-    path: str
-    repository: str
-    commit: str
-    file: str
-    license: str
-    bytes: int
-    sha256: str
+    system: str  #: whose weights it holds, "ifcnn"
+    path: str  #: path below the folder of all of them, with forward slashes
+    repository: str  #: where it is
+    commit: str  #: in hexadecimal
+    file: str  #: its path there
+    license: str  #: that the repository states, or "none"
+    bytes: int  #: size of the file
+    sha256: str  #: hexadecimal SHA-256 of the file
 
     @property
     def url(self) -> str:
@@ -84,21 +72,13 @@ class NetworkFile:
 
 @dataclass(frozen=True)
 class Report:
-    """How a folder differs from the manifest: relative paths, sorted.
+    """How a folder differs from the manifest: relative paths, sorted."""
 
-    Attributes:
-        root: the folder.
-        checked: number of files that the manifest asks for.
-        missing: listed files that are not there.
-        extra: files that are not listed (hidden files are passed over).
-        altered: files whose size or SHA-256 differs.
-    """
-
-    root: Path
-    checked: int
-    missing: tuple[str, ...]
-    extra: tuple[str, ...]
-    altered: tuple[str, ...]
+    root: Path  #: the folder
+    checked: int  #: number of files that the manifest asks for
+    missing: tuple[str, ...]  #: listed files that are not there
+    extra: tuple[str, ...]  #: files that are not listed (hidden files are passed over)
+    altered: tuple[str, ...]  #: files whose size or SHA-256 differs
 
     @property
     def ok(self) -> bool:

@@ -18,17 +18,11 @@ from wdualmine.errors import WdualmineError
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two registered images of the same size, 8 bits a channel.
+    """Two registered images of the same size, 8 bits a channel."""
 
-    Attributes:
-        name: file name without its suffix.
-        image_a: (H, W) for CT, (H, W, 3) for PET and SPECT, uint8.
-        image_b: the MRI, (H, W), uint8.
-    """
-
-    name: str
-    image_a: NDArray[np.uint8]
-    image_b: NDArray[np.uint8]
+    name: str  #: file name without its suffix
+    image_a: NDArray[np.uint8]  #: (H, W) for CT, (H, W, 3) for PET and SPECT, uint8
+    image_b: NDArray[np.uint8]  #: the MRI, (H, W), uint8
 
     @cached_property
     def grey_a(self) -> NDArray[np.uint8]:

@@ -118,17 +118,12 @@ def _write_phantom(root: Path, progress: Callable[[float], None] | None) -> None
 
 @dataclass(frozen=True)
 class _Template:
-    """Volumes on the template's grid, 1 mm a voxel unless said otherwise.
+    """Volumes on the template's grid, 1 mm a voxel unless said otherwise."""
 
-    Attributes:
-        t1: T1 intensity, 0-255, zero outside the brain.
-        uptake: tracer uptake, 0 to 1, blurred along the body's axis to the resolution of each scanner.
-        outside: signed distance in mm to the smooth hull of the brain, positive outside; 2 mm a voxel.
-    """
-
-    t1: _Field
+    t1: _Field  #: T1 intensity, 0-255, zero outside the brain
+    #: tracer uptake, 0 to 1, blurred along the body's axis to the resolution of each scanner
     uptake: dict[str, _Field]
-    outside: _Field
+    outside: _Field  #: signed distance in mm to the smooth hull of the brain, positive outside; 2 mm a voxel
 
     @classmethod
     def load(cls) -> "_Template":

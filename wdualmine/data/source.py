@@ -42,21 +42,14 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class DataSource:
-    """A folder of pairs and what is known about it.
+    """A folder of pairs and what is known about it."""
 
-    Attributes:
-        kind: which step of the lookup found it.
-        root: the folder that holds the task folders.
-        name: "harvard" if every file of the tasks present matches the manifest, "phantom", else "custom".
-        tasks: keys of the tasks it holds.
-        note: what was passed over on the way, for people; often empty.
-    """
-
-    kind: Kind
-    root: Path
+    kind: Kind  #: which step of the lookup found it
+    root: Path  #: the folder that holds the task folders
+    #: "harvard" if every file of the tasks present matches the manifest, "phantom", else "custom"
     name: Literal["harvard", "phantom", "custom"]
-    tasks: tuple[str, ...] = tuple(TASKS)
-    note: str = ""
+    tasks: tuple[str, ...] = tuple(TASKS)  #: keys of the tasks it holds
+    note: str = ""  #: what was passed over on the way, for people; often empty
 
     def task_folder(self, task: str | Task) -> Path:
         """Give the folder of a task.
@@ -110,19 +103,12 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Place:
-    """One step of the lookup, in words.
+    """One step of the lookup, in words."""
 
-    Attributes:
-        kind: which step.
-        path: the folder looked at, or None where the step names none.
-        state: what is there.
-        used: whether :func:`find_data` takes this one.
-    """
-
-    kind: Kind
-    path: Path | None
-    state: str
-    used: bool
+    kind: Kind  #: which step
+    path: Path | None  #: the folder looked at, or None where the step names none
+    state: str  #: what is there
+    used: bool  #: whether :func:`find_data` takes this one
 
 
 def find_data(data: str | Path | None = None) -> DataSource:
@@ -153,11 +139,7 @@ def find_data(data: str | Path | None = None) -> DataSource:
 
 
 def where(data: str | Path | None = None) -> list[Place]:
-    """Describe each step of the lookup and mark the one in use; nothing is made or fetched.
-
-    Raises:
-        WdualmineError: as :func:`find_data`.
-    """
+    """Describe each step of the lookup and mark the one in use; nothing is made or fetched."""
     from wdualmine.data.phantom import phantom_folder
 
     places: list[tuple[Kind, Path | None, str, bool]] = []

@@ -25,19 +25,12 @@ MAX_HEADER = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Values on a grid.
+    """Values on a grid."""
 
-    Attributes:
-        values: (X, Y, Z), of the type and in the units of the file.
-        affine: (4, 4), from voxels to millimeters; None for an array.
-        header: NIfTI's, for what is written like it; None for an array.
-        name: what messages call it.
-    """
-
-    values: NDArray
-    affine: NDArray[np.float64] | None = None
-    header: Any = None
-    name: str = "volume"
+    values: NDArray  #: (X, Y, Z), of the type and in the units of the file
+    affine: NDArray[np.float64] | None = None  #: (4, 4), from voxels to millimeters; None for an array
+    header: Any = None  #: NIfTI's, for what is written like it; None for an array
+    name: str = "volume"  #: what messages call it
 
 
 def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> bool:
@@ -164,11 +157,7 @@ def load_values(volume: Volume) -> Volume:
 
 
 def read_volume(path: str | Path) -> Volume:
-    """Read a volume.
-
-    Raises:
-        WdualmineError: see :func:`open_volume` and :func:`load_values`.
-    """
+    """Read a volume."""
     return load_values(open_volume(path))
 
 
@@ -214,11 +203,7 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
 
 
 def check_written(path: Path, like: Volume) -> Path:
-    """Refuse a name for a result that is not of the kind of the volume that it is like.
-
-    Raises:
-        WdualmineError: so it is.
-    """
+    """Refuse a name for a result that is not of the kind of the volume that it is like."""
     wanted = (".npy",) if like.affine is None else SUFFIXES
     if not path.name.lower().endswith(wanted):
         raise WdualmineError(

@@ -36,15 +36,10 @@ RULES = {"addition": add_codes, "l1-norm": weigh_codes}
 
 @dataclass(frozen=True)
 class DenseFuseConfig(NetworkConfig):
-    """What the network is built from.
+    """What the network is built from."""
 
-    Attributes:
-        channels: of each layer of the encoder.
-        rule: how codes are fused, a key of :data:`RULES`; the weights are the same for both.
-    """
-
-    channels: int = 16
-    rule: str = "addition"
+    channels: int = 16  #: of each layer of the encoder
+    rule: str = "addition"  #: how codes are fused, a key of :data:`RULES`; the weights are the same for both
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:

@@ -14,29 +14,19 @@ NETWORK = 2**30
 
 @dataclass(frozen=True)
 class Method:
-    """A way to fuse.
+    """A way to fuse."""
 
-    Attributes:
-        name: how it is called in records and on the command line.
-        title: how it is called in tables.
-        source: the publication, or what it is.
-        fuse: lumas to luma; None where weights have to be loaded first.
-        system: of a network, what it is made of and trained for.
-        objective: of a network that is trained here, what its weights were trained for.
-        weights: of a network, from a task to the file of its weights; it may not exist.
-        settings: of a network, fields of its configuration that this method changes.
-        bytes_a_pixel: of memory, at most, that fusing takes, as benchmarks/fusion.py measures it.
-    """
-
-    name: str
-    title: str
-    source: str
-    fuse: Fuse | None = None
-    system: System | None = None
-    objective: str = ""
+    name: str  #: how it is called in records and on the command line
+    title: str  #: how it is called in tables
+    source: str  #: the publication, or what it is
+    fuse: Fuse | None = None  #: lumas to luma; None where weights have to be loaded first
+    system: System | None = None  #: of a network, what it is made of and trained for
+    objective: str = ""  #: of a network that is trained here, what its weights were trained for
+    #: of a network, from a task to the file of its weights; it may not exist
     weights: Callable[[str], Path | None] = lambda _: None
+    #: of a network, fields of its configuration that this method changes
     settings: Mapping[str, Any] = field(default_factory=dict)
-    bytes_a_pixel: int = 130
+    bytes_a_pixel: int = 130  #: of memory, at most, that fusing takes, as benchmarks/fusion.py measures it
 
     @property
     def learned(self) -> bool:

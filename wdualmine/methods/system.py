@@ -58,25 +58,19 @@ class System:
     An objective is a module. Its ``inputs(a, b, generator)`` gives the two images that the network is to
     fuse in a step and any targets after them, all (N, 1, H, W); its call gives the loss and its unweighted
     terms by name, from the network's outputs for pieces of the batch and these images and targets.
-
-    Attributes:
-        name: of the system in experiments; several methods can use the same weights.
-        network: makes the network from its configuration.
-        config: the class of that configuration, whose defaults are the size that is used here.
-        objective: makes the objective from the configuration and the weights of its terms; None where the
-            network is not trained here.
-        weights: the data class of the weights of the objective's terms, with their defaults.
-        schedule: fields of :class:`~wdualmine.experiments.Schedule` for the preset "paper": the publication's
-            where it states them and they fit this loop, else ours.
-        smoke: fields of the configuration that tests shrink.
-        read: fills the network from its authors' file of weights.
     """
 
-    name: str
-    network: Callable[[Any], nn.Module]
-    config: type
+    name: str  #: of the system in experiments; several methods can use the same weights
+    network: Callable[[Any], nn.Module]  #: makes the network from its configuration
+    config: type  #: the class of that configuration, whose defaults are the size that is used here
+    #: makes the objective from the configuration and the weights of its terms; None where the network is not
+    #: trained here
     objective: Callable[[Any, Any], nn.Module] | None = None
+    #: the data class of the weights of the objective's terms, with their defaults
     weights: type | None = None
+    #: fields of :class:`~wdualmine.experiments.Schedule` for the preset "paper": the publication's where it
+    #: states them and they fit this loop, else ours
     schedule: Mapping[str, Any] = field(default_factory=dict)
-    smoke: Mapping[str, Any] = field(default_factory=dict)
+    smoke: Mapping[str, Any] = field(default_factory=dict)  #: fields of the configuration that tests shrink
+    #: fills the network from its authors' file of weights
     read: Callable[[Network, Path], None] | None = None

@@ -31,9 +31,6 @@ def limits(a: ArrayLike, b: ArrayLike, names: Sequence[str] = NAMES[:2]) -> dict
 
     Returns:
         {"CC": ..., "PSNR": ...}; PSNR is infinite for equal sources.
-
-    Raises:
-        WdualmineError: see :func:`~wdualmine.metrics.validation.check_triple`.
     """
     a, b, _ = check_triple(a, b, a, (*names, names[0]))
     return {"CC": best_correlation(to_grey(a), to_grey(b)), "PSNR": best_psnr(a, b)}

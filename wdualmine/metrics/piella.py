@@ -43,9 +43,6 @@ def qe(a: Image, b: Image, fused: Image) -> float:
     """Edge-dependent fusion quality index: :func:`qw` times that of the three images' edges.
 
     Edges are the norm of Prewitt's two gradients, zeros beyond the border.
-
-    Raises:
-        WdualmineError: see :func:`qw`.
     """
     require_size("Qe", fused, _BLOCK)
     x, y, f = (_edges(image.astype(np.float64)) for image in (a, b, fused))

@@ -82,23 +82,14 @@ SHAPES: dict[str, tuple[Callable[[float, float], Array], tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class Signal:
-    """One signal and its place.
+    """One signal and its place."""
 
-    Attributes:
-        shape: a key of :data:`SHAPES`.
-        size: in pixels; what it measures depends on the shape.
-        angle: direction in radians.
-        amplitude: grey levels of 255; negative makes it darker.
-        row: of its center.
-        column: of its center.
-    """
-
-    shape: str
-    size: float
-    angle: float
-    amplitude: float
-    row: int
-    column: int
+    shape: str  #: a key of :data:`SHAPES`
+    size: float  #: in pixels; what it measures depends on the shape
+    angle: float  #: direction in radians
+    amplitude: float  #: grey levels of 255; negative makes it darker
+    row: int  #: of its center
+    column: int  #: of its center
 
     @property
     def window(self) -> tuple[slice, slice]:

@@ -48,60 +48,43 @@ RECOVERY_PAIRS = 6
 
 @dataclass(frozen=True)
 class Judged:
-    """A method on trial.
+    """A method on trial."""
 
-    Attributes:
-        name: what the report calls it.
-        fused: its fused images, a folder or a file.
-        fuse: how it fuses, for signal recovery: a :class:`Command`, or a function of two lumas (N, 1, H, W)
-            in [0, 1]; None leaves that out.
-    """
-
-    name: str
-    fused: Path
+    name: str  #: what the report calls it
+    fused: Path  #: its fused images, a folder or a file
+    #: how it fuses, for signal recovery: a :class:`Command`, or a function of two lumas (N, 1, H, W) in [0,
+    #: 1]; None leaves that out
     fuse: Fuse | Command | None = None
 
 
 @dataclass
 class Findings:
-    """What was found, as frames.
+    """What was found, as frames."""
 
-    Attributes:
-        judged: the methods on trial.
-        files: paths of A, B and each judged image by pair.
-        groups: the volume of each pair.
-        metrics: keys of what was scored.
-        asked: those of them that tests are made of, chosen before the scores were known.
-        stretched: by judged name, whether its images span the full range.
-        scores: a row a pair, method and finish: pair, method, stretch, a column a metric, the columns of
-            :func:`~wdualmine.background.background_scores`, ``METRIC, black`` with a black background, and
-            from_average, the mean distance to the average in grey levels.
-        limits: a row a pair: pair, CC and PSNR, as far as they are scored.
-        comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against; of
-            what no test is made, p, p_corrected and detectable are NaN.
-        undefined: by method and whether it is stretched, sentences about scores that do not exist.
-        misaligned: sentences about pairs whose sources are evidently not registered.
-        round_16_bit: whether images of 16 bits were rounded to 8.
-        recovery: a row a signal, with the column method; empty where no way to fuse was given.
-        recovery_summary: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise.
-        remakes: by judged name, the mean distance in grey levels between its first image and what its
-            command makes of that pair.
-    """
-
-    judged: Sequence[Judged]
-    files: Mapping[str, Sequence[Path]]
-    groups: Grouping
-    metrics: Sequence[str]
-    asked: Sequence[str]
-    stretched: Mapping[str, bool]
+    judged: Sequence[Judged]  #: the methods on trial
+    files: Mapping[str, Sequence[Path]]  #: paths of A, B and each judged image by pair
+    groups: Grouping  #: the volume of each pair
+    metrics: Sequence[str]  #: keys of what was scored
+    asked: Sequence[str]  #: those of them that tests are made of, chosen before the scores were known
+    stretched: Mapping[str, bool]  #: by judged name, whether its images span the full range
+    #: a row a pair, method and finish: pair, method, stretch, a column a metric, the columns of
+    #: :func:`~wdualmine.background.background_scores`, ``METRIC, black`` with a black background, and
+    #: from_average, the mean distance to the average in grey levels
     scores: pd.DataFrame
-    limits: pd.DataFrame
+    limits: pd.DataFrame  #: a row a pair: pair, CC and PSNR, as far as they are scored
+    #: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against; of what no test
+    #: is made, p, p_corrected and detectable are NaN
     comparisons: pd.DataFrame
+    #: by method and whether it is stretched, sentences about scores that do not exist
     undefined: dict[tuple[str, bool], list[str]]
-    misaligned: list[str]
-    round_16_bit: bool = False
+    misaligned: list[str]  #: sentences about pairs whose sources are evidently not registered
+    round_16_bit: bool = False  #: whether images of 16 bits were rounded to 8
+    #: a row a signal, with the column method; empty where no way to fuse was given
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
+    #: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise
     recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    #: by judged name, the mean distance in grey levels between its first image and what its command makes of
+    #: that pair
     remakes: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -64,7 +64,7 @@ def check_output(output: Path) -> None:
     """Refuse a folder for the report that holds anything but an earlier one, or that cannot be written.
 
     Raises:
-        WdualmineError: so it is, or it is a file.
+        WdualmineError: it does, or is a file.
     """
     try:
         if output.exists() and not output.is_dir():

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from wdualmine.data import TASKS, volume_of
+from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.records import Run
 from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine_book.audit.record import BLACKENED
@@ -22,12 +22,11 @@ from wdualmine_book.audit.tables import (
     RIVALS,
     frontier_table,
     mean_scores,
-    pair_scores,
+    method_scores,
     paper_row,
-    title,
 )
-from wdualmine_book.committed import study_runs
 from wdualmine_book.printing import html_grid, training_words
+from wdualmine_book.records import study_runs
 from wdualmine_book.statistics import holm
 from wdualmine_book.studies.tables import ABLATIONS, ablation_table
 
@@ -126,7 +125,7 @@ class Evidence:
         means = [
             [mean_scores(run, method)[metric] for method in ("w-dualmine", *RIVALS)]
             for run in self.runs.values()
-            if all(len(pair_scores(run, rival)) for rival in RIVALS)
+            if all(len(method_scores(run, rival)) for rival in RIVALS)
         ]
         return [bool(own >= min(rivals)) for own, *rivals in means]
 
@@ -146,7 +145,7 @@ class Evidence:
                 mean_scores(run, rival) - mean_scores(run, "blend-0.0")
                 for run in self.runs.values()
                 for rival in RIVALS
-                if len(pair_scores(run, rival))
+                if len(method_scores(run, rival))
             ],
             columns=pd.Index(["Qabf", "CC", "MI"]),
         )
@@ -161,7 +160,7 @@ class Evidence:
     def average_to_limit(self, metric: str) -> dict[str, pd.Series]:
         """Return how far the average stays below the closed-form limit on each pair, by task."""
         return {
-            task: pair_scores(run, "limit", False)[metric] - pair_scores(run, "blend-0.0", False)[metric]
+            task: method_scores(run, "limit", False)[metric] - method_scores(run, "blend-0.0", False)[metric]
             for task, run in self.runs.items()
         }
 
@@ -169,7 +168,7 @@ class Evidence:
         """Return by task the share of a rival's lead over our network that a black background takes."""
         shares = {}
         for task, run in self.runs.items():
-            if len(pair_scores(run, rival)):
+            if len(method_scores(run, rival)):
                 before, after = (
                     mean_scores(run, rival + suffix)[metric] - mean_scores(run, "w-dualmine" + suffix)[metric]
                     for suffix in ("", BLACKENED)
@@ -229,7 +228,7 @@ def beyond(values: Iterable[float], least: float) -> list[Answer]:
 
 def _compare(run: Run, first: str, second: str, metric: str) -> pd.Series | None:
     """Compare two audited methods by volumes; None where there are too few pairs."""
-    x, y = pair_scores(run, first).reset_index(), pair_scores(run, second).reset_index()
+    x, y = method_scores(run, first).reset_index(), method_scores(run, second).reset_index()
     return None if min(len(x), len(y)) < 3 else compare(x, y, [metric], volume_of).iloc[0]
 
 
@@ -240,7 +239,7 @@ def yes(answers: Sequence[Answer]) -> str:
 
 def per_task(values: Mapping[str, float], form: str) -> str:
     """Print a value per task, such as "CT-MRI +0.0001, PET-MRI +0.0002"."""
-    return ", ".join(f"{title(task)} {value:{form}}" for task, value in values.items())
+    return ", ".join(f"{get_task(task).folder} {value:{form}}" for task, value in values.items())
 
 
 def ablation_label(ablations: Sequence[Run] | None = None) -> str:

@@ -11,8 +11,8 @@ from wdualmine.records import Run
 from wdualmine.report.scores import BLEND_TITLES, BLENDS, REFERENCED
 from wdualmine.report.words import dominating
 from wdualmine_book.audit.record import AUDIT_METRICS, BLACKENED, KIND, NOISE
-from wdualmine_book.committed import paper_values, published_scores, records_by_task
 from wdualmine_book.printing import by_task, experiment_of_weights, training_words
+from wdualmine_book.records import paper_values, published_scores, records_by_task
 
 PAPER = "W-DUALMINE"
 RIVALS = {"adafuse": "AdaFuse", "asfe-fusion": "ASFE-Fusion"}
@@ -36,7 +36,7 @@ def audit_runs(runs: Iterable[Run]) -> dict[str, Run]:
     return records_by_task(runs, KIND)
 
 
-def pair_scores(run: Run, method: str, stretch: bool = True) -> pd.DataFrame:
+def method_scores(run: Run, method: str, stretch: bool = True) -> pd.DataFrame:
     """Scores of one method by pair, its seeds averaged; empty where it was not audited."""
     rows = run.metrics[(run.metrics["method"] == method) & (run.metrics["stretch"].astype(bool) == stretch)]
     return rows.drop(columns=["task", "split", "method", "stretch", "seed"]).groupby("pair").mean()
@@ -44,18 +44,13 @@ def pair_scores(run: Run, method: str, stretch: bool = True) -> pd.DataFrame:
 
 def mean_scores(run: Run, method: str, stretch: bool = True) -> pd.Series:
     """Means of one method over the pairs, NaN where it was not audited."""
-    return pair_scores(run, method, stretch).mean()
+    return method_scores(run, method, stretch).mean()
 
 
 def paper_row(task: str, row: str = PAPER, column: str = "mean") -> pd.Series:
     """What Tables 1 to 3 print for a row, by metric."""
     table = paper_values().query("task == @task and row == @row and table in (1, 2, 3)")
     return table.set_index("metric")[column]
-
-
-def title(task: str) -> str:
-    """The name of a task in print, such as CT-MRI."""
-    return get_task(task).folder
 
 
 def published_table() -> pd.DataFrame:
@@ -84,7 +79,7 @@ def average_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     for task, run in runs.items():
         parts.append(_tall(paper_row(task), paper_row(task, column="std"), task, "the paper's W-DUALMINE"))
         for stretch, name in ((True, "average, stretched"), (False, "average")):
-            pairs = pair_scores(run, "blend-0.0", stretch)
+            pairs = method_scores(run, "blend-0.0", stretch)
             parts.append(_tall(pairs.mean(), pairs.std(ddof=0), task, name))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -149,7 +144,7 @@ def limits_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     """
     rows = {}
     for task, run in runs.items():
-        limit = pair_scores(run, "limit", False)[["CC", "PSNR"]]
+        limit = method_scores(run, "limit", False)[["CC", "PSNR"]]
         shown = {"closed-form limit": limit}
         for method, stretch in (
             ("blend-0.0", False),
@@ -159,7 +154,7 @@ def limits_table(runs: Mapping[str, Run]) -> pd.DataFrame:
             *((rival, True) for rival in RIVALS),
         ):
             name = NAMES[method] + (", stretched" if method == "blend-0.0" and stretch else "")
-            shown[name] = pair_scores(run, method, stretch)[["CC", "PSNR"]]
+            shown[name] = method_scores(run, method, stretch)[["CC", "PSNR"]]
         for name, scores in shown.items():
             if len(scores):
                 rows[task, name] = _with_gaps(scores.mean(), limit.mean())
@@ -288,7 +283,7 @@ def weights_label(runs: Mapping[str, Run]) -> str:
     return by_task(labels) or "none"
 
 
-def render(table: pd.DataFrame, decimals: int | Mapping[str, int] = 4, missing: str = "–") -> str:
+def render_frame(table: pd.DataFrame, decimals: int | Mapping[str, int] = 4, missing: str = "–") -> str:
     """Print a table of means as HTML, its index as the first columns, each group's name once.
 
     Args:
@@ -305,7 +300,7 @@ def render(table: pd.DataFrame, decimals: int | Mapping[str, int] = 4, missing: 
         return ""
     grid = pd.DataFrame({column: text(table[column]) for column in table}, index=table.index)
     if isinstance(grid.index, pd.MultiIndex):
-        grid.index = pd.MultiIndex.from_tuples([(title(task), row) for task, row in grid.index])
+        grid.index = pd.MultiIndex.from_tuples([(get_task(task).folder, row) for task, row in grid.index])
     return _styled(grid)
 
 
@@ -313,7 +308,7 @@ def render_means(table: pd.DataFrame) -> str:
     """Print a frame of task, row, metric, mean and std as HTML: a row a task and metric, a column a row."""
     cells: dict[str, dict[tuple[str, str], str]] = {}
     for row in table.to_dict("records"):
-        key = title(row["task"]), row["metric"]
+        key = get_task(row["task"]).folder, row["metric"]
         cells.setdefault(row["row"], {})[key] = f"{row['mean']:.4f} ± {row['std']:.4f}"
     return _styled(pd.DataFrame(cells).fillna("–"))
 
@@ -325,20 +320,22 @@ def render_published(table: pd.DataFrame) -> str:
         for name in ("paper", "ours"):
             text = f"{row[name]:.4f} ± {row[name + '_std']:.4f}"
             column = cells.setdefault((row["method"], name), {})
-            column[title(row["task"]), row["metric"]] = f"<strong>{text}</strong>" if row["agree"] else text
+            column[get_task(row["task"]).folder, row["metric"]] = (
+                f"<strong>{text}</strong>" if row["agree"] else text
+            )
     return _styled(pd.DataFrame(cells))
 
 
 def render_frontier(table: pd.DataFrame) -> str:
     """Print :func:`frontier_table` as HTML."""
-    return render(table.rename(index=NAMES), DECIMALS)
+    return render_frame(table.rename(index=NAMES), DECIMALS)
 
 
 def render_stretch(table: pd.DataFrame) -> str:
     """Print :func:`stretch_table` as HTML."""
     metrics = map(str, table.columns.get_level_values(0))
     columns = map(str, table.columns)
-    return render(table, {column: DECIMALS[key] for column, key in zip(columns, metrics, strict=True)})
+    return render_frame(table, {column: DECIMALS[key] for column, key in zip(columns, metrics, strict=True)})
 
 
 def render_dominance(table: pd.DataFrame) -> str:
@@ -348,7 +345,7 @@ def render_dominance(table: pd.DataFrame) -> str:
         name = "the paper's W-DUALMINE" if row["method"] == "paper" else NAMES[row["method"]]
         blends = [", ".join((NAMES[blend.split(", ")[0]], *blend.split(", ")[1:])) for blend in row["blends"]]
         beaten = "; ".join(blends) if row["beaten"] else "none"
-        cells.setdefault(title(row["task"]), {})[f"{name}, in {row['metrics']}"] = beaten
+        cells.setdefault(get_task(row["task"]).folder, {})[f"{name}, in {row['metrics']}"] = beaten
     return _styled(pd.DataFrame(cells).fillna("–"))
 
 
@@ -359,7 +356,7 @@ def render_background(table: pd.DataFrame) -> str:
     shown = shown.rename(columns={"background_mean": "mean", "background_nonzero": "not black (%)"})
     names = map(str, shown.columns)
     decimals = {name: 3 if name.startswith("SSIM") else 0 if "%" in name else 2 for name in names}
-    return render(shown, decimals)
+    return render_frame(shown, decimals)
 
 
 def _styled(grid: pd.DataFrame) -> str:

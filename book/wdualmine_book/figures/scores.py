@@ -18,10 +18,10 @@ from wdualmine.errors import WdualmineError
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run
 from wdualmine.report.style import WIDTH, styled
-from wdualmine_book.committed import published_scores
 from wdualmine_book.figures.methods import method_style
 from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import training_words
+from wdualmine_book.records import published_scores
 from wdualmine_book.results.tables import ROWS
 
 #: The panels of the paper's Figure 6, in its order.

@@ -8,7 +8,8 @@ from wdualmine.data.tasks import get_task
 from wdualmine.records import Run
 from wdualmine_book.printing import NO_RECORD, print_grid
 from wdualmine_book.recovery.record import SHIFTS, load_robustness
-from wdualmine_book.recovery.tables import both, method_title, terms_table
+from wdualmine_book.recovery.tables import both, loss_terms_table
+from wdualmine_book.titles import title
 
 #: What the field prints, what the issue of recovery is about first.
 _METRICS = ("CC", "Qabf", "SSIM", "FMI", "VIF", "MI", "EN", "PSNR", "SCD", "Qcb", "Nabf")
@@ -24,7 +25,7 @@ def render_recovery(table: pd.DataFrame, task: str, form: str = "html") -> str:
     """
     rows = []
     for row in table.to_dict("records"):
-        cells = {"Method": method_title(row["method"])}
+        cells = {"Method": title(row["method"])}
         for source, modality in zip("ab", get_task(task).modalities, strict=True):
             mean, low, high = (row[f"mean_{source}{end}"] for end in ("", "_low", "_high"))
             interval = f" ({low:.2f}–{high:.2f})" if low == low and high - low >= 0.005 else ""
@@ -40,7 +41,7 @@ def render_recovery(table: pd.DataFrame, task: str, form: str = "html") -> str:
 def render_field_metrics(table: pd.DataFrame, form: str = "html") -> str:
     """Print what the field's metrics say of the same images, in the order of recovery."""
     rows = [
-        {"Method": method_title(row["method"])} | {metric: f"{row[metric]:.4f}" for metric in _METRICS}
+        {"Method": title(row["method"])} | {metric: f"{row[metric]:.4f}" for metric in _METRICS}
         for row in table.to_dict("records")
     ]
     return print_grid(pd.DataFrame(rows), form)
@@ -80,7 +81,7 @@ def render_robustness(run: Run, task: str, form: str = "html") -> str:
     rows = []
     for method, own in table.groupby("method", sort=False):
         cell = own.set_index(["condition", "source"])
-        row = {"Method": method_title(str(method))}
+        row = {"Method": title(str(method))}
         for source, modality in (("a", a), ("b", b)):
             row[f"noise, {modality}"] = f"{cell['value']['noise', source]:.2f}"
         for shift in SHIFTS:
@@ -108,7 +109,7 @@ def render_seeds(table: pd.DataFrame, form: str = "html") -> str:
     return print_grid(pd.DataFrame(rows), form)
 
 
-def render_terms(runs: Sequence[Run], form: str = "html") -> str:
+def render_loss_terms(runs: Sequence[Run], form: str = "html") -> str:
     """Print what length, width and each term do on fold 0, one seed."""
     trained = {run.variant: run.info.trained for run in runs if run.info.kind == "training"}
     if "recovery-short" not in trained:
@@ -118,7 +119,7 @@ def render_terms(runs: Sequence[Run], form: str = "html") -> str:
     titles["wide"] = "all terms, twice as wide"
     if "recovery-tight" in trained:
         titles["tight"] = f"range weight {trained['recovery-tight'].loss['range']:g}, {whole} epochs"
-    listed = terms_table(runs)
+    listed = loss_terms_table(runs)
     with_others = listed.loc[~listed["term"].isin(["fold-0"]), "task"].unique()
     rows = [
         {

@@ -9,17 +9,19 @@ from scipy.stats import spearmanr
 
 from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
-from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
+from wdualmine.methods import CLASSICAL, W_DUALMINE_RECOVERY
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
 from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import mean_and_error, t_quantile
-from wdualmine_book.committed import record_of, results_folder
+from wdualmine_book.records import record_of, results_folder
 from wdualmine_book.recovery.record import BOUND, KIND, SHIFTS, load_robustness, load_signals
+from wdualmine_book.systems.retrained import NETWORKS
+from wdualmine_book.titles import title
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
-RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
+RANKED = (*CLASSICAL, *NETWORKS)
 #: Of an interval that is asked for each metric on each task, so that 95 % stand for all of them together.
 AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
 #: What was asked for before training: recovery of at least, CC at most so far below the average.
@@ -31,21 +33,6 @@ FOLD = "recovery-fold-"
 def recovery_runs() -> list[Run]:
     """Give the committed rankings and trainings for recovery: those in ``results/recovery``."""
     return find_runs([results_folder() / "recovery"])
-
-
-def method_title(name: str) -> str:
-    """Say how a method of a ranking is called in tables: its title, with the residual scale or share."""
-    known = CLASSICAL | LEARNED
-    if name in known:
-        return known[name].title
-    if name == BOUND:
-        return "Best image of each pair"
-    if name.startswith("blend-"):
-        return f"Blend, {float(name.removeprefix('blend-')):.0%} maximum"
-    prefix = f"{W_DUALMINE_RECOVERY.name}-"
-    if name.startswith(prefix):
-        return f"{W_DUALMINE_RECOVERY.title}, λ = {name.removeprefix(prefix)}"
-    return name
 
 
 def trainings(task: str, runs: Sequence[Run], folds: bool) -> list[Run]:
@@ -110,7 +97,7 @@ def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
-def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
+def loss_terms_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Tabulate what the terms of the objective do, a row a task and term; columns as :func:`ranking_table`.
 
     The column term holds the term that was left out. "fold-0" is the whole training on the same split and
@@ -168,7 +155,7 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
                 "within": within,
                 "low": low,
                 "high": high,
-                "first": method_title(str((sign * means[metric]).idxmax())),
+                "first": title(str((sign * means[metric]).idxmax())),
             }
         )
     return pd.DataFrame(rows).sort_values("within", ascending=False, ignore_index=True)

@@ -10,9 +10,9 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
-from wdualmine_book.committed import moved, paper_values, reference_runs, study_runs
 from wdualmine_book.experiments import STUDIES
 from wdualmine_book.printing import anchor, check_alike, print_grid
+from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
 from wdualmine_book.statistics import crossed_interval, crossed_p_value, holm
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
@@ -75,7 +75,7 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
     if number not in ABLATIONS:
         raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
     every = {name: [key] for variants in ABLATIONS.values() for key, name in variants.items()}
-    table = _judged(_differences("ct-mri", every, runs, level), level)
+    table = _corrected(_differences("ct-mri", every, runs, level), level)
     table = table[table["variant"].isin([*ABLATIONS[number].values(), _FULL])].reset_index(drop=True)
     paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
     keys = {name: key for key, name in ABLATIONS[number].items()} | {_FULL: PROPOSED}
@@ -99,7 +99,9 @@ def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
 
     Args, returns and raises as :func:`ablation_table`; paper is NaN, p_corrected is over this table.
     """
-    return _judged(_differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level)
+    return _corrected(
+        _differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level
+    )
 
 
 def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
@@ -111,10 +113,10 @@ def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
     """
     folds = {DISJOINT: list(STUDIES["leakage"].variants)}
     parts = [_differences(task, folds, runs, level) for task in TASKS]
-    return _judged(pd.concat(parts, ignore_index=True), level)
+    return _corrected(pd.concat(parts, ignore_index=True), level)
 
 
-def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame, level: float) -> pd.DataFrame:
     """Correct the p values for their number, and say which differences can be told from zero."""
     known = table["p"].notna()
     table["p_corrected"] = table["p"].astype(float)
@@ -157,7 +159,7 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
         row |= {"learning_rate": schedule.learning_rate, "epochs": schedule.epochs}
         row["run"] = chosen[0].folder.name
         row["residual"] = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
-        row["moved"] = float(np.mean([moved(run) for run in chosen]))
+        row["moved"] = float(np.mean([average_moved(run) for run in chosen]))
         rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
         data = chosen[0].info.data.name
     rows += untrained  # of the most seeds: the preset's own

@@ -8,11 +8,11 @@ import pandas as pd
 from wdualmine.data.tasks import get_task
 from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run, find_runs
-from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import html_grid
+from wdualmine_book.records import records_by_task, results_folder
 from wdualmine_book.systems.ghosting import GHOSTING_METRICS, GIVEN, KIND, MOVES, STILL
 from wdualmine_book.systems.retrained import NETWORKS
-from wdualmine_book.systems.tables import system_title
+from wdualmine_book.titles import title
 
 #: Units of the amounts of :data:`~wdualmine_book.systems.ghosting.MOVES`.
 UNITS = {"shift": "pixels", "turn": "degrees"}
@@ -64,7 +64,7 @@ def render_ghosting(run: Run) -> str:
     names["recovery_b"] = "recovery MRI"
     rows = []
     for method in changes.index:
-        row = {"Method": system_title(method)}
+        row = {"Method": title(method)}
         for move, amounts in MOVES.items():
             for score, name in names.items():
                 end = table.loc[(method, move, amounts[-1]), score]

@@ -2,25 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wdualmine.blur import gaussian_blur
-from wdualmine.errors import WdualmineError
-
-
-@dataclass(frozen=True)
-class TermWeights:
-    """The weights of an objective's terms; a system adds a field a term, named as the term is."""
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not 0 <= value < float("inf"):
-                raise WdualmineError(f"loss weight {name} = {value}: give a finite number of at least 0")
+from wdualmine.losses import TermWeights, similarity_map
 
 
 class SystemObjective(nn.Module):
@@ -56,19 +45,8 @@ class SystemObjective(nn.Module):
 
 
 def similarity(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of two images, one value a pair (N,), at most 1; whole 11 x 11 Gaussian windows.
-
-    Source: Z. Wang et al., 2004, DOI 10.1109/TIP.2003.819861.
-    """
-
-    def mean(image: Tensor) -> Tensor:
-        return gaussian_blur(image, 1.5, 5, pad=False)
-
-    mean_x, mean_y = mean(x), mean(y)
-    variances = mean(x.square()) - mean_x.square() + mean(y.square()) - mean_y.square()
-    covariance = mean(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x.square() + mean_y.square() + 0.01**2)
-    return (luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)).mean(dim=(-3, -2, -1))
+    """SSIM of two images, one value a pair (N,), at most 1; whole 11 x 11 Gaussian windows."""
+    return similarity_map(x, y).mean(dim=(-3, -2, -1))
 
 
 def gradients(x: Tensor) -> tuple[Tensor, Tensor]:

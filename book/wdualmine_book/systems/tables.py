@@ -15,15 +15,14 @@ from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import SIGNIFICANT, compare
-from wdualmine_book.audit.tables import RIVALS
-from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import arrow, by_task, experiment_of_weights, html_grid, training_words
-from wdualmine_book.recovery.tables import method_title
+from wdualmine_book.records import records_by_task, results_folder
 from wdualmine_book.studies.tables import SHOWN
 from wdualmine_book.systems.cost import KIND as COST_KIND
 from wdualmine_book.systems.cost import PUBLISHED
-from wdualmine_book.systems.record import KIND, SUFFIX
-from wdualmine_book.systems.retrained import NETWORKS, SYSTEMS
+from wdualmine_book.systems.record import KIND
+from wdualmine_book.systems.retrained import SYSTEMS
+from wdualmine_book.titles import title
 
 RECOVERY = ("recovery_a", "recovery_b")
 #: What each system is compared with, volume by volume.
@@ -38,15 +37,6 @@ def comparison_runs() -> list[Run]:
 def comparisons(runs: Sequence[Run]) -> dict[str, Run]:
     """Give the comparisons among runs by task, in the book's order; a task without one is left out."""
     return records_by_task(runs, KIND)
-
-
-def system_title(name: str) -> str:
-    """Say how a method of a comparison or of a cost is called in tables."""
-    if name.endswith(SUFFIX):
-        return f"{RIVALS[name.removesuffix(SUFFIX)]}, published images"
-    if name.endswith("-widened"):
-        return f"{system_title(name.removesuffix('-widened'))}, widened to the published GFLOP"
-    return NETWORKS[name].title if name in NETWORKS else method_title(name)
 
 
 def systems_table(run: Run) -> pd.DataFrame:
@@ -178,7 +168,7 @@ def cost_table(run: Run) -> pd.DataFrame:
         has_network = row["parameters"] == row["parameters"]
         far = PUBLISHED.get(row["method"])
         cells: dict[str, Any] = {
-            "Method": system_title(row["method"]),
+            "Method": title(row["method"]),
             "Parameters": f"{row['parameters']:,.0f}" if has_network else "–",
             "published": f"{far[0]:,.0f}" if far else "–",
             "GFLOP": f"{row['gflop']:.1f}" if has_network else "–",
@@ -216,14 +206,14 @@ def widened_costs(run: Run) -> pd.DataFrame:
         for method in (W_DUALMINE, W_DUALMINE_RECOVERY)
         if method.name in table.index and len(widened)
     }
-    return pd.DataFrame({"gflop": widened["gflop"]} | ratios if ratios else {}).rename(index=system_title)
+    return pd.DataFrame({"gflop": widened["gflop"]} | ratios if ratios else {}).rename(index=title)
 
 
 def render_systems(table: pd.DataFrame, task: str) -> str:
     """Print :func:`systems_table` as an HTML table that a click on a head sorts."""
     rows = []
     for row in table.to_dict("records"):
-        cells = {"Method": system_title(row["method"]), "Mean rank ↓": f"{row['rank']:.1f}"}
+        cells = {"Method": title(row["method"]), "Mean rank ↓": f"{row['rank']:.1f}"}
         for source, modality in zip("ab", get_task(task).modalities, strict=True):
             value = row[f"recovery_{source}"]
             cells[f"Recovery {modality} ↑"] = f"{value:.3f}" if value == value else "–"
@@ -233,25 +223,25 @@ def render_systems(table: pd.DataFrame, task: str) -> str:
     return html_grid(pd.DataFrame(rows), "comparison sortable")
 
 
-def render_differences(run: Run) -> str:
+def render_verdicts(run: Run) -> str:
     """Print in which metrics each method is told from the average and from W-DUALMINE, as HTML."""
     tables = {reference: differences_table(run, reference) for reference in REFERENCES}
     modalities = dict(zip(RECOVERY, get_task(run.info.task).modalities, strict=True))
     names = {name: f"recovery {modality}" for name, modality in modalities.items()}
     rows = []
     for method in systems_table(run)["method"]:
-        cells = {"Method": system_title(method)}
+        cells = {"Method": title(method)}
         for reference, table in tables.items():
             own = table[table["method"] == method]
             for verdict in ("better", "worse"):
                 told = own.loc[own["verdict"] == verdict, "metric"]
                 words = ", ".join(names.get(metric, metric) for metric in told)
-                cells[f"{verdict} than {system_title(reference)}"] = words or "–"
+                cells[f"{verdict} than {title(reference)}"] = words or "–"
         rows.append(cells)
     return html_grid(pd.DataFrame(rows), "claims")
 
 
-def unseen_table(table: pd.DataFrame) -> pd.DataFrame:
+def seen_and_unseen_table(table: pd.DataFrame) -> pd.DataFrame:
     """Set trainings with the test pairs' volumes kept apart beside those on the paper's split.
 
     Args:
@@ -276,13 +266,13 @@ def unseen_table(table: pd.DataFrame) -> pd.DataFrame:
 def render_training(table: pd.DataFrame) -> str:
     """Print :func:`training_table` as HTML: budgets, and scores on seen and unseen volumes."""
     rows = []
-    for scores in unseen_table(table).to_dict("records"):
+    for scores in seen_and_unseen_table(table).to_dict("records"):
         method, task = scores["method"], scores["task"]
         own = table[(table["method"] == method) & (table["task"] == task)]
         seen = own[own["fold"].isna()]
         first = (seen if len(seen) else own).iloc[0]
         cells = {
-            "System": system_title(method),
+            "System": title(method),
             "Task": TASKS[task].folder,
             "Parameters": f"{first['parameters']:,}",
             "Steps": f"{first['steps']:.0f}" if first["steps"] == first["steps"] else "–",
@@ -299,7 +289,7 @@ def render_training(table: pd.DataFrame) -> str:
 
 def unseen_changes(table: pd.DataFrame, metric: str) -> pd.Series:
     """Return by method and task what keeping the test pairs' volumes out of training changed in a metric."""
-    scores = unseen_table(table).dropna().set_index(["method", "task"])
+    scores = seen_and_unseen_table(table).dropna().set_index(["method", "task"])
     return scores[f"{metric} unseen"] - scores[f"{metric} seen"]
 
 

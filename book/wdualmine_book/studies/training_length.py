@@ -10,8 +10,8 @@ from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import SIGNIFICANT, compare
-from wdualmine_book.committed import LEVELS, length_runs, moved, paper_values, reference_runs
 from wdualmine_book.printing import anchor, print_grid, training_words
+from wdualmine_book.records import LEVELS, average_moved, paper_values, reference_runs, training_length_runs
 from wdualmine_book.statistics import holm
 from wdualmine_book.studies.tables import SHOWN
 
@@ -22,7 +22,7 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def length_table(
+def training_length_table(
     reference: Sequence[Run] | None = None, shorter: Sequence[Run] | None = None
 ) -> pd.DataFrame:
     """Compare the reference runs with those of a shorter schedule, volume by volume.
@@ -44,7 +44,7 @@ def length_table(
         [run for run in runs if run.info.kind == "training"]
         for runs in (
             reference_runs() if reference is None else reference,
-            length_runs() if shorter is None else shorter,
+            training_length_runs() if shorter is None else shorter,
         )
     )
     paper = paper_values()
@@ -70,7 +70,7 @@ def length_table(
                 short_seeds=len(short),
                 short_seed_std=compared["metric"].map(by_seed.std(ddof=1)),
                 training=training_words(experiment),
-                moved=LEVELS * moved(long[seed]),
+                moved=LEVELS * average_moved(long[seed]),
                 long_run=long[seed].folder.name,
                 short_run=short[seed].folder.name,
             )
@@ -88,8 +88,8 @@ def _scores(run: Run) -> pd.DataFrame:
     return own[(own["method"] == W_DUALMINE.name) & own["stretch"]]
 
 
-def render_length(table: pd.DataFrame) -> str:
-    """Print :func:`length_table` as HTML."""
+def render_training_length(table: pd.DataFrame) -> str:
+    """Print :func:`training_length_table` as HTML."""
     rows = [
         {
             "Task": TASKS[row["task"]].folder,
@@ -110,6 +110,6 @@ def render_length(table: pd.DataFrame) -> str:
 
 
 def nearer_to_paper(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of :func:`length_table` whose full length is nearer to the paper than the short one."""
+    """Return the rows of :func:`training_length_table` where the full length is nearer to the paper."""
     gaps = table[["long", "short"]].sub(table["paper"], axis="index").abs()
     return table[gaps["long"] < gaps["short"]]

@@ -37,7 +37,7 @@ def study_runs() -> list[Run]:
     return find_runs([results_folder() / "studies"])
 
 
-def length_runs() -> list[Run]:
+def training_length_runs() -> list[Run]:
     """Give the committed runs of a schedule shorter than the reference's: those in ``results/length``."""
     return find_runs([results_folder() / "length"])
 
@@ -65,7 +65,7 @@ def record_of(task: str, runs: Iterable[Run], kind: str) -> Run:
     return found[task]
 
 
-def moved(run: Run) -> float:
+def average_moved(run: Run) -> float:
     """Return by how much of the full range a network moves the average (Eq. 11), in the last epoch."""
     return float(run.log["residual"].iloc[-1]) * run.info.trained.model["residual_scale"]
 
