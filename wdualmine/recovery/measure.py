@@ -69,14 +69,14 @@ def measure_recovery(
     rows = []
     for pair in pairs:
         luma_a, luma_b = pair.luma_a, pair.luma_b
-        without = _fuse(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
+        without = fuse_levels(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
         spread = _local_deviation(without)
         for source, drawn in draw_signals(luma_a, luma_b, signals, (seed, zlib.crc32(pair.name.encode()))):
             if not drawn:
                 continue
             changed = torch.from_numpy(insert(luma_a if source == "a" else luma_b, drawn))[None, None]
             images = (changed, luma_tensor(luma_b)) if source == "a" else (luma_tensor(luma_a), changed)
-            difference = _fuse(fuse, *images, pair.name) - without
+            difference = fuse_levels(fuse, *images, pair.name) - without
             for signal in drawn:
                 deviation = spread[signal.row, signal.column]
                 scores = signal_scores(signal, difference[signal.window], without[signal.window], deviation)
@@ -87,11 +87,17 @@ def measure_recovery(
     return pd.DataFrame(rows)
 
 
+def recovered(signal: Signal, difference: Array) -> float:
+    """Return the recovery of one signal from its window of F_s - F, in grey levels."""
+    template = signal.template
+    return float((difference * template).sum() / (template**2).sum())
+
+
 def signal_scores(signal: Signal, difference: Array, without: Array, deviation: float) -> dict[str, float]:
     """Score one signal from windows of F_s - F and of F, in grey levels, and the deviation of F around it."""
     template = signal.template
     energy = float((template**2).sum())
-    recovery = float((difference * template).sum()) / energy
+    recovery = recovered(signal, difference)
     return {
         "recovery": recovery,
         "visibility": recovery * abs(signal.amplitude) / (float(deviation) + FLOOR),
@@ -179,13 +185,13 @@ def noise_gain(
     for pair in pairs:
         lumas = [pair.luma_a.astype(np.float64), pair.luma_b.astype(np.float64)]
         inside = head(pair.luma_a, pair.luma_b)
-        without = _fuse(fuse, _tensor(lumas[0]), _tensor(lumas[1]), pair.name)
+        without = fuse_levels(fuse, _tensor(lumas[0]), _tensor(lumas[1]), pair.name)
         for number, source in enumerate(energies):
             generator = np.random.default_rng((seed, zlib.crc32(pair.name.encode()), number))
             noise = generator.normal(0, deviation, lumas[number].shape)
             noise[(lumas[number] + noise < 0) | (lumas[number] + noise > 255)] = 0
             first, second = (_tensor(luma + noise * (number == k)) for k, luma in enumerate(lumas))
-            difference = _fuse(fuse, first, second, pair.name) - without
+            difference = fuse_levels(fuse, first, second, pair.name) - without
             where = inside & (noise != 0)
             energies[source] += (difference[where] ** 2).sum(), (noise[where] ** 2).sum()
     return {source: math.sqrt(through / added) for source, (through, added) in energies.items()}
@@ -195,7 +201,7 @@ def _tensor(luma: Array) -> Tensor:
     return torch.from_numpy((luma / 255).astype(np.float32))[None, None]
 
 
-def _fuse(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
+def fuse_levels(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
     """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
     with torch.inference_mode():
         fused = check_fused(fuse(a, b), a, name)
