@@ -27,7 +27,7 @@ def test_table_prints_three_forms(capsys: pytest.CaptureFixture, smoke_run: Run)
 
 
 def test_a_run_of_another_system_is_in_no_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    experiment = make_experiment("pet-mri", "smoke", method="sdnet", epochs=1)
+    experiment = make_experiment("pet-mri", "smoke", method="sdnet-retrained", epochs=1)
     run = train(experiment, tmp_path, "phantom", "cpu", 1, progress=False)
     code, _, error = call(capsys, "table", 2, "--run", run.folder, main=book_main)
     assert (code, "holds no run of W-DUALMINE for table 2" in error) == (2, True)
