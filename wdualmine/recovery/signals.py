@@ -108,9 +108,7 @@ class Signal:
 def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Find the head: the largest connected part brighter than :data:`HEAD_LEVEL`, with what it encloses.
 
-    Args:
-        luma_a: (H, W) uint8.
-        luma_b: the same shape.
+    The lumas are uint8 (H, W) and so, as bool, is the head.
     """
     filled = ndimage.binary_fill_holes(np.maximum(luma_a, luma_b) > HEAD_LEVEL)
     parts, count = ndimage.label(filled)
@@ -122,18 +120,11 @@ def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.boo
 def place_signals(
     luma: NDArray[np.uint8], inside: NDArray[np.bool_], shape: str, limit: int, generator: np.random.Generator
 ) -> list[Signal]:
-    """Draw signals of one shape, and places for them, at random.
+    """Draw signals of one shape, and places for them, at random: at most so many.
 
     Places are at least :data:`MARGIN` pixels inside the head and :data:`SPACING` pixels apart. Size, angle,
     amplitude (of :data:`AMPLITUDES`) and sign are drawn anew for each; a place where the drawn sign would
-    leave the range 0 to 255 is tried with the other sign, then passed over.
-
-    Args:
-        luma: the source that they are put into, (H, W) uint8.
-        inside: the head, (H, W).
-        shape: a key of :data:`SHAPES`.
-        limit: draw at most so many.
-        generator: of the places and of what is drawn.
+    leave the range 0 to 255 of the luma, uint8 (H, W), is tried with the other sign, then passed over.
 
     Raises:
         WdualmineError: there is no such shape, or the limit is below 1.
@@ -172,15 +163,7 @@ def place_signals(
 
 
 def insert(luma: NDArray[np.uint8], signals: Sequence[Signal]) -> NDArray[np.float32]:
-    """Put signals into an image.
-
-    Args:
-        luma: (H, W) uint8.
-        signals: none of which touches another.
-
-    Returns:
-        (H, W) in [0, 1].
-    """
+    """Put signals, none of which touches another, into a luma, uint8 (H, W); return it in [0, 1]."""
     image = luma.astype(np.float64)
     for signal in signals:
         image[signal.window] += signal.template
@@ -190,14 +173,7 @@ def insert(luma: NDArray[np.uint8], signals: Sequence[Signal]) -> NDArray[np.flo
 def draw_signals(
     luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8], limit: int, seed: Sequence[int]
 ) -> Iterator[tuple[str, list[Signal]]]:
-    """Draw, for each source ("a", "b") and each shape, signals that go into that source together.
-
-    Args:
-        luma_a: first source, (H, W) uint8.
-        luma_b: second source.
-        limit: at most so many a source and shape.
-        seed: of everything that is drawn.
-    """
+    """Draw, for each source ("a", "b") and each shape, at most so many signals that go into it together."""
     inside = head(luma_a, luma_b)
     for number, (source, luma) in enumerate((("a", luma_a), ("b", luma_b))):
         for kind, shape in enumerate(SHAPES):
