@@ -108,9 +108,7 @@ class Signal:
 def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Find the head: the largest connected part brighter than :data:`HEAD_LEVEL`, with what it encloses.
 
-    Args:
-        luma_a: (H, W) uint8.
-        luma_b: the same shape.
+    The lumas are uint8 (H, W) and so, as bool, is the head.
     """
     filled = ndimage.binary_fill_holes(np.maximum(luma_a, luma_b) > HEAD_LEVEL)
     parts, count = ndimage.label(filled)
@@ -128,7 +126,7 @@ def place_signals(
     amplitudes: Sequence[float] = AMPLITUDES,
     spacing: float = SPACING,
 ) -> list[Signal]:
-    """Draw signals of one shape, and places for them, at random.
+    """Draw signals of one shape, and places for them, at random: at most so many.
 
     Places are at least :data:`MARGIN` pixels inside the head. Size, angle, amplitude and sign are drawn anew
     for each; a place where the drawn sign would leave the range 0 to 255 is tried with the other sign, then
@@ -180,15 +178,7 @@ def place_signals(
 
 
 def insert(luma: NDArray[np.uint8], signals: Sequence[Signal]) -> NDArray[np.float32]:
-    """Put signals into an image.
-
-    Args:
-        luma: (H, W) uint8.
-        signals: none of which touches another.
-
-    Returns:
-        (H, W) in [0, 1].
-    """
+    """Put signals, none of which touches another, into a luma, uint8 (H, W); return it in [0, 1]."""
     image = luma.astype(np.float64)
     for signal in signals:
         image[signal.window] += signal.template
