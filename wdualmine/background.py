@@ -18,12 +18,7 @@ def background(grey_a: NDArray[np.uint8], grey_b: NDArray[np.uint8]) -> NDArray[
 def background_scores(
     grey_a: NDArray[np.uint8], grey_b: NDArray[np.uint8], fused: NDArray[np.uint8]
 ) -> dict[str, float]:
-    """Describe what a fused image holds where both sources are black.
-
-    Args:
-        grey_a: first source, uint8 (H, W).
-        grey_b: second source.
-        fused: fused image, likewise.
+    """Describe what a fused image holds where both sources are black; all three uint8 (H, W).
 
     Returns:
         ``background_share``, the share of the image that is background; ``background_mean``, the fused

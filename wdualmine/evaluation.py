@@ -37,17 +37,10 @@ def evaluate(
     """Score methods on pairs.
 
     A fused image that is constant has no scores, as an untrained network may give one; its cells are empty.
-
-    Args:
-        candidates: what to score.
-        pairs: as :func:`~wdualmine.data.load_pairs` gives them.
-        task: goes into the table.
-        split: goes into the table.
-        metrics: names from the metrics registry.
-        progress: called after every fused pair.
+    Progress is called after every fused pair.
 
     Returns:
-        Columns of :data:`~wdualmine.records.KEYS`, then one a metric.
+        Columns of :data:`~wdualmine.records.KEYS`, with the given task and split, then one per metric.
     """
     rows = []
     for candidate in candidates:

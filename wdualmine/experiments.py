@@ -170,14 +170,10 @@ class Experiment:
 
     @classmethod
     def from_dict(cls, values: Any, record: str | Path = "record") -> "Experiment":
-        """Rebuild an experiment from :meth:`as_dict`, as a record holds it.
-
-        Args:
-            values: what :meth:`as_dict` gave; a setting that they do not name has its default.
-            record: where they are from, for an error.
+        """Rebuild an experiment from :meth:`as_dict`; what it does not name has its default.
 
         Raises:
-            WdualmineError: they describe no experiment.
+            WdualmineError: the values describe no experiment; the message names the record.
         """
         try:
             system, objective = get_system(values.get("method", W_DUALMINE.name)), values.get("objective")

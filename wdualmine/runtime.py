@@ -79,11 +79,9 @@ def usable_cores() -> int:
 
 @contextmanager
 def processes(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Open processes of one thread each, which an error or Ctrl-C ends at once.
+    """Open so many processes of one thread each, which an error or Ctrl-C ends at once.
 
-    Args:
-        count: how many; fewer than two do the work in this process. More threads would only wait for each
-            other: the images are small.
+    Fewer than two do the work in this process. More threads would only wait for each other: images are small.
 
     Yields:
         A function like :func:`map`, whose results come in the order of the items. It raises a WdualmineError
@@ -164,11 +162,7 @@ def environment() -> dict[str, str]:
 
 
 def code_state(module: str = "wdualmine.training") -> dict[str, Any]:
-    """Identify the code: package version, hash of its sources, and the git commit where there is one.
-
-    Args:
-        module: what computes; see :func:`~wdualmine.sources.source_hash`.
-    """
+    """Identify the code: package version, hash of its sources, and the git commit where there is one."""
     source = source_hash(module)
     state: dict[str, Any] = {"version": __version__, "source": source, "commit": None, "dirty": None}
     if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository

@@ -189,7 +189,7 @@ def detectable(error: Floats, critical: float, groups: int) -> Floats:
 def jackknife_interval(
     statistics: Callable[[NDArray[np.intp]], Floats], groups: Sequence[NDArray[np.intp]], level: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """Interval of statistics of grouped samples: each group is left out once.
+    """Return the interval of statistics of grouped samples, from the jackknife's variance and Student's t.
 
     Args:
         statistics: gives the statistics, (k,), of the samples at some positions.
@@ -197,7 +197,7 @@ def jackknife_interval(
         level: confidence level.
 
     Returns:
-        Lower and upper end, (k,) each, from the jackknife's variance and Student's t; NaN for a single group.
+        Lower and upper end, (k,) each; NaN for a single group.
 
     Source: J. Shao and C. F. J. Wu, 1989, DOI 10.1214/aos/1176347263.
     """

@@ -155,17 +155,14 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """Crop, flip and rotate each pair of a batch at random, both images alike (Section 5.1.2).
 
-    Rotations are by multiples of 90 degrees, which resample nothing (choice; the paper says "rotation").
+    Rotations are by multiples of 90 degrees, which resample nothing (choice; the paper says "rotation"); an
+    image that is not square is rotated by 0 or 180.
 
     Args:
         first: (N, 1, H, W).
         second: the same shape.
-        patch_size: side of the crop; None takes the whole image, which must be square to be rotated by 90
-            degrees (others are rotated by 0 or 180).
+        patch_size: side of the crop; None takes the whole image.
         generator: on the CPU.
-
-    Returns:
-        Two tensors (N, 1, patch_size, patch_size), or of the size that came in.
     """
     both = torch.cat((first, second), dim=1)
     height, width = both.shape[-2:]
@@ -186,14 +183,9 @@ def augment(
 
 
 def fuse_in_pieces(model: nn.Module, first: Tensor, second: Tensor) -> list[Any]:
-    """Fuse a batch: on a GPU at once, on a CPU in pieces whose feature maps stay in the cache.
+    """Fuse a batch, two of (N, 1, H, W): on a CPU in pieces whose feature maps stay in the cache.
 
     Autograd goes back piece by piece, too, from the last to the first.
-
-    Args:
-        model: the network.
-        first: (N, 1, H, W).
-        second: the same shape.
     """
     count = len(first)
     if first.device.type == "cpu":

@@ -200,12 +200,7 @@ def is_intact(path: Path, entry: Entry | NetworkFile) -> bool:
 
 
 def verify(root: str | Path, tasks: Iterable[str | Task] | None = None, collection: str = HARVARD) -> Report:
-    """Compare the task folders below a root with the manifest, file by file.
-
-    Args:
-        root: the folder that holds CT-MRI, PET-MRI and SPECT-MRI.
-        tasks: the tasks to look at; all by default.
-        collection: "harvard" for the source pairs, "adafuse" or "asfe" for published results.
+    """Compare the task folders below a root with the manifest of a collection, file by file.
 
     Raises:
         WdualmineError: the root is no folder, or there is no such task or collection.

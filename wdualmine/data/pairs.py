@@ -98,16 +98,9 @@ def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]
 
 
 def check_folder_order(a: str | Path, b: str | Path) -> None:
-    """Raise an error if two sources are evidently in the wrong order, the MRI before its partner.
+    """Refuse two sources, images or folders, that are evidently in the wrong order, the MRI first.
 
     What tells is the first image, if it is one of the data set's, else the name of the folder or file.
-
-    Args:
-        a: a folder of images or an image, to be used as source A.
-        b: likewise, source B.
-
-    Raises:
-        WdualmineError: they are swapped, or a folder holds no images.
     """
     first, second = _modality(Path(a)), _modality(Path(b))
     for task in TASKS.values():
@@ -142,12 +135,12 @@ def load_pairs(
         task: "ct-mri", "pet-mri" or "spect-mri".
         split: "train" or "test".
         limit: read only this many, the first by name.
-        data: what :func:`find_data` gives, a folder that holds ``<task>/<split>/<modality>``, or "phantom";
-            None looks where :func:`find_data` says.
+        data: a folder that holds ``<task>/<split>/<modality>``, "phantom", or what :func:`find_data` returns,
+            which is asked where it is None.
 
     Raises:
         WdualmineError: unknown task or split, a limit that is no count, a missing or empty folder, a name
-            without its partner, sizes that differ, an unreadable file, a channel count or pixel type other
+            without its partner, sizes that differ, an unreadable file, or a channel count or pixel type other
             than the task's.
     """
     task = get_task(task)

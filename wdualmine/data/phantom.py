@@ -73,15 +73,12 @@ def phantom_folder() -> Path:
 
 
 def make_phantom(progress: Callable[[float], None] | None = None) -> Path:
-    """Make the phantom once, whole or not at all, and give its folder.
+    """Make the phantom once, whole or not at all, and return its folder.
 
     It holds the three tasks as the real data does, ``<task>/<split>/<modality>/<volume><slice:03d>.png`` of
     256 x 256 pixels: 48 pairs to train on and 24 to test on for each task, of different subjects, which the
-    tasks share. The same pixels on every run, in a few seconds on one core. Processes that ask for it at the
-    same time get the same one.
-
-    Args:
-        progress: called with the finished fraction, 0 to 1.
+    tasks share; the same pixels on every run, in a few seconds on one core. Progress is called with the
+    finished fraction, 0 to 1.
 
     Raises:
         WdualmineError: nilearn's template is missing, or the cache cannot be written.

@@ -73,10 +73,6 @@ class DataSource:
     def fingerprint(self, task: str | Task, split: str | None = None) -> str:
         """Hash what a task is read from: SHA-256 over the sorted (relative path, SHA-256) of its images.
 
-        Args:
-            task: the task.
-            split: "train" or "test"; both by default.
-
         Raises:
             WdualmineError: unknown task or split, the source lacks the task, or a file cannot be read.
         """
@@ -116,7 +112,7 @@ def find_data(data: str | Path | None = None) -> DataSource:
 
     Args:
         data: a folder that holds task folders (or holds them in ``harvard/`` or ``MyDatasets/``), or the word
-            "phantom". The phantom is made on first use, in a few seconds.
+            "phantom", which is made on first use.
 
     Raises:
         WdualmineError: the argument or WDUALMINE_DATA names no folder or one without any task.

@@ -37,13 +37,7 @@ def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> b
     """Decide whether two sources are volumes or images.
 
     A NumPy array of three dimensions, the last of them 1, 3 or 4, may be either: its partner decides, else
-    the name of the output.
-
-    Args:
-        a: first file or folder.
-        b: second file or folder.
-        output: where the result will be written.
-        volume: what such arrays are; None decides.
+    ``volume``, else the name of the output.
 
     Raises:
         WdualmineError: one is a volume and the other an image, or nothing decides.
@@ -76,10 +70,7 @@ def _kind(path: Path) -> str | None:
 
 
 def open_volume(path: str | Path) -> Volume:
-    """Read a volume's header, so that it can be compared before its values, which may be large, are read.
-
-    Returns:
-        The volume; its values have a shape, and are read by :func:`load_values`.
+    """Read a volume's header, so that it can be compared before :func:`load_values` reads what may be large.
 
     Raises:
         WdualmineError: the file is missing, damaged, no volume of real numbers in three dimensions, takes

@@ -30,13 +30,12 @@ def score_files(
         a: first source, an image file, or a folder of them.
         b: second source, likewise a file or a folder; a grey MRI goes with a color PET.
         fused: fused image, likewise. Folders are matched by file name without suffix.
-        metrics: see :func:`~wdualmine.metrics.registry.score`.
-        convention: see :func:`~wdualmine.metrics.registry.score`.
+        metrics: see :func:`~wdualmine.metrics.registry.score`, as for convention.
+        convention: one that a metric has.
         round_16_bit: see :func:`read_levels`.
 
     Returns:
-        One row a pair, in natural order of the names: column ``pair``, then one a metric. PSNR is scored in
-        RGB where an image is in color, the rest in grey.
+        A row per pair, in natural order of the names: column ``pair``, then one per metric.
 
     Raises:
         WdualmineError: names the file or folder that is missing, empty, unreadable or of another size, the
@@ -53,9 +52,7 @@ def score_files(
 def read_levels(path: Path, round_16_bit: bool = False) -> NDArray[np.uint8]:
     """Read an image as the 8-bit levels that the metrics are defined on.
 
-    Args:
-        path: the file.
-        round_16_bit: round an image of 16 bits, v / 257; else it is refused, as nothing is rounded silently.
+    An image of 16 bits is rounded, v / 257, if so asked; else it is refused, as nothing is rounded silently.
 
     Raises:
         WdualmineError: the file is unreadable, or of other values.

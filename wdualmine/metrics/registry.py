@@ -79,7 +79,7 @@ PAPER_METRICS = ("EN", "MI", "CC", "PSNR", "FMI")
 
 
 def get_metric(key: str) -> Metric:
-    """Look a metric up, in any case.
+    """Return the metric of a key, in any case.
 
     Raises:
         WdualmineError: an empty key, or no such metric; the message lists those there are.

@@ -56,12 +56,7 @@ def quality_map(
 ) -> Array:
     """Compare two images, float64 (H, W) and at least 0, window by window.
 
-    Args:
-        x: one image.
-        y: the other.
-        mean: the window, see :func:`uniform` and :func:`gaussian`.
-        level_constant: C1 of SSIM; 0 makes it the universal quality index.
-        contrast_constant: C2 of SSIM.
+    The two constants are C1 and C2 of SSIM; 0 makes it the universal quality index.
 
     Returns:
         -1 to 1 for every whole window.

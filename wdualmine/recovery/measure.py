@@ -87,11 +87,17 @@ def measure_recovery(
     return pd.DataFrame(rows)
 
 
+def recovered(signal: Signal, difference: Array) -> float:
+    """Return the recovery of one signal from its window of F_s - F, in grey levels."""
+    template = signal.template
+    return float((difference * template).sum() / (template**2).sum())
+
+
 def signal_scores(signal: Signal, difference: Array, without: Array, deviation: float) -> dict[str, float]:
     """Score one signal from windows of F_s - F and of F, in grey levels, and the deviation of F around it."""
     template = signal.template
     energy = float((template**2).sum())
-    recovery = float((difference * template).sum()) / energy
+    recovery = recovered(signal, difference)
     return {
         "recovery": recovery,
         "visibility": recovery * abs(signal.amplitude) / (float(deviation) + FLOOR),

@@ -40,13 +40,7 @@ def at_scales(model: WDualMine, scales: Sequence[float] = SCALES, seed: int | No
 def measure(
     candidates: Sequence[Candidate], pairs: Sequence[Pair], task: str, progress: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure methods by the field's metrics and by signal recovery.
-
-    Args:
-        candidates: what to measure; one name each.
-        pairs: sources.
-        task: goes into the table.
-        progress: show a progress bar.
+    """Measure methods, one name each, by the field's metrics and by signal recovery.
 
     Returns:
         A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with each pair's mean ``recovery_a``,

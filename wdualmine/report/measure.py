@@ -286,14 +286,7 @@ def _undefined(
 
 
 def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: int, progress: bool) -> None:
-    """Put signals into evenly spaced pairs, for the methods that can be run and for the references.
-
-    Args:
-        findings: what the recovery is added to.
-        made: what each command makes of the first pair.
-        limit: take at most so many pairs.
-        progress: show a progress bar.
-    """
+    """Put signals into evenly spaced pairs, for the methods that can be run and for the references."""
     runnable = {method.name: method.fuse for method in findings.judged if method.fuse is not None}
     if not runnable:
         return

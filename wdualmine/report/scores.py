@@ -61,16 +61,11 @@ def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
 def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bool], list[str]]:
     """Read the images of a pair before the long work.
 
-    Args:
-        files: the pair.
-        allow: do not refuse sources that are evidently not registered.
-        round_16_bit: round images of 16 bits to 8.
-
     Returns:
         Whether each judged image spans the full range; a sentence if the sources are misaligned.
 
     Raises:
-        WdualmineError: an image cannot be scored, or the sources are misaligned.
+        WdualmineError: an image cannot be scored, or the sources are misaligned and that is not allowed.
     """
     name, paths = files
     pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
@@ -94,17 +89,11 @@ def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bo
 def score_pair(
     files: Files, stretched: Mapping[str, bool], keys: Sequence[str], round_16_bit: bool
 ) -> tuple[list[dict], dict]:
-    """Score a pair.
-
-    Args:
-        files: the pair.
-        stretched: the judged methods in the order of their files, and whether their images are stretched.
-        keys: metrics.
-        round_16_bit: round images of 16 bits to 8.
+    """Score a pair: its judged images, by method whether they are stretched, in the order of the files.
 
     Returns:
-        A row a method and finish, with the reasons of missing scores by metric under ``reasons``; the
-        closed-form limits.
+        A row per method, baselines included, and finish, with the reasons of missing scores by metric under
+        ``reasons``; the closed-form limits.
     """
     name, paths = files
     pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)

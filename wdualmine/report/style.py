@@ -59,11 +59,7 @@ def styled(draw: Callable[Parameters, Figure], style: Any = STYLE) -> Callable[P
 
 
 def render_figure(figure: Figure, form: str) -> bytes:
-    """Give a figure as a file's content; the same figure gives the same bytes.
-
-    Args:
-        figure: what to save.
-        form: "svg" for lines, "png" for images.
+    """Return a figure as the content of an "svg" file (lines) or a "png" (images); the same bytes every time.
 
     Raises:
         WdualmineError: there is no such form.

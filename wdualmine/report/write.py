@@ -34,12 +34,8 @@ NONE = "–"
 def write_report(findings: Findings, output: str | Path) -> Path:
     """Write ``report.html``, ``scores.csv``, ``comparisons.csv``, ``recovery.csv`` and ``report.json``.
 
-    Args:
-        findings: what :func:`~wdualmine.report.judge` found.
-        output: the folder; an earlier report there is replaced.
-
     Returns:
-        The page.
+        The page; an earlier report in the folder is replaced.
 
     Raises:
         WdualmineError: the folder holds something else, or cannot be written.
