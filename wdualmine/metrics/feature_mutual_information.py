@@ -28,8 +28,8 @@ from functools import partial
 
 import numpy as np
 
-from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
 Lookup = Callable[[Array], Array]
 
@@ -125,10 +125,7 @@ def feature_information_maps(
     Raises:
         WdualmineError: the images are smaller than a window.
     """
-    if min(fused.shape) < SIDE:
-        raise WdualmineError(
-            f"FMI: needs images of at least {SIDE} x {SIDE} pixels, not {fused.shape[0]} x {fused.shape[1]}"
-        )
+    require_size("FMI", fused, SIDE)
     target, *origins = (feature(image) for image in (fused, *sources))
     height, width = (size - SIDE + 1 for size in target.shape)
     maps = np.empty((len(sources), height, width))

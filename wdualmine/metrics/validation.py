@@ -86,6 +86,14 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
     return array.astype(np.uint8, copy=False)
 
 
+def require_size(metric: str, image: Image, side: int) -> None:
+    """Refuse an image (H, W) with fewer than `side` rows or columns."""
+    if min(image.shape) < side:
+        raise WdualmineError(
+            f"{metric}: an image of {_size(image)} is too small; use at least {side} x {side} pixels"
+        )
+
+
 def _require_range(array: np.ndarray, name: str) -> None:
     if array.size and (array.min() < 0 or array.max() > 255):
         raise WdualmineError(
