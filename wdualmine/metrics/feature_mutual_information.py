@@ -41,10 +41,6 @@ _TINY = np.finfo(float).tiny
 _CHUNK = 1536
 
 
-# ----------------------------------------------------------------------------------------------------
-# Features of a grey image (H, W)
-
-
 def pixels(image: Image) -> Array:
     """The grey levels themselves, (H, W)."""
     return image.astype(np.float64)
@@ -87,10 +83,6 @@ def wavelets(image: Image) -> Array:
 
     average, (horizontal, vertical, diagonal) = pywt.dwt2(image.astype(np.float64), "dmey", mode="symmetric")
     return np.block([[average, horizontal], [vertical, diagonal]])
-
-
-# ----------------------------------------------------------------------------------------------------
-# The measure
 
 
 def feature_mutual_information(

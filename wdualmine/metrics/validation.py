@@ -49,7 +49,7 @@ def check_triple(
 
 
 def is_constant(image: Image) -> bool:
-    """Say whether an image, uint8 (H, W) or (H, W, 3), has one grey level only."""
+    """Return whether an image, uint8 (H, W) or (H, W, 3), has one grey level only."""
     grey = to_grey(image)
     return bool((grey == grey.flat[0]).all())
 

@@ -64,7 +64,7 @@ def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tupl
 
     Yields:
         Information about the source through the fused image, that through the source itself, in nats, and
-        the gain with which the fused image carries the source; all at least 0, one value a whole window.
+        the gain with which the fused image carries the source; all at least 0, one value per whole window.
     """
     x, y = source.astype(np.float64), fused.astype(np.float64)
     for scale, side in enumerate(_WINDOWS):
