@@ -78,16 +78,6 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_bytes(path, frame.to_csv(index=False, float_format="%.10g").encode())
 
 
-def describe_data(source: DataSource, task: str) -> dict[str, Any]:
-    """Return which data a run used: where it was found, a hash over its files, the manifest's hash."""
-    return {
-        "name": source.name,
-        "found": source.kind,
-        "fingerprint": source.fingerprint(get_task(task)),
-        "manifest": manifest_hash(),
-    }
-
-
 def describe_run(
     kind: str, source: DataSource, task: str, device: torch.device, module: str = "wdualmine.training"
 ) -> dict[str, Any]:
@@ -96,7 +86,12 @@ def describe_run(
         "schema": SCHEMA,
         "kind": kind,
         "task": task,
-        "data": describe_data(source, task),
+        "data": {
+            "name": source.name,
+            "found": source.kind,  # where
+            "fingerprint": source.fingerprint(get_task(task)),  # over its files
+            "manifest": manifest_hash(),
+        },
         "code": code_state(module),
         "environment": environment(),
         "hardware": hardware(device),
@@ -206,11 +201,7 @@ class Info(Part):
 
     @property
     def trained(self) -> RecordedExperiment:
-        """What was trained.
-
-        Raises:
-            WdualmineError: the run is no training.
-        """
+        """What was trained; of a run that is no training, a WdualmineError."""
         if self.experiment is None:
             raise WdualmineError(f"a run of kind {self.kind} trained nothing; give a training run")
         return self.experiment
@@ -337,8 +328,10 @@ def load_run(folder: str | Path) -> Run:
 
 def find_runs(folders: Iterable[str | Path]) -> list[Run]:
     """Open every finished run at or directly below the given folders, sorted by path."""
-    found = {path.parent for folder in folders for path in Path(folder).glob("run.json")}
-    found |= {path.parent for folder in folders for path in Path(folder).glob("*/run.json")}
+    records = (
+        path for folder in folders for name in ("run.json", "*/run.json") for path in Path(folder).glob(name)
+    )
+    found = {path.parent for path in records}
     return [load_run(folder) for folder in sorted(found)]
 
 
