@@ -11,7 +11,7 @@ BACKGROUND = ("background_share", "background_mean", "background_nonzero")
 
 
 def background(grey_a: NDArray[np.uint8], grey_b: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Say where there is nothing to fuse: no source, uint8 (H, W), is brighter than :data:`BLACK`."""
+    """Return where there is nothing to fuse: no source, uint8 (H, W), is brighter than :data:`BLACK`."""
     return np.maximum(grey_a, grey_b) <= BLACK
 
 

@@ -1,4 +1,4 @@
-"""Scoring methods on the pairs of a task: a tidy table with one row a method and pair."""
+"""Scoring methods on the pairs of a task: a tidy table with one row per method and pair."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

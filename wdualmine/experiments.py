@@ -165,7 +165,7 @@ class Experiment:
             raise WdualmineError(f"seed {self.seed}: give an integer of at least 0 and below 2^32")
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the experiment as plain values, the form in which it is recorded."""
+        """Return the experiment as plain values, the form in which it is recorded."""
         return asdict(self) | {"model": self.model.as_dict()}
 
     @classmethod

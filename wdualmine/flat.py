@@ -199,7 +199,7 @@ class Way:
         return blend_with_average(function, self.blend) if self.blend < 1 else function, label
 
     def _check_memory(self, height: int, width: int) -> None:
-        """Say what fusing takes where that is much, and refuse what does not fit."""
+        """Print what fusing takes where that is much, and refuse what does not fit."""
         method = self.chosen
         if not isinstance(method, Method) or (needed := method.memory(height * width)) <= NETWORK:
             return
@@ -213,7 +213,7 @@ class Way:
 
 
 def _read(source: PathLike | NDArray, name: str) -> tuple[NDArray, str]:
-    """Give an image and what to call it."""
+    """Return an image and what to call it."""
     return (
         (read_image(Path(source)), str(source)) if isinstance(source, str | os.PathLike) else (source, name)
     )
@@ -235,7 +235,7 @@ def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool) ->
 
 
 def _arrays(images: Tensor, name: str) -> NDArray:
-    """Give the images of a tensor as an array (N, H, W, C), of one without channels as (1, H, W)."""
+    """Return the images of a tensor as an array (N, H, W, C), of one without channels as (1, H, W)."""
     if images.requires_grad:
         raise WdualmineError(f"{name}: has gradients, and fused images have none; pass it with .detach()")
     try:

@@ -121,7 +121,7 @@ def check_unit(*images: Tensor) -> None:
 
 
 def luma_tensor(image: NDArray, name: str = "image") -> Tensor:
-    """Give the luma of an image array as a float32 tensor (1, 1, H, W) in [0, 1]."""
+    """Return the luma of an image array as a float32 tensor (1, 1, H, W) in [0, 1]."""
     if image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
         raise WdualmineError(
             f"{name}: float pixels from {image.min():g} to {image.max():g}; scale them to [0, 1] first"

@@ -42,7 +42,7 @@ def correlation_loss(fused: Tensor, image1: Tensor, image2: Tensor, epsilon: flo
 
 
 def pearson(first: Tensor, second: Tensor, epsilon: float) -> Tensor:
-    """Pearson correlation of two images (N, 1, H, W), one value a pair (N,); epsilon joins both variances."""
+    """Pearson correlation of two images (N, 1, H, W), one per pair (N,); epsilon joins both variances."""
     x, y = first.flatten(1), second.flatten(1)
     x = x - x.mean(dim=1, keepdim=True)
     y = y - y.mean(dim=1, keepdim=True)
@@ -142,13 +142,13 @@ class Objective(nn.Module):
         self.reconstruct2 = ReconstructionHead()
 
     def inputs(self, image1: Tensor, image2: Tensor, _: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Say what the network is to fuse in a step: the batch as it is, two tensors (N, 1, H, W)."""
+        """Return what the network fuses in a step: the batch as it is, two tensors (N, 1, H, W)."""
         return image1, image2
 
     def forward(
         self, pieces: Sequence[Fusion], image1: Tensor, image2: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give L_total and its five unweighted terms by name, all scalars.
+        """Return L_total and its five unweighted terms by name, all scalars.
 
         The network's output for the batch (N, 1, H, W) comes in pieces of it, in order. Only Eq. 16 looks at
         the whole batch; the other terms are means over pairs, so that pieces change nothing.

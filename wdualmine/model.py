@@ -51,7 +51,7 @@ class ModelConfig:
             raise WdualmineError("spatial_expert and wavelet_expert are both off: keep at least one expert")
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the configuration as plain values, for records and checkpoints."""
+        """Return the configuration as plain values, for records and checkpoints."""
         return asdict(self) | {"widths": list(self.widths)}
 
 
@@ -76,7 +76,7 @@ class EfficientChannelAttention(nn.Module):
         return x * self.weights(x.mean(dim=(-2, -1)))
 
     def weights(self, pooled: Tensor) -> Tensor:
-        """Give the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
+        """Return the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
         return torch.sigmoid(self.conv(pooled.unsqueeze(1))).squeeze(1)[..., None, None]
 
 
@@ -120,7 +120,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Give the features f^s of an image (N, 1, H, W), finest first."""
+        """Return the features f^s of an image (N, 1, H, W), finest first."""
         features = []
         x = image
         for stage in self.stages:
@@ -146,7 +146,7 @@ class Reliability(nn.Module):
         self.score = nn.Conv2d(hidden, 2, 1)
 
     def forward(self, f1: Tensor, f2: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the reliability r (N, 2, H, W), at least 0, and the weight w_1 (N, 1, H, W) in [0, 1].
+        """Return the reliability r (N, 2, H, W), at least 0, and the weight w_1 (N, 1, H, W) in [0, 1].
 
         The second weight is w_2 = 1 - w_1.
         """
@@ -270,7 +270,7 @@ class SoftGradientMixer(nn.Module):
         self.coefficients = nn.Conv2d(2 * channels, 2, 1)
 
     def forward(self, spatial: Tensor, wavelet: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the fused feature (N, C, H, W) and the mixing coefficients alpha (N, 2, H, W)."""
+        """Return the fused feature (N, C, H, W) and the mixing coefficients alpha (N, 2, H, W)."""
         evidence = torch.cat((spatial + sobel_magnitude(spatial), wavelet + sobel_magnitude(wavelet)), dim=1)
         alpha = torch.softmax(self.coefficients(evidence), dim=1)  # Eq. 9
         return alpha[:, :1] * spatial + alpha[:, 1:] * wavelet, alpha  # Eq. 10

@@ -48,7 +48,7 @@ def refuse_other_files(output: Path) -> None:
 
 
 def claim(output: Path, description: dict[str, Any]) -> bool:
-    """Say whether the folder's run is finished; refuse a folder that holds another run, or half of one."""
+    """Return whether the folder's run is finished; refuse a folder that holds another run, or half of one."""
     if (output / "run.json").exists():
         run = load_run(output)
         _check_same(output, run.info.model_dump(), description)
@@ -95,7 +95,7 @@ def write_checkpoint(path: Path, state: State, description: dict[str, Any]) -> N
 
 
 def restore(path: Path, state: State, experiment: Experiment, description: dict[str, Any]) -> None:
-    """Take up a checkpoint, if there is one and if it is of this run.
+    """Resume from a checkpoint, if there is one and if it is of this run.
 
     Raises:
         WdualmineError: it is of another run, or ill-formed.

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from wdualmine import __version__
-from wdualmine.errors import WdualmineError
+from wdualmine.errors import WdualmineError, one_line
 from wdualmine.sources import source_hash
 
 PACKAGE = Path(__file__).parent
@@ -47,9 +47,8 @@ def pick_device(name: str = "auto") -> torch.device:
             return device
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             if name != "auto":
-                reason = str(error).strip().splitlines()[0]
                 raise WdualmineError(
-                    f"device {name}: does not run here ({reason}); try auto or cpu"
+                    f"device {name}: does not run here ({one_line(error)}); try auto or cpu"
                 ) from error
     raise WdualmineError("no device runs torch here; reinstall torch")
 
@@ -151,7 +150,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """Give the versions of Python, the system and the packages that a number can depend on."""
+    """Return the versions of Python, the system and the packages that a number can depend on."""
     versions = {"python": platform.python_version(), "system": platform.platform(terse=True)}
     for package in VERSIONS_RECORDED:
         try:
@@ -177,7 +176,7 @@ def code_state(module: str = "wdualmine.training") -> dict[str, Any]:
 
 
 def _installed_commit() -> str | None:
-    """Give the commit that pip noted when it installed the package from a repository (PEP 610)."""
+    """Return the commit that pip noted when it installed the package from a repository (PEP 610)."""
     try:
         origin = json.loads(metadata.distribution("wdualmine").read_text("direct_url.json") or "{}")
         return origin.get("vcs_info", {}).get("commit_id")

@@ -66,7 +66,7 @@ def train(
         data: a folder or "phantom"; None looks where :func:`~wdualmine.data.find_data` says.
         device: see :func:`~wdualmine.runtime.pick_device`.
         threads: CPU threads for torch; None leaves its setting.
-        progress: show a bar on a terminal and print a line an epoch.
+        progress: show a bar on a terminal and print a line per epoch.
 
     Raises:
         WdualmineError: there is no such number of threads, the folder holds another run or one that is not
@@ -217,7 +217,7 @@ def make_objective(experiment: Experiment) -> nn.Module:
 
 
 def learning_rate(schedule: Schedule, progress: float) -> float:
-    """Give Adam's learning rate when a share of all steps, 0 to 1, is done.
+    """Return Adam's learning rate when a share of all steps, 0 to 1, is done.
 
     With one cycle it rises linearly from a tenth over the first tenth of the steps, then falls to 0 along
     half a period of the cosine.

@@ -26,7 +26,6 @@ from wdualmine import score
 from wdualmine.data import TASKS, find_data, load_pairs
 from wdualmine.data.images import read_image, write_image
 from wdualmine.errors import WdualmineError
-from wdualmine.export import packaged_weights
 from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL
 
@@ -40,6 +39,16 @@ builder = load_script(WEB / "build.py")
 
 # ----------------------------------------------------------------------------------------------------
 # The sources
+
+
+def test_weights_are_found_by_their_names(tmp_path: Path) -> None:
+    for name in ("ct-mri", "ct-mri-recovery", "pet-mri"):
+        (tmp_path / f"{name}.safetensors").touch()
+    found = [(weights.task, weights.method) for weights in builder.packaged_weights(tmp_path)]
+    assert found == [("ct-mri", "w-dualmine"), ("ct-mri", "w-dualmine-recovery"), ("pet-mri", "w-dualmine")]
+    assert {weights.path for weights in builder.packaged_weights()} == set(
+        builder.WEIGHTS.glob("*.safetensors")
+    )
 
 
 def test_joined_modules_share_no_name_and_keep_no_import() -> None:
@@ -365,7 +374,9 @@ def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str
 def test_every_network_that_comes_with_the_package_is_offered(tab: Any, address: str) -> None:
     open_page(tab, address)
     networks = tab.evaluate("wdualmineContents.networks.map(n => [n.task, n.method])")
-    assert {tuple(network) for network in networks} == {(w.task, w.method) for w in packaged_weights()}
+    assert {tuple(network) for network in networks} == {
+        (w.task, w.method) for w in builder.packaged_weights()
+    }
 
 
 def test_the_first_page_opens_with_a_fusion_and_little_weight(

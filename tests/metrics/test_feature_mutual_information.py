@@ -127,5 +127,5 @@ def test_features_on_a_known_image():
 
 def test_images_smaller_than_a_window_are_refused():
     a, b, fused = noise_triple((2, 9))
-    with pytest.raises(WdualmineError, match=r"FMI: needs images of at least 3 x 3 pixels, not 2 x 9"):
+    with pytest.raises(WdualmineError, match=r"FMI: an image of 2 x 9 is too small; use at least 3 x 3"):
         fmi.feature_mutual_information(a, b, fused)

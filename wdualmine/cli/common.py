@@ -81,7 +81,7 @@ WeightsOption = Annotated[
 
 
 def missing_extra(error: ImportError) -> str | None:
-    """Say what to install where a package of one of our extras is missing; None where it is another one."""
+    """Return what to install where a package of one of our extras is missing; None where it is another."""
     from importlib import metadata
 
     extras: dict[str, set[str]] = {}
@@ -100,7 +100,7 @@ def missing_extra(error: ImportError) -> str | None:
 
 
 def print_results(run: "Run") -> None:
-    """Print the scores of a run, a row a method."""
+    """Print the scores of a run, a row per method."""
     from wdualmine.records import scores_table
 
     table = scores_table(run)
@@ -108,7 +108,7 @@ def print_results(run: "Run") -> None:
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table for a person, or, piped, one line a row."""
+    """Print a table for a person, or, piped, one line per row."""
     from rich.console import Console
     from rich.table import Table
 

@@ -188,7 +188,7 @@ def evaluate(
 
 
 def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Give the rows for JSON, which has no infinity: the PSNR of equal images is the word that CSV has."""
+    """Return the rows for JSON, which has no infinity: the PSNR of equal images is the word that CSV has."""
     return [
         {str(name): str(v) if isinstance(v, float) and isinf(v) else v for name, v in row.items()}
         for row in frame.to_dict("records")

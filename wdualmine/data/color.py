@@ -17,7 +17,7 @@ _RED, _GREEN_FROM_RED, _GREEN_FROM_BLUE, _BLUE = 22987, -11698, -5636, 29049  # 
 
 
 def is_color(image: NDArray) -> bool:
-    """Say whether an image array is (H, W, 3) rather than (H, W)."""
+    """Return whether an image array is (H, W, 3) rather than (H, W)."""
     return image.ndim == 3
 
 

@@ -47,7 +47,7 @@ class Collection:
     folder: str
 
     def url(self, path: str) -> str:
-        """Give the address of a file of this collection."""
+        """Return the address of a file of this collection."""
         return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.folder}/{path}"
 
 
@@ -109,7 +109,7 @@ def volume_of(name: str) -> str:
 
 
 def manifest_folder() -> Path:
-    """Give the folder of the manifest: inside an installed wheel, else at the root of the repository.
+    """Return the folder of the manifest: inside an installed wheel, else at the root of the repository.
 
     Raises:
         WdualmineError: it is in neither place.
@@ -122,7 +122,7 @@ def manifest_folder() -> Path:
 
 
 def collections() -> dict[str, Collection]:
-    """Give the public source of each collection: "harvard", "adafuse", "asfe"."""
+    """Return the public source of each collection: "harvard", "adafuse", "asfe"."""
     text = (manifest_folder() / "sources.json").read_text(encoding="utf-8")
     return {name: Collection(**source) for name, source in json.loads(text).items()}
 
@@ -168,7 +168,7 @@ def read_networks() -> dict[str, NetworkFile]:
 
 
 def manifest_hash() -> str:
-    """Give one SHA-256 over the manifest of the source pairs, for run records."""
+    """Return one SHA-256 over the manifest of the source pairs, for run records."""
     digest = hashlib.sha256()
     for entry in read_manifest():
         digest.update(f"{entry.path}\0{entry.sha256}\n".encode())
@@ -195,7 +195,7 @@ def _sha256(path: Path, modified: int, size: int) -> str:
 
 
 def is_intact(path: Path, entry: Entry | NetworkFile) -> bool:
-    """Say whether a file is there with the size and hash of its entry."""
+    """Return whether a file is there with the size and hash of its entry."""
     return path.is_file() and path.stat().st_size == entry.bytes and file_sha256(path) == entry.sha256
 
 

@@ -31,7 +31,7 @@ class Geometry:
 
 
 def scan_format(path: Path) -> str | None:
-    """Say by its content whether a file is "DICOM" or "NPY", or neither.
+    """Return, by its content, whether a file is "DICOM" or "NPY", or neither.
 
     Raises:
         OSError: it cannot be read.
@@ -70,7 +70,7 @@ def read_scan(path: Path, form: str, limit: int, window: Window | None = None) -
 
 
 def check_window(window: Window, name: str, values: NDArray) -> Window:
-    """Give a window back.
+    """Return a window, checked.
 
     Raises:
         WdualmineError: its ends are not finite, the first is not below the second, or all values are on one

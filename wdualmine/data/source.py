@@ -52,7 +52,7 @@ class DataSource:
     note: str = ""  #: what was passed over on the way, for people; often empty
 
     def task_folder(self, task: str | Task) -> Path:
-        """Give the folder of a task.
+        """Return the folder of a task.
 
         Raises:
             WdualmineError: this source does not hold it.
@@ -91,7 +91,7 @@ class DataSource:
         return digest.hexdigest()
 
     def describe(self) -> str:
-        """Say in one line what the data is, where, and how it was found."""
+        """Return in one line what the data is, where, and how it was found."""
         some = "" if len(self.tasks) == len(TASKS) else f", only {', '.join(self.tasks)}"
         note = f"; {self.note}" if self.note else ""
         return f"{_NAMES[self.name]} in {self.root}, {_KINDS[self.kind]}{some}{note}"
@@ -155,7 +155,7 @@ def where(data: str | Path | None = None) -> list[Place]:
 
 
 def published_folder(source: DataSource) -> Path | None:
-    """Give the folder with the fused images that two baselines published (``<method>/<task>``), if any.
+    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any.
 
     Looked for beside the source's root, then in the cache.
     """
@@ -166,7 +166,7 @@ def published_folder(source: DataSource) -> Path | None:
 
 
 def kaggle_input() -> Path:
-    """Give the folder where Kaggle mounts attached datasets."""
+    """Return the folder where Kaggle mounts attached datasets."""
     return Path(os.environ.get(KAGGLE_VARIABLE) or "/kaggle/input")
 
 
@@ -202,7 +202,7 @@ def _tasks_in(root: Path) -> tuple[str, ...]:
 
 
 def _cached_tasks() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the tasks whose every listed file is in the cache, and those begun but not finished."""
+    """Return the tasks whose every listed file is in the cache, and those begun but not finished."""
     root = cache_folder() / HARVARD
     present = _tasks_in(root)
     # A fetched file is renamed into the cache after its hash was checked: its name is proof enough here.

@@ -32,7 +32,7 @@ TASKS: dict[str, Task] = {
 
 
 def get_task(key: str | Task) -> Task:
-    """Give a task by its key or its folder name, whatever the case.
+    """Return a task by its key or its folder name, whatever the case.
 
     Raises:
         WdualmineError: there is no such task.

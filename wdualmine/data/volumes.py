@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.data.images import SUFFIXES as IMAGES
-from wdualmine.errors import WdualmineError
+from wdualmine.errors import WdualmineError, one_line
 from wdualmine.files import written_whole
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -55,7 +55,7 @@ def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> b
 
 
 def _kind(path: Path) -> str | None:
-    """Say "volume" or "image", by name and of an array by its dimensions; None where it may be either."""
+    """Return "volume" or "image", by name and of an array by its dimensions; None where it may be either."""
     if path.name.lower().endswith(SUFFIXES + OTHERS):
         return "volume"
     if path.suffix.lower() != ".npy" or path.is_dir():
@@ -162,8 +162,7 @@ def _readable(path: object) -> Iterator[None]:
     except MemoryError as error:
         raise WdualmineError(f"{path}: not enough memory to read it") from error
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WdualmineError(f"{path}: not a readable volume ({reason}); export it again") from error
+        raise WdualmineError(f"{path}: not a readable volume ({one_line(error)}); export it again") from error
 
 
 def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:

@@ -27,7 +27,7 @@ class Network(nn.Module):
 
     config: Any
     multiple: int = 1
-    #: Within how many pixels lies what a fused pixel depends on; None where it may lie anywhere.
+    #: Receptive-field radius in pixels; None where a fused pixel depends on the whole image.
     reach: int | None = None
 
     def authors_layers(self) -> dict[str, nn.Module]:

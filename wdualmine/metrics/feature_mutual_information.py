@@ -28,8 +28,8 @@ from functools import partial
 
 import numpy as np
 
-from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
 Lookup = Callable[[Array], Array]
 
@@ -39,10 +39,6 @@ _TINY = np.finfo(float).tiny
 # Windows at a time. With more, each temporary array exceeds what the allocator keeps between uses, and page
 # faults double the time.
 _CHUNK = 1536
-
-
-# ----------------------------------------------------------------------------------------------------
-# Features of a grey image (H, W)
 
 
 def pixels(image: Image) -> Array:
@@ -89,10 +85,6 @@ def wavelets(image: Image) -> Array:
     return np.block([[average, horizontal], [vertical, diagonal]])
 
 
-# ----------------------------------------------------------------------------------------------------
-# The measure
-
-
 def feature_mutual_information(
     a: Image, b: Image, fused: Image, feature: Callable[[Image], Array] = cosines
 ) -> float:
@@ -125,10 +117,7 @@ def feature_information_maps(
     Raises:
         WdualmineError: the images are smaller than a window.
     """
-    if min(fused.shape) < SIDE:
-        raise WdualmineError(
-            f"FMI: needs images of at least {SIDE} x {SIDE} pixels, not {fused.shape[0]} x {fused.shape[1]}"
-        )
+    require_size("FMI", fused, SIDE)
     target, *origins = (feature(image) for image in (fused, *sources))
     height, width = (size - SIDE + 1 for size in target.shape)
     maps = np.empty((len(sources), height, width))

@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
-from wdualmine.metrics.ssim import SIDE, local_mean, mef_similarity, require_size
+from wdualmine.metrics.ssim import SIDE, local_mean, mef_similarity
 from wdualmine.metrics.universal_quality import covariance
+from wdualmine.metrics.validation import require_size
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

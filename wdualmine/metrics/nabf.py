@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
 from wdualmine.metrics.universal_quality import share
+from wdualmine.metrics.validation import require_size
 
 _STRENGTH = (0.9999, 19, 0.5)  # top, slope and middle of the sigmoid of preserved edge strength
 _ORIENTATION = (0.9995, 22, 0.5)  # the same of preserved orientation
@@ -60,10 +60,7 @@ def _parts(
     a: Image, b: Image, fused: Image
 ) -> tuple[NDArray[np.bool_], tuple[Array, Array], tuple[Array, Array]]:
     """Where the fused edge is the strongest (H, W), then what each source loses there and its weight."""
-    if min(fused.shape) < 2:
-        raise WdualmineError(
-            f"Nabf: an image of {fused.shape[0]} x {fused.shape[1]} has no edges; use at least 2 x 2 pixels"
-        )
+    require_size("Nabf", fused, 2)
     strength_fused, angle_fused = _edges(fused)
     artifact = np.ones(fused.shape, bool)
     sources = []

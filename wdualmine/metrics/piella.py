@@ -5,8 +5,9 @@ from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric, Score, remembered
-from wdualmine.metrics.ssim import SIDE, local_mean, require_size
+from wdualmine.metrics.ssim import SIDE, local_mean
 from wdualmine.metrics.universal_quality import Window, quality_map, share, uniform, variance
+from wdualmine.metrics.validation import require_size
 
 _BLOCK = 8  # side of the publication's uniform window
 _SSIM = (2.55**2, 7.65**2)  # the constants of SSIM for images 0-255

@@ -4,8 +4,8 @@ import numpy as np
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
-from wdualmine.metrics.ssim import require_size
 from wdualmine.metrics.universal_quality import Window, covariance, gaussian, quality_map, share, uniform
+from wdualmine.metrics.validation import require_size
 
 _BLOCK = 8  # side of the uniform window of the universal quality index
 _SIDE, _SIGMA = 7, 1.5  # of the toolbox's Gaussian window

@@ -4,6 +4,7 @@ import numpy as np
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
 _POWERS = (2 / 3, 1 / 3)  # of the fine level and of the coarse one
 
@@ -24,11 +25,7 @@ def qm(a: Image, b: Image, fused: Image) -> float:
     """
     import pywt
 
-    if min(fused.shape) < 4:
-        raise WdualmineError(
-            f"Qm: an image of {fused.shape[0]} x {fused.shape[1]} is too small for two levels of wavelets; "
-            "use at least 4 x 4 pixels"
-        )
+    require_size("Qm", fused, 4)
     levels = [pywt.wavedec2(image.astype(np.float64), "haar", level=2)[:0:-1] for image in (a, b, fused)]
     value = 1.0
     for power, *bands in zip(_POWERS, *levels, strict=True):

@@ -9,7 +9,8 @@ from scipy import ndimage
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric, remembered
 from wdualmine.metrics.phase_congruency import phase_congruency
-from wdualmine.metrics.ssim import SIDE, SIGMA, require_size
+from wdualmine.metrics.ssim import SIDE, SIGMA
+from wdualmine.metrics.validation import require_size
 
 Maps = tuple[Array, Array, Array]
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from wdualmine.metrics.metric import Convention, Image, Metric
-from wdualmine.metrics.ssim import require_size
 from wdualmine.metrics.universal_quality import gaussian, quality_map, share, variance
+from wdualmine.metrics.validation import require_size
 
 _SIDE, _SIGMA = 7, 1.5  # of the Gaussian window
 _ALIKE = 0.75  # similarity of the sources from which a window counts them as redundant

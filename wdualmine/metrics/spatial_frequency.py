@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
 
 def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
@@ -32,12 +32,8 @@ def spatial_frequency_per_difference(a: Image, b: Image, fused: Image) -> float:
     Raises:
         WdualmineError: the image is a single row or column.
     """
+    require_size("SF", fused, 2)
     rows, columns = _squares(fused)
-    if not rows.size or not columns.size:
-        raise WdualmineError(
-            f"SF: an image of {fused.shape[0]} x {fused.shape[1]} has no differences along one axis; "
-            "use at least 2 x 2 pixels"
-        )
     return math.sqrt(rows.mean() + columns.mean())
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import ndimage
 
-from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
 from wdualmine.metrics.universal_quality import covariance, gaussian
+from wdualmine.metrics.validation import require_size
 
 SIGMA, SIDE = 1.5, 11  # of the Gaussian window, in pixels
 local_mean = gaussian(SIDE, SIGMA)
@@ -117,19 +117,6 @@ def mef_similarity(a: Array, b: Array, fused: Array) -> float:
 
 def _covariance(x: Array, y: Array) -> Array:
     return covariance(x, y, local_mean)
-
-
-def require_size(metric: str, image: Image, side: int) -> None:
-    """Refuse an image (H, W) with fewer than `side` rows or columns.
-
-    Raises:
-        WdualmineError: it is too small for this metric.
-    """
-    if min(image.shape) < side:
-        raise WdualmineError(
-            f"{metric}: an image of {image.shape[0]} x {image.shape[1]} is too small for its window; "
-            f"use at least {side} x {side} pixels"
-        )
 
 
 def _scatter(x: Array, y: Array) -> Array:

@@ -7,11 +7,12 @@ import numpy as np
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Convention, Image, Metric
 from wdualmine.metrics.universal_quality import gaussian
+from wdualmine.metrics.validation import require_size
 
 _WINDOWS = (17, 9, 5, 3)  # side of the Gaussian window at each of the four scales; its sigma is a fifth
 _NOISE = 2.0  # variance of the visual noise, in squared grey levels
 _SMALL = 1e-10  # variances below it are flat
-_SMALLEST_SIDE = 41  # what leaves the fourth scale a whole window
+SMALLEST = 41  # what leaves the fourth scale a whole window
 
 
 def vif(a: Image, b: Image, fused: Image) -> float:
@@ -43,7 +44,7 @@ def fidelity(source: Image, fused: Image) -> float:
     Raises:
         WdualmineError: the reference is constant, or the images are smaller than 41 x 41.
     """
-    require_scales("VIF", source)
+    require_size("VIF", source, SMALLEST)
     if (source == source.flat[0]).all():
         raise WdualmineError("VIF: a source is constant, so it has no information to keep; leave it out")
     kept = total = 0.0
@@ -63,7 +64,7 @@ def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tupl
 
     Yields:
         Information about the source through the fused image, that through the source itself, in nats, and
-        the gain with which the fused image carries the source; all at least 0, one value a whole window.
+        the gain with which the fused image carries the source; all at least 0, one value per whole window.
     """
     x, y = source.astype(np.float64), fused.astype(np.float64)
     for scale, side in enumerate(_WINDOWS):
@@ -81,19 +82,6 @@ def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tupl
         distortion = np.maximum(variance_y - gain * covariance, _SMALL)
         kept = np.log1p(gain**2 * variance_x / (distortion + noise))
         yield kept, np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / noise), gain
-
-
-def require_scales(metric: str, image: Image) -> None:
-    """Refuse an image (H, W) that the coarsest scale has no whole window of.
-
-    Raises:
-        WdualmineError: it is too small for this metric.
-    """
-    if min(image.shape) < _SMALLEST_SIDE:
-        raise WdualmineError(
-            f"{metric}: an image of {image.shape[0]} x {image.shape[1]} is too small for its four scales; "
-            f"use at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} pixels"
-        )
 
 
 _SUM = (

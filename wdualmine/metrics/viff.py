@@ -3,7 +3,8 @@
 import numpy as np
 
 from wdualmine.metrics.metric import Convention, Image, Metric
-from wdualmine.metrics.vif import information_maps, require_scales
+from wdualmine.metrics.validation import require_size
+from wdualmine.metrics.vif import SMALLEST, information_maps
 
 _NOISE = 0.005 * 255**2  # variance of the visual noise, in squared grey levels
 _WEIGHTS = (1 / 2.15, 0.0, 0.15 / 2.15, 1 / 2.15)  # of the four scales, the finest first
@@ -25,7 +26,7 @@ def viff(a: Image, b: Image, fused: Image) -> float:
 
     Source: Y. Han, Y. Cai, Y. Cao, X. Xu, 2013, DOI 10.1016/j.inffus.2011.08.002.
     """
-    require_scales("VIFF", fused)
+    require_size("VIFF", fused, SMALLEST)
     value = 0.0
     scales_a, scales_b = (information_maps(source, fused, _NOISE) for source in (a, b))
     for weight, of_a, of_b in zip(_WEIGHTS, scales_a, scales_b, strict=True):

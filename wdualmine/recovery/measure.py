@@ -59,7 +59,7 @@ def measure_recovery(
         progress: called after every pair.
 
     Returns:
-        A row a signal: pair, source ("a" or "b"), shape, size, angle, amplitude, row, column, recovery,
+        A row per signal: pair, source ("a" or "b"), shape, size, angle, amplitude, row, column, recovery,
         visibility, clutter.
 
     Raises:
@@ -106,15 +106,15 @@ def signal_scores(signal: Signal, difference: Array, without: Array, deviation: 
 
 
 def summarize_recovery(scores: pd.DataFrame, group: Group | None = None, level: float = 0.95) -> pd.DataFrame:
-    """Sum up what :func:`measure_recovery` gives, for each source.
+    """Summarize what :func:`measure_recovery` gives, for each source.
 
     Args:
-        scores: a row a signal.
+        scores: a row per signal.
         group: gives a pair's volume by its name; None takes every pair for a volume of its own.
         level: of the intervals, by the jackknife over the volumes, since signals of one volume are alike.
 
     Returns:
-        A row a source ("a", "b") and statistic: columns source, statistic, value, low, high. Statistics:
+        A row per source ("a", "b") and statistic: columns source, statistic, value, low, high. Statistics:
         ``mean`` and ``p10`` (10th percentile) of the recovery; ``lost`` and ``inverted``, the shares with a
         recovery below 0.25 and below 0; ``visibility``, its mean; ``detectability``, the d' of a
         non-prewhitening matched filter that knows shape and place: the mean answer to a signal over the
@@ -139,7 +139,7 @@ def summarize_recovery(scores: pd.DataFrame, group: Group | None = None, level: 
 
 
 def _columns(scores: pd.DataFrame) -> tuple[NDArray, ...]:
-    """Give recovery, visibility, the filter's answer and clutter (grey levels), and each signal's class."""
+    """Return recovery, visibility, the filter's answer and clutter (grey levels), and each signal's class."""
     recovery = scores["recovery"].to_numpy()
     answer = recovery * scores["amplitude"].abs().to_numpy()
     classes = pd.factorize(scores["shape"] + scores["size"].astype(str))[0]

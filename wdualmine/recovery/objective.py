@@ -113,7 +113,7 @@ def random_spots(image: Tensor, generator: torch.Generator) -> tuple[Tensor, Ten
 
 
 def image_terms(unclipped: Tensor, image1: Tensor, image2: Tensor) -> dict[str, Tensor]:
-    """Give the terms that look at one fused image, all but the signals', by name."""
+    """Return the terms that look at one fused image, all but the signals', by name."""
     fused = unclipped.clamp(0, 1)
     return {
         "correlation": source_correlation_loss(fused, image1, image2),

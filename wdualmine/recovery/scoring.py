@@ -29,7 +29,7 @@ SIGNALS = 5
 
 
 def at_scales(model: WDualMine, scales: Sequence[float] = SCALES, seed: int | None = None) -> list[Candidate]:
-    """Give a recovery network as one candidate a residual scale."""
+    """Return a recovery network as one candidate per residual scale."""
     name = W_DUALMINE_RECOVERY.name
     return [
         Candidate(name if scale == 1 else f"{name}-{scale:g}", fuse_with(model, scale), False, seed)

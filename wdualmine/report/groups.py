@@ -32,7 +32,7 @@ class Grouping:
 
 
 def group_pairs(names: Sequence[str], groups: str | Path | None = None) -> Grouping:
-    """Tell the volume of each pair.
+    """Return the volume of each pair.
 
     Args:
         names: of the pairs.

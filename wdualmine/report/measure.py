@@ -93,7 +93,7 @@ class Findings:
         return int(self.comparisons["p"].notna().sum())
 
     def rows(self, method: str, stretch: bool | None = None) -> pd.DataFrame:
-        """Scores of one method, a row a pair; of a judged one there is only one finish."""
+        """Scores of one method, a row per pair; of a judged one there is only one finish."""
         own = self.scores[self.scores["method"] == method]
         return own if stretch is None else own[own["stretch"] == stretch]
 

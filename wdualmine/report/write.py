@@ -89,10 +89,6 @@ def _try_folder(output: Path) -> None:
                 folder.rmdir()
 
 
-# ----------------------------------------------------------------------------------------------------
-# JSON and CSV
-
-
 def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
@@ -126,14 +122,8 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
             }
             for name, stretch, rows in _shown(findings, blends=True)
         ],
-        "comparisons": [
-            {name: _finite(value) for name, value in row.items()}
-            for row in findings.comparisons.to_dict("records")
-        ],
-        "recovery": [
-            {name: _finite(value) for name, value in row.items()}
-            for row in findings.recovery_summary.to_dict("records")
-        ],
+        "comparisons": _records(findings.comparisons),
+        "recovery": _records(findings.recovery_summary),
         "undefined": _undefined(findings),
         "misaligned": findings.misaligned,
         "rounded_to_8_bit": findings.round_16_bit,
@@ -145,6 +135,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _records(frame: pd.DataFrame) -> list[dict]:
+    return [{str(key): _finite(value) for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _undefined(findings: Findings) -> list[str]:
@@ -170,10 +164,6 @@ def _shown(findings: Findings, blends: bool = False) -> Iterable[tuple[str, bool
         for name in own["method"].unique():
             if name not in judged and (blends or name in REFERENCES):
                 yield str(name), stretch, findings.rows(str(name), stretch)
-
-
-# ----------------------------------------------------------------------------------------------------
-# The page
 
 
 def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
@@ -212,7 +202,7 @@ def _table(caption: str, frame: pd.DataFrame, text: bool = False) -> dict[str, A
 
 
 def _scores_table(findings: Findings) -> dict[str, Any]:
-    """A row a metric, a column a method, the limit last."""
+    """A row per metric, a column per method, the limit last."""
     columns: dict[str, list[str]] = {
         "Metric": [f"{key} {METRICS[key].arrow}" for key in findings.metrics],
     }
