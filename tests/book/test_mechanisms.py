@@ -4,6 +4,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from wdualmine.methods.densefuse import DenseFuseConfig, add_codes, weigh_codes
 from wdualmine.methods.learned import network_of, parameters
 from wdualmine.methods.system import Fused
 from wdualmine_book.systems.adafuse import (
@@ -20,7 +21,7 @@ from wdualmine_book.systems.asfe_fusion import (
     CrossAttentionSpatial,
     ExpertsFusion,
 )
-from wdualmine_book.systems.densefuse import DenseFuse, DenseFuseConfig, add_codes, weigh_codes
+from wdualmine_book.systems.densefuse import DenseFuse
 from wdualmine_book.systems.ifcnn import IFCNN, IFCNNConfig, IFCNNObjective, IFCNNWeights
 from wdualmine_book.systems.objective import gradients, similarity
 from wdualmine_book.systems.retrained import DENSEFUSE, DENSEFUSE_L1, U2FUSION

@@ -38,6 +38,10 @@ class Entry:
     slice: int  #: number of the slice within the volume, from the name
 
 
+def _address(repository: str, commit: str, path: str) -> str:
+    return f"https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+
+
 @dataclass(frozen=True)
 class Collection:
     """A public repository at a pinned commit, and the folder of it that holds the files."""
@@ -48,7 +52,7 @@ class Collection:
 
     def url(self, path: str) -> str:
         """Return the address of a file of this collection."""
-        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.folder}/{path}"
+        return _address(self.repository, self.commit, f"{self.folder}/{path}")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class NetworkFile:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.file}"
+        return _address(self.repository, self.commit, self.file)
 
 
 @dataclass(frozen=True)

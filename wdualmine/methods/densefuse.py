@@ -4,6 +4,7 @@ Source: H. Li and X.-J. Wu, 2019, DOI 10.1109/TIP.2018.2887342, as in its author
 levels from 0 to 255, reflected borders, and the sum of two codes halved.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -58,20 +59,24 @@ class DenseFuse(Network):
     """Encoder of four 3 x 3 layers, each fed with all before it; decoder of four more."""
 
     reach = 9  # eight 3 x 3 layers, and the average over the activity
+    #: makes a layer from its channels in and out and the side of its kernel
+    convolution: Callable[[int, int, int], nn.Conv2d] = ReflectConv
+    levels = 255  #: what white is to the layers
 
     def __init__(self, config: DenseFuseConfig | None = None) -> None:
         super().__init__()
         self.config = config or DenseFuseConfig()
         width = self.config.channels
-        self.first = ReflectConv(1, width, 3)
-        self.dense = nn.ModuleList(ReflectConv(width * number, width, 3) for number in (1, 2, 3))
+        self.first = self.convolution(1, width, 3)
+        self.dense = nn.ModuleList(self.convolution(width * number, width, 3) for number in (1, 2, 3))
         self.decoder = nn.ModuleList(
-            ReflectConv(*widths, 3) for widths in pairwise((4 * width, 4 * width, 2 * width, width, 1))
+            self.convolution(inputs, outputs, 3)
+            for inputs, outputs in pairwise((4 * width, 4 * width, 2 * width, width, 1))
         )
 
     def encode(self, image: Tensor) -> Tensor:
         """Map an image (N, 1, H, W) to its code (N, 4 C, H, W), at least 0."""
-        code = F.relu(self.first(255 * image))
+        code = F.relu(self.first(self.levels * image))
         for layer in self.dense:
             code = torch.cat((code, F.relu(layer(code))), dim=1)
         return code
@@ -81,7 +86,7 @@ class DenseFuse(Network):
         *layers, last = self.decoder
         for layer in layers:
             code = F.relu(layer(code))
-        return last(code) / 255
+        return last(code) / self.levels
 
     def forward(self, image1: Tensor, image2: Tensor) -> Autoencoding:
         """Fuse two images (N, 1, H, W) in [0, 1]; the sources are rebuilt in training only."""

@@ -28,8 +28,8 @@ class IFCNN(Network):
         self.config = config or IFCNNConfig()
         width = self.config.channels
         self.first = nn.Conv2d(3, width, 7, padding=3, padding_mode="replicate", bias=False)
-        self.features = _block(width)
-        self.rebuild = _block(width)
+        self.features = block(width)
+        self.rebuild = block(width)
         self.last = nn.Conv2d(width, 3, 1)
 
     def forward(self, image1: Tensor, image2: Tensor) -> Fused:
@@ -51,7 +51,8 @@ class IFCNN(Network):
         return {"conv1": self.first, **parts, "conv4": self.last}
 
 
-def _block(width: int) -> nn.Sequential:
+def block(width: int) -> nn.Sequential:
+    """Return a 3 x 3 convolution with batch normalization and ReLU, (N, C, H, W) to the same."""
     return nn.Sequential(
         nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate", bias=False),
         nn.BatchNorm2d(width),

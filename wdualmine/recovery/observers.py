@@ -1,8 +1,8 @@
-"""What can be told from a fused image, without regard to its gain: three model observers of known signals.
+"""What an observer detects in a fused image, whatever its gain: three model observers of known signals.
 
 An observer answers to shape, not to contrast: an increasing linear map of an image, such as a window that
 clips nothing, changes none of its answers. Each is measured in the source alone, too, which is what a reader
-of that scan would have told.
+of that scan would have found.
 
 - *Search*: a matched filter of the known shape takes the place of its largest answer in a region in which the
   signal is at random. Localization ROC: R. G. Swensson, 1996, doi:10.1118/1.597758.
@@ -30,6 +30,7 @@ from wdualmine.data import Pair
 from wdualmine.data.color import LUMA_WEIGHTS
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
+from wdualmine.recovery.baselines import first_source, second_source
 from wdualmine.recovery.measure import SEED, fuse_levels, recovered
 from wdualmine.recovery.signals import AMPLITUDES, MARGIN, REACH, Array, Signal, draw_signals, head, insert
 from wdualmine.recovery.uptake import ColorMap
@@ -163,8 +164,8 @@ def measure_alone(pairs: Sequence[Pair], **options: Any) -> pd.DataFrame:
         pairs: sources.
         options: as those of :func:`measure_observers`. Source b is grey, in color, too.
     """
-    a = measure_observers(lambda a, b: a, pairs, **options)
-    b = measure_observers(lambda a, b: b, pairs, **options | {"in_color": False})
+    a = measure_observers(first_source, pairs, **options)
+    b = measure_observers(second_source, pairs, **options | {"in_color": False})
     return pd.concat([a[a["source"] == "a"], b[b["source"] == "b"]], ignore_index=True)
 
 

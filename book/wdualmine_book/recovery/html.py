@@ -11,7 +11,7 @@ from wdualmine_book.recovery.record import SHIFTS, load_robustness
 from wdualmine_book.recovery.tables import both, loss_terms_table
 from wdualmine_book.titles import title
 
-#: What the field prints, what the issue of recovery is about first.
+#: Columns of what the field prints: first the metrics that the objective of recovery names.
 _METRICS = ("CC", "Qabf", "SSIM", "FMI", "VIF", "MI", "EN", "PSNR", "SCD", "Qcb", "Nabf")
 
 

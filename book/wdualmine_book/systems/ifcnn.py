@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
+from wdualmine.methods.ifcnn import block
 from wdualmine.methods.system import Fused, Network, NetworkConfig, System
 from wdualmine_book.systems.objective import SystemObjective, TermWeights, gradients
 
@@ -56,8 +57,8 @@ class IFCNN(Network):
         self.config = config or IFCNNConfig()
         width = self.config.channels
         self.first = nn.Conv2d(1, width, 7, padding=3, padding_mode="replicate", bias=False)
-        self.features = _block(width)
-        self.rebuild = _block(width)
+        self.features = block(width)
+        self.rebuild = block(width)
         self.last = nn.Conv2d(width, 1, 1)
 
     def forward(self, image1: Tensor, image2: Tensor) -> Fused:
@@ -65,14 +66,6 @@ class IFCNN(Network):
         both = self.features(self.first(torch.cat((image1, image2))))
         fused = self.last(self.rebuild(RULES[self.config.rule](*both.chunk(2))))
         return Fused(fused if self.training else fused.clamp(0, 1))  # a clipped pixel has no gradient
-
-
-def _block(width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate", bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-    )
 
 
 @dataclass(frozen=True)

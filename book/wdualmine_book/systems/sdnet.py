@@ -7,30 +7,15 @@ sources count alike in the intensity. Derivatives are Sobel's instead of a Lapla
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.blur import gaussian_blur
-from wdualmine.methods.system import Network, NetworkConfig, System
+from wdualmine.methods.sdnet import Decomposition, SDNetConfig
+from wdualmine.methods.system import Network, System
 from wdualmine_book.systems.objective import SystemObjective, TermWeights, gradients
-
-
-@dataclass(frozen=True)
-class SDNetConfig(NetworkConfig):
-    """What the network is built from: the channels of every layer."""
-
-    channels: int = 16
-
-
-class Decomposition(NamedTuple):
-    """The fused image in [0, 1] and what it is taken apart into, each (N, 1, H, W)."""
-
-    fused: Tensor
-    part1: Tensor
-    part2: Tensor
 
 
 class Branch(nn.Module):

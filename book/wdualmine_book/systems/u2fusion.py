@@ -9,51 +9,29 @@ has nothing to do.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wdualmine.methods.system import Fused, Network, NetworkConfig, System
+from wdualmine.methods import u2fusion
+from wdualmine.methods.system import Fused, System
+from wdualmine.methods.u2fusion import U2FusionConfig
 from wdualmine_book.systems.objective import SystemObjective, TermWeights, gradients, similarity
 
 SCALES = 5
 TEMPERATURE = 0.01  # in squared units of [0, 1] a pixel: about what two sources of a pair differ by
 
 
-@dataclass(frozen=True)
-class U2FusionConfig(NetworkConfig):
-    """What the network is built from: the channels of each layer of the dense block."""
+class U2Fusion(u2fusion.U2Fusion):
+    """The published network with black borders, and with a layer's new features after the old ones."""
 
-    channels: int = 44
+    convolution = staticmethod(partial(nn.Conv2d, padding=1))
 
-
-class U2Fusion(Network):
-    """Both images enter at once: six densely connected layers, then four that narrow to the fused image."""
-
-    reach = 10  # ten 3 x 3 layers
-
-    def __init__(self, config: U2FusionConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or U2FusionConfig()
-        width = self.config.channels
-        self.first = nn.Conv2d(2, width, 3, padding=1)
-        self.dense = nn.ModuleList(
-            nn.Conv2d(width * (number + 1), width, 3, padding=1) for number in range(5)
-        )
-        narrowing = (6 * width, 128, 64, 32, 1)
-        self.narrow = nn.ModuleList(nn.Conv2d(*widths, 3, padding=1) for widths in pairwise(narrowing))
-
-    def forward(self, image1: Tensor, image2: Tensor) -> Fused:
-        """Fuse two images (N, 1, H, W) in [0, 1]."""
-        x = F.leaky_relu(self.first(torch.cat((image1, image2), dim=1)), 0.2)
-        for layer in self.dense:
-            x = torch.cat((x, F.leaky_relu(layer(x), 0.2)), dim=1)
-        *layers, last = self.narrow
-        for layer in layers:
-            x = F.leaky_relu(layer(x), 0.2)
-        return Fused((torch.tanh(last(x)) + 1) / 2)
+    def join(self, new: Tensor, old: Tensor) -> Tensor:
+        """Put a layer's features together with those of all before it."""
+        return torch.cat((old, new), dim=1)
 
 
 def information(image: Tensor) -> Tensor:
