@@ -1,4 +1,5 @@
-# make book: set up, train on the phantom, render the book.   make test: set up, run the tests.
+# make book: set up, train on the phantom, render the book.
+# make test: set up, lint, run the tests in minutes.   make test-all: those that take long, too.
 # make book PAIRS=real: train on the pairs found here and show them; such a book is for this machine alone.
 # make book PAIRS=real TRAIN=no: show the committed reference runs and weights instead of training.
 # make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
@@ -25,7 +26,7 @@ HTML := book/_build/html/index.html
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book study ablations systems serve pdf wheel release publishable notebooks repository test fuzz lint lock clean
+.PHONY: help setup book study ablations systems serve pdf wheel release publishable notebooks repository test test-all fuzz lint lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -89,16 +90,21 @@ repository: setup
 	@test -n "$(URL)" || { echo "Give the address: make repository URL=https://github.com/OWNER/NAME, or URL=none"; exit 2; }
 	@$(BIN)/python notebooks/stamp.py --repository "$(URL)"
 
-test: setup
-	@echo "==> Lint and types"
-	@$(MAKE) --no-print-directory lint
-	@echo "==> Tests"
-	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+PYTEST = $(BIN)/python -m pytest -n $(CORES) --dist worksteal
+
+test: lint
+	@echo "==> Tests, but for those marked full: make test-all"
+	@$(PYTEST) -m "not full"
+
+test-all: lint
+	@echo "==> All tests"
+	@$(PYTEST) --hypothesis-profile=ci
 
 fuzz: setup
 	@$(BIN)/python tests/fuzz.py --cases $(CASES)
 
 lint: setup
+	@echo "==> Lint and types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from wdualmine.data import TASKS, find_data, published_folder
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import FOLDS, STUDIES, VARIANTS, Experiment, make_experiment
-from wdualmine.methods import SYSTEMS
+from wdualmine.experiments import FOLDS, VARIANTS, Experiment, make_experiment
 from wdualmine.records import load_run
 from wdualmine.sources import source_hash, sources_of
+from wdualmine_book.experiments import STUDIES
+from wdualmine_book.systems.retrained import SYSTEMS
 
 TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
 REFERENCE = {task: f"results/reference/{task}-seed0" for task in TASKS}

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "metrics"
 
 from literal_fmi import literal_window
 
-from wdualmine.metrics import PAPER_METRICS, score, score_batch
+from wdualmine.metrics import PAPER_METRICS, score
 from wdualmine.metrics import feature_mutual_information as fmi
 
 SIZE = 256
@@ -101,11 +101,8 @@ def main() -> None:
     print(f"  literal FMI alone to all five {arrays_time / five:8.0f} x\n")
 
     triples = [make_pair(seed) for seed in range(PAIRS)]
-    times = best_times({f"{n}": lambda n=n: score_batch(triples, workers=n) for n in (1, 2)}, 3)
-    print(f"A batch of {PAIRS} pairs, the five metrics")
-    print(f"  one thread                    {times['1']:8.3f} s, {PAIRS / times['1']:.1f} pairs a second")
-    print(f"  two threads                   {times['2']:8.3f} s, {PAIRS / times['2']:.1f} pairs a second")
-    print(f"  ratio                         {times['1'] / times['2']:8.2f} x\n")
+    seconds = best_times({"all": lambda: [score(*triple) for triple in triples]}, 3)["all"]
+    print(f"{PAIRS} pairs, the five metrics: {seconds:8.3f} s, {PAIRS / seconds:.1f} pairs a second\n")
 
     tracemalloc.start()
     score(a, b, fused)

@@ -1,7 +1,7 @@
 """How long ``wdualmine fuse`` of one pair takes beside importing torch, as times of the processor.
 
-``python benchmarks/start.py`` prints a line a method: seconds and the ratio (goal for what starts: 1.3; a
-network's own computing comes on top).
+``python benchmarks/start.py`` prints a line per method: seconds and the ratio, which is to be at most 1.3,
+a network's own computing included.
 """
 
 import resource

@@ -54,6 +54,6 @@ if spec is None or spec.origin is None:  # without an origin it is just a folder
             print(f"{name} is missing and was not installed: what needs it will say so.")
     importlib.invalidate_caches()
 
-    from wdualmine.preflight import report
+    from wdualmine_book.preflight import report
 
     print(report())

@@ -30,7 +30,7 @@ COPIES = {
     ),
     "book/index.md": (
         ("```console\n", "$ git clone {address}\n$ cd {folder}\n"),
-        ("$ make test    # check it all\n```\n", f"\n{LAUNCH.replace('{notebook}', 'train.ipynb')}"),
+        ("$ make test    # check the code\n```\n", f"\n{LAUNCH.replace('{notebook}', 'train.ipynb')}"),
     ),
 }
 

@@ -1,21 +1,37 @@
-"""Fixtures for all tests: where the real data is, if it is, and runs that several tests share."""
+"""Fixtures for all tests: where the real data is, if it is, and what all workers of a run share.
+
+`make test` leaves out what is marked `full`, and all that builds a book; `make test-all` runs all.
+"""
 
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from browsing import open_browser
+from filelock import FileLock
+from hypothesis import settings
 
+import wdualmine_book.systems.retrained  # noqa: F401 (its methods, also where the book is not installed)
+from wdualmine.data import SPLITS, TASKS, find_data
+from wdualmine.data.images import read_image, write_image
 from wdualmine.experiments import make_experiment
-from wdualmine.records import Run
+from wdualmine.records import Run, load_run
 from wdualmine.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
+
+# What a run draws: few cases, new ones each time, or many, the same each time (--hypothesis-profile).
+settings.register_profile("fast", deadline=None, max_examples=10)
+settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, database=None)
+settings.load_profile("fast")
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +40,43 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the built book and the pipeline, which take minutes, to `make test-all`."""
+    for item in items:
+        if {"built_book", "clone"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("full")
+
+
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Return what fills a named folder once for all workers; the first fills it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def fill(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                assert not folder.exists(), f"{name}: could not be made; the first test with it says why"
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return fill
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def cache(once: Once) -> Path:
     """The phantom is made once for all tests, and the user's own cache is left alone."""
-    os.environ["WDUALMINE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    folder = once("cache", lambda _: None)
+    os.environ["WDUALMINE_CACHE"] = str(folder)
     torch.set_num_threads(1)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -56,42 +104,49 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished training run of the smoke preset on the phantom's CT-MRI pairs."""
-    folder = tmp_path_factory.mktemp("runs") / "smoke"
-    return train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", threads=1, progress=False)
+def small_pairs(once: Once) -> Path:
+    """The phantom's first three pairs a task at half the size, where what is made of them is the subject."""
+
+    def make(folder: Path) -> None:
+        phantom = find_data("phantom").root
+        for task, split in product(TASKS.values(), SPLITS):
+            for modality in task.modalities:
+                place = Path(task.folder, split, modality)
+                for path in sorted((phantom / place).iterdir())[:3]:
+                    write_image(folder / place / path.name, read_image(path)[::2, ::2])
+
+    return once("pairs", make)
 
 
 @pytest.fixture(scope="session")
-def built_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The book as `make book PRESET=smoke` builds it, on the phantom, in a copy of the repository.
+def smoke_run(once: Once) -> Run:
+    """A finished training run of the smoke preset on the phantom's CT-MRI pairs."""
 
-    WDUALMINE_BOOK names the folder of another one, built before, such as on the real pairs.
-    """
-    if given := os.environ.get("WDUALMINE_BOOK"):
-        return Path(given)
-    copy = tmp_path_factory.mktemp("clone") / "repository"
-    ignored = shutil.ignore_patterns(
-        *(".venv", ".git", ".snakemake", "build", "_build", "_generated", "runs", "node_modules"),
-        *("__pycache__", ".*_cache"),
-    )
-    shutil.copytree(ROOT, copy, ignore=ignored)
-    environment = {name: value for name, value in os.environ.items() if name != "WDUALMINE_DATA"}
-    result = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            "--cores",
-            "2",
-            "--quiet",
-            "rules",
-            "--config",
-            "preset=smoke",
-        ],
-        cwd=copy,
-        env=environment | {"PYTHONPATH": os.pathsep.join((str(copy), str(copy / "book")))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-8000:]
-    return copy / "book" / "_build" / "html"
+    def make(folder: Path) -> None:
+        train(make_experiment("ct-mri", "smoke"), folder / "run", "phantom", "cpu", threads=1, progress=False)
+
+    return load_run(once("smoke", make) / "run")
+
+
+@pytest.fixture(scope="session")
+def wheels(once: Once) -> list[Path]:
+    """The wheels of the library and of the book's code, built without network."""
+
+    def make(folder: Path) -> None:
+        options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder)
+        subprocess.run([sys.executable, "-m", "pip", "wheel", *options, ROOT, ROOT / "book"], check=True)
+
+    return sorted(once("wheels", make).glob("wdualmine*.whl"))
+
+
+@pytest.fixture(scope="session")
+def wheel(wheels: list[Path]) -> Path:
+    """The library's wheel."""
+    return wheels[0]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium with a fresh profile that reaches no host but this machine."""
+    with open_browser() as context:
+        yield context

@@ -129,7 +129,7 @@ def _record(name: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         import shutil
 
-        from wdualmine_book.committed import results_folder
+        from wdualmine_book.records import results_folder
 
         run = results_folder() / "recovery" / "ct-mri-recovery-seed0"
         for path in run.iterdir():
@@ -196,7 +196,7 @@ def _checkpoint(folder: Path) -> Path:
     import torch
 
     from wdualmine.checkpoints import read_tensors
-    from wdualmine.training import CHECKPOINT, _checkpoint
+    from wdualmine.resuming import CHECKPOINT, write_checkpoint
 
     state = _state()
     for group in state.optimizer.param_groups:
@@ -204,7 +204,7 @@ def _checkpoint(folder: Path) -> Path:
             parameter.grad = torch.zeros_like(parameter)
     state.optimizer.step()
     state.log = [{"epoch": 1, "total": 0.5, "residual": 0.1, "seconds": 1.0}]
-    _checkpoint(folder / CHECKPOINT, state, _description())
+    write_checkpoint(folder / CHECKPOINT, state, _description())
     tensors, metadata = read_tensors(folder / CHECKPOINT)
     known = {name: metadata[name] for name in ("kind", "experiment", "data", "log", "sessions")}
     _write_unsealed(folder / CHECKPOINT, tensors, known)
@@ -212,10 +212,10 @@ def _checkpoint(folder: Path) -> Path:
 
 
 def _read_checkpoint(path: Path) -> object:
-    from wdualmine.training import CHECKPOINT, _claim, _restore
+    from wdualmine.resuming import CHECKPOINT, claim, restore
 
-    _claim(path.parent, _description())
-    return _restore(path.with_name(CHECKPOINT), _state(), _small_experiment(), _description())
+    claim(path.parent, _description())
+    return restore(path.with_name(CHECKPOINT), _state(), _small_experiment(), _description())
 
 
 def _read_image(path: Path) -> object:

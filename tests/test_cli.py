@@ -1,35 +1,20 @@
 """The command line as a person uses it: what it makes, and one clear line with exit code 2 for a mistake."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from calling import call
 
 from wdualmine.checkpoints import read_tensors, write_tensors
-from wdualmine.cli import MOVED, main
 from wdualmine.data import find_data
 from wdualmine.data.images import read_image, write_image
 from wdualmine.records import Run
-from wdualmine_book.__main__ import main as book_main
-
-
-def call(
-    capsys: pytest.CaptureFixture, *arguments: object, main: Callable[[], None] = main
-) -> tuple[int, str, str]:
-    """Run the command line in this process: exit code, standard output, standard error."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["wdualmine", *map(str, arguments)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-    captured = capsys.readouterr()
-    return int(leaving.value.code or 0), captured.out, captured.err
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +127,7 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("train ct-mri --learning-rate inf -o {}/run", "give a positive, finite number"),
         ("train ct-mri --epochs 0 -o {}/run", "epochs 0: give an integer of at least 1"),
         ("train ct-mri --method w-dualmine-recovery -o {}/run", "train that with --variant recovery"),
-        ("train ct-mri --method densefuse-l1 -o {}/run", "has the network of densefuse; train that"),
+        ("train ct-mri --method densefuse-l1-retrained -o {}/run", "has the network of densefuse-"),
         ("train ct-mri --preset smoke --data phantom -o {}/others", "log.csv: is of no run"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --axis 1", "--axis 1: is for volumes"),
         ("fuse {}/a.png {}/b.png -o {}/out/plain", "plain: unknown image suffix"),
@@ -152,6 +137,8 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("recovery ct-mri --data {}/left", "left"),
         ("train ct-mri --preset smoke --data phantom -o {}/a.png", "a.png"),
         ("data fetch mri-us", "mri-us: unknown task"),
+        ("data fetch ct-mri --networks", "--networks: fetches no pairs"),
+        ("fuse {}/a.png {}/b.png -o {}/o.png --method {}/no.py:fuse", "no.py cannot be imported"),
         ("data verify {}/nowhere", "nowhere"),
         ("evaluate {}/a.png {}/b.png {}/small.png", "small.png"),
         ("evaluate {}/a.png {}/b.png {}/a.png --metrics XYZ", "XYZ"),
@@ -175,17 +162,6 @@ def test_an_image_that_fails_leaves_the_old_result(images: Path, capsys: pytest.
     (images / "o.png").write_bytes(b"precious")
     assert call(capsys, "fuse", images / "truncated.png", images / "b.png", "-o", images / "o.png")[0] == 2
     assert (images / "o.png").read_bytes() == b"precious"
-
-
-def test_table_prints_three_forms(capsys: pytest.CaptureFixture, smoke_run: Run) -> None:
-    header = "metric,method,column,mean,std,seeds,seed_std,run,best"
-    for form, mark in (("md", "| EN ↑"), ("latex", r"\begin{tabular}"), ("csv", header)):
-        code, out, error = call(
-            capsys, "table", 1, "--run", smoke_run.folder, "--format", form, main=book_main
-        )
-        assert code == 0, error
-        assert mark in out
-        assert "0.8308" in out
 
 
 def test_evaluate_prints_csv_json_and_a_table(pairs: Path, capsys: pytest.CaptureFixture) -> None:
@@ -311,27 +287,25 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = tmp_path / "run"
-    code, _, error = call(
-        capsys, "train", "pet-mri", "--method", "sdnet", "--preset", "smoke", "--data", "phantom", "-o", run
-    )
+    options = ["--method", "sdnet-retrained", "--preset", "smoke", "--data", "phantom"]
+    code, _, error = call(capsys, "train", "pet-mri", *options, "-o", run)
     assert code == 0, error
     a, b, output = first(pairs, "PET-MRI", "PET"), first(pairs, "PET-MRI", "MRI"), tmp_path / "fused.png"
     fuse = ("fuse", a, b, "-o", output, "--weights", run)
-    code, _, error = call(capsys, *fuse, "--method", "sdnet")
+    code, _, error = call(capsys, *fuse, "--method", "sdnet-retrained")
     assert code == 0, error
     assert read_image(output).shape == read_image(a).shape
-    code, _, error = call(capsys, "table", 2, "--run", run, main=book_main)
-    assert (code, "holds no run of W-DUALMINE for table 2" in error) == (2, True)
     code, _, error = call(capsys, "export", run, "-o", tmp_path / "x.onnx")
+    wrong = "holds a network of sdnet-retrained; give --method sdnet-retrained"
     assert (code, error.strip()) == (
-        2, f"error: {run / 'model.safetensors'}: holds a network of sdnet; give --method sdnet",
+        2, f"error: {run / 'model.safetensors'}: {wrong}",
     )  # fmt: skip
     for options, message in (
-        (("--method", "w-dualmine"), "holds a network of sdnet; give --method sdnet"),
-        (("--method", "ifcnn"), "holds a network of sdnet; give --method sdnet"),
+        (("--method", "w-dualmine"), wrong),
+        (("--method", "ifcnn-retrained"), wrong),
         (
-            ("--method", "sdnet", "--residual-scale", 0.5),
-            "a residual scale belongs to W-DUALMINE, not to sdnet",
+            ("--method", "sdnet-retrained", "--residual-scale", 0.5),
+            "a residual scale belongs to W-DUALMINE, not to sdnet-retrained",
         ),
     ):
         code, _, error = call(capsys, *fuse, *options)
@@ -342,10 +316,9 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
 def test_methods_are_listed_with_size_and_source(capsys: pytest.CaptureFixture) -> None:
     code, out, _ = call(capsys, "methods")
     assert code == 0
-    for name in ("average", "maximum", "laplacian-pyramid", "dwt", "w-dualmine", "adafuse", "asfe-fusion"):
+    for name in ("average", "maximum", "laplacian-pyramid", "dwt", "w-dualmine", "adafuse-retrained"):
         assert any(line.split()[0] == name for line in out.splitlines()), name
-    assert "74,193" in next(line for line in out.splitlines() if line.startswith("densefuse "))
-    assert "539,000,000" in next(line for line in out.splitlines() if line.startswith("adafuse"))
+    assert "74,193" in next(line for line in out.splitlines() if line.startswith("densefuse-retrained "))
     assert out.count("doi:") >= 10
 
 
@@ -395,22 +368,6 @@ def test_names_are_no_markup_and_equal_images_have_one_psnr(
     assert "scan[red]:smile: inf" in " ".join(call(capsys, *arguments)[1].split())
     assert json.loads(call(capsys, *arguments, "--json")[1]) == [{"pair": name.stem, "PSNR": "inf"}]
     assert call(capsys, *arguments, "--csv")[1].splitlines()[1] == f"{name.stem},inf"
-
-
-def test_an_encoding_without_arrows_spells_them_out() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "wdualmine_book", "table", "1"],
-        env=os.environ | {"PYTHONIOENCODING": "cp1252"}, capture_output=True, check=True,
-    )  # fmt: skip
-    assert "EN \\N{UPWARDS ARROW}" in done.stdout.decode("cp1252")
-
-
-@pytest.mark.parametrize("verb", MOVED)
-def test_a_verb_of_the_book_says_where_it_went(capsys: pytest.CaptureFixture, verb: str) -> None:
-    code, _, error = call(capsys, verb, "ct-mri")
-    assert (code, error.strip()) == (2, f"error: {verb}: belongs to the book now: `{MOVED[verb]}`")
-    words = MOVED[verb].split()[1:]
-    assert call(capsys, *words, "--help", main=book_main)[0] == 0
 
 
 def test_the_programs_have_few_verbs() -> None:

@@ -9,10 +9,9 @@ from tolerances import TOLERANCES
 
 from wdualmine.data import find_data, load_pairs
 from wdualmine.errors import WdualmineError
-from wdualmine.export import INPUTS, OUTPUTS, export_onnx, packaged_weights
+from wdualmine.export import INPUTS, OUTPUTS, export_onnx
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import load_model
-from wdualmine.methods.learned import WEIGHTS
 from wdualmine.model import _sobel_by_convolution, sobel_magnitude
 
 runtime = pytest.importorskip("onnxruntime")
@@ -27,6 +26,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> "runtime.InferenceSessi
     return runtime.InferenceSession(path, options)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("rows", "columns", "scale"), [(256, 256, 0.5), (16, 16, 1.0), (64, 208, 0.0)])
 def test_the_file_gives_what_torch_gives(
     session: "runtime.InferenceSession", rows: int, columns: int, scale: float
@@ -42,6 +42,7 @@ def test_the_file_gives_what_torch_gives(
         assert apart.max() < TOLERANCES["onnx, ties"].value
 
 
+@pytest.mark.full
 def test_the_file_says_what_a_caller_has_to_know(session: "runtime.InferenceSession") -> None:
     model = load_model("ct-mri")
     assert session.get_modelmeta().custom_metadata_map == {
@@ -53,14 +54,6 @@ def test_the_file_says_what_a_caller_has_to_know(session: "runtime.InferenceSess
 def test_sobel_as_exported_is_sobel() -> None:
     x = torch.rand(2, 3, 7, 9)
     torch.testing.assert_close(_sobel_by_convolution(x), sobel_magnitude(x))
-
-
-def test_weights_are_found_by_their_names(tmp_path: Path) -> None:
-    for name in ("ct-mri", "ct-mri-recovery", "pet-mri"):
-        (tmp_path / f"{name}.safetensors").touch()
-    found = [(weights.task, weights.method) for weights in packaged_weights(tmp_path)]
-    assert found == [("ct-mri", "w-dualmine"), ("ct-mri", "w-dualmine-recovery"), ("pet-mri", "w-dualmine")]
-    assert {weights.path for weights in packaged_weights()} == set(WEIGHTS.glob("*.safetensors"))
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_method_is_a_name_a_network_or_a_function(grey: Images) -> None:
     assert np.array_equal(wd.fuse(*grey), fuse_images(*grey, wd.fuse_with(wd.load_model("ct-mri"))))
     rounded = wd.fuse_images(*grey, average, stretch=False)
     assert np.array_equal(rounded, wd.fuse(*grey, "average", stretch=False))
-    assert {"w-dualmine", "average", "adafuse"} <= set(wd.list_methods())
+    assert {"w-dualmine", "average", "dwt"} <= set(wd.list_methods())
     assert {"EN", "CC", "Qabf"} <= set(wd.list_metrics())
     with pytest.raises(WdualmineError, match="unknown method 'avarage'"):
         wd.fuse(*grey, "avarage")
@@ -136,7 +136,7 @@ def test_sources_that_are_not_registered_are_refused_unless_allowed(grey: Images
 
 def test_a_network_refuses_other_units(grey: Images) -> None:
     levels = [torch.from_numpy(image.astype(np.float32))[None, None] for image in grey]
-    for method in ("w-dualmine", "ifcnn", "adafuse"):
+    for method in ("w-dualmine", "w-dualmine-recovery"):
         fuse = wd.load_fuse(method)
         with pytest.raises(WdualmineError, match=r"values from 0 to 255: a network needs them in \[0, 1\]"):
             fuse(*levels)

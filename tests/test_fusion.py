@@ -203,7 +203,7 @@ def test_residual_scale_zero_is_the_average(network: WDualMine, rng: np.random.G
 
 
 def test_unknown_methods_and_weights_are_named(tmp_path: Path) -> None:
-    with pytest.raises(WdualmineError, match="unknown method 'median'; choose one of average"):
+    with pytest.raises(WdualmineError, match=r"unknown method 'median'; choose one of .*average"):
         get_method("median")
     with pytest.raises(WdualmineError, match="no such weights"):
         load_model(tmp_path / "none.safetensors")

@@ -43,9 +43,9 @@ def test_a_case_is_the_same_file_again(fuzzer: Fuzzer) -> None:
     assert mend_png(fuzzer.valid["png"]) == fuzzer.valid["png"]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    assert kill_training(tmp_path, kills=1, epochs=2, seed=1) == ""
+    assert kill_training(tmp_path, kills=2, epochs=3, seed=1) == ""
 
 
 FULL = """
@@ -61,7 +61,7 @@ for line in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing_half(tmp_path: Path) -> None:
     """A file may grow to 2000 bytes, which ends in the same kind of error as a disk that is full."""
     source = find_data("phantom").root / "CT-MRI" / "test"

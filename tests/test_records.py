@@ -8,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
-from wdualmine.records import Run, held, load_run, read_csv, write_bytes, write_json
-from wdualmine_book.recorder import record as make_record
+from wdualmine.records import Run, load_run, lock_folder, read_csv, write_bytes, write_json
 
 
 @pytest.fixture
@@ -147,26 +145,16 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(
 def test_what_a_killed_process_left_is_swept_and_its_lock_blocks_nobody(tmp_path: Path) -> None:
     for name in (".lock", ".metrics.csv.123.tmp", ".model.safetensors.9.tmp"):
         (tmp_path / name).write_bytes(b"half")
-    with held(tmp_path):
+    with lock_folder(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
-        with pytest.raises(WdualmineError, match="another process writes to this folder"), held(tmp_path):
+        with (
+            pytest.raises(WdualmineError, match="another process writes to this folder"),
+            lock_folder(tmp_path),
+        ):
             pass
     (tmp_path / "a").write_text("")
-    with pytest.raises(WdualmineError, match="cannot be written"), held(tmp_path / "a"):
+    with pytest.raises(WdualmineError, match="cannot be written"), lock_folder(tmp_path / "a"):
         pass
-
-
-def test_baselines_are_made_again_where_their_record_is_cut(tmp_path: Path) -> None:
-    whole = make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
-    content = (tmp_path / "metrics.csv").read_bytes()
-    assert list(whole.info.files) == ["metrics.csv"]
-    (tmp_path / "metrics.csv").write_bytes(content[:100])
-    again = make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
-    assert (tmp_path / "metrics.csv").read_bytes() == content
-    pd.testing.assert_frame_equal(whole.metrics, again.metrics)
-    assert not (tmp_path / ".lock").exists()
-    with held(tmp_path), pytest.raises(WdualmineError, match="another process writes"):
-        make_record("baselines", "ct-mri", tmp_path, "phantom", 1, progress=False)
 
 
 def test_the_command_line_names_a_spoiled_record(

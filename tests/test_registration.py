@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calling import call
 from numpy.typing import NDArray
 from scipy import ndimage
-from test_cli import call
 
 from wdualmine.data import Pair, find_data, load_pairs
 from wdualmine.data.images import read_image, write_image

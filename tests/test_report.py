@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_book import INSPECT, WIDTHS, browser, watch  # noqa: F401 (a fixture)
-from test_cli import call
+from browsing import INSPECT, WIDTHS, watch
+from calling import call
 from tolerances import TOLERANCES
 
 from wdualmine.data import find_data, get_task
@@ -108,7 +108,7 @@ def test_images_of_16_bits_are_rounded_where_that_is_asked_for(
             write_image(tmp_path / kind / path.name, deep)
     folders = [tmp_path / kind for kind in ("a", "b", "average")]
     judged = [Judged("same", folders[2])]
-    deep = judge(*folders[:2], judged, KEYS, deep=True, progress=False)
+    deep = judge(*folders[:2], judged, KEYS, round_16_bit=True, progress=False)
     same = [made.rows("same").reset_index(drop=True) for made in (deep, findings)]
     pd.testing.assert_frame_equal(*same)
     page = write_report(deep, tmp_path / "report")
@@ -320,6 +320,7 @@ def test_another_finish_is_not_set_beside_without_a_word(case: Path, tmp_path: P
     assert "saved in different ways" in write_report(findings, tmp_path / "out").read_text()
 
 
+@pytest.mark.full
 def test_processes_change_no_value(
     case: Path, findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -703,10 +704,10 @@ def test_names_are_text_and_nothing_else(case: Path, tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
-def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: str) -> None:  # noqa: F811
+def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: str) -> None:
     tab = browser.new_page()
     requests: list[str] = []
     try:

@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from test_cli import call
+from calling import call
 
 from wdualmine.data import find_data, load_pairs
 from wdualmine.data.color import to_grey

@@ -24,6 +24,7 @@ TOLERANCES = {
     "facts": Tolerance(1.1e-4, "four printed decimals, and another rounding of grey on a few pixels"),
     "limit": Tolerance(1e-9, "a closed form against sums over the pixels of the image that reaches it"),
     "recovery": Tolerance(1e-4, "float32 images, one subtracted from the other; signals of 15 levels"),
+    "hotelling": Tolerance(1e-6, "relative: ten channels whose variances differ by 1e6, inverted by LAPACK"),
     "record": Tolerance(
         3e-4,
         "float32 convolutions summed in another order on another processor; a pixel's level is 2e-4 of MI",
@@ -32,6 +33,9 @@ TOLERANCES = {
         5e-4, "records of color pairs were scored when ties of grey still rounded as BLAS fell: 3e-4 of MI"
     ),
     "pieces": Tolerance(1e-5, "float32 means and convolutions summed in another order"),
+    "authors": Tolerance(
+        1e-5, "float32 convolutions summed in another order, or in float64; 1e-7 as measured"
+    ),
     "onnx": Tolerance(1e-5, "float32 convolutions summed in another order by onnxruntime"),
     "onnx, ties": Tolerance(
         1e-3, "of a pixel in a thousand: of two nearly equal coefficients, Eq. 7 may choose the other"

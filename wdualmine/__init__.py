@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from wdualmine.errors import WdualmineError as WdualmineError
     from wdualmine.experiments import make_experiment as make_experiment
     from wdualmine.flat import fuse as fuse
-    from wdualmine.flat import list_methods as list_methods
     from wdualmine.flat import list_metrics as list_metrics
     from wdualmine.methods.learned import fuse_with as fuse_with
     from wdualmine.methods.learned import load_fuse as load_fuse
     from wdualmine.methods.learned import load_model as load_model
+    from wdualmine.methods.registry import list_methods as list_methods
     from wdualmine.metrics.registry import score as score
     from wdualmine.recovery.measure import measure_recovery as measure_recovery
     from wdualmine.recovery.measure import summarize_recovery as summarize_recovery
@@ -31,7 +31,7 @@ _MODULES = {
     "WdualmineError": "errors",
     "fuse": "flat",
     "fuse_with": "methods.learned",
-    "list_methods": "flat",
+    "list_methods": "methods.registry",
     "list_metrics": "flat",
     "load_fuse": "methods.learned",
     "load_model": "methods.learned",

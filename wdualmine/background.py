@@ -11,19 +11,14 @@ BACKGROUND = ("background_share", "background_mean", "background_nonzero")
 
 
 def background(grey_a: NDArray[np.uint8], grey_b: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Say where there is nothing to fuse: no source, uint8 (H, W), is brighter than :data:`BLACK`."""
+    """Return where there is nothing to fuse: no source, uint8 (H, W), is brighter than :data:`BLACK`."""
     return np.maximum(grey_a, grey_b) <= BLACK
 
 
 def background_scores(
     grey_a: NDArray[np.uint8], grey_b: NDArray[np.uint8], fused: NDArray[np.uint8]
 ) -> dict[str, float]:
-    """Describe what a fused image holds where both sources are black.
-
-    Args:
-        grey_a: first source, uint8 (H, W).
-        grey_b: second source.
-        fused: fused image, likewise.
+    """Describe what a fused image holds where both sources are black; all three uint8 (H, W).
 
     Returns:
         ``background_share``, the share of the image that is background; ``background_mean``, the fused

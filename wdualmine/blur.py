@@ -8,11 +8,7 @@ from torch.nn import functional as F
 def gaussian_blur(x: Tensor, sigma: float, radius: int, pad: bool = True) -> Tensor:
     """Blur (N, 1, H, W) with a Gaussian of 2 radius + 1 taps, whose sum is 1.
 
-    Args:
-        x: the image.
-        sigma: in pixels.
-        radius: of the taps.
-        pad: replicate the border, so that the sides stay; else they shrink by twice the radius.
+    Padding replicates the border, so that the sides stay; without it they shrink by twice the radius.
     """
     distances = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
     taps = torch.exp(-distances.square() / (2 * sigma**2))

@@ -31,12 +31,9 @@ def read_tensors(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what :func:`write_tensors` wrote: tensors on the CPU, and the metadata.
 
-    Args:
-        path: the file.
-        remedy: what an error tells the reader to do.
-
     Raises:
-        WdualmineError: the file is not of that kind, not whole, or its tensors are others than were written.
+        WdualmineError: the file is not of that kind, not whole, or its tensors are others than were written;
+            the message ends with the remedy.
     """
     with _opened(path, remedy) as (file, metadata):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

@@ -9,5 +9,5 @@ class WdualmineError(ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    """Give the first line of what an exception says, its type where it says nothing."""
+    """Return the first line of what an exception says, its type where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,20 +1,15 @@
-"""Scoring methods on the pairs of a task: a tidy table with one row a method and pair."""
+"""Scoring methods on the pairs of a task: a tidy table with one row per method and pair."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from numpy.typing import NDArray
 
-from wdualmine.data import DataSource, Pair, Task, get_task, published_folder
-from wdualmine.data.images import read_image
-from wdualmine.data.pairs import image_files
-from wdualmine.errors import WdualmineError
+from wdualmine.data import Pair, get_task
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.metrics import PAPER_METRICS, score
-from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.metrics.validation import is_constant
 
 #: The method whose rows hold the closed-form limits of CC and PSNR.
@@ -42,17 +37,10 @@ def evaluate(
     """Score methods on pairs.
 
     A fused image that is constant has no scores, as an untrained network may give one; its cells are empty.
-
-    Args:
-        candidates: what to score.
-        pairs: as :func:`~wdualmine.data.load_pairs` gives them.
-        task: goes into the table.
-        split: goes into the table.
-        metrics: names from the metrics registry.
-        progress: called after every fused pair.
+    Progress is called after every fused pair.
 
     Returns:
-        Columns of :data:`~wdualmine.records.KEYS`, then one a metric.
+        Columns of :data:`~wdualmine.records.KEYS`, with the given task and split, then one per metric.
     """
     rows = []
     for candidate in candidates:
@@ -71,25 +59,6 @@ def evaluate(
             )
             progress()
     return pd.DataFrame(rows).astype({"seed": "Int64"})
-
-
-def published_files(task: Task, source: DataSource) -> dict[str, dict[str, Path]]:
-    """Find the published fused images by method and pair; empty where they are not at hand."""
-    folder = published_folder(source)
-    if folder is None:
-        return {}
-    return {title.lower(): image_files(folder / name / task.folder) for name, title in PUBLISHED.items()}
-
-
-def published_image(files: dict[str, Path], pair: str, method: str) -> NDArray:
-    """Read one of :func:`published_files`.
-
-    Raises:
-        WdualmineError: there is none of this pair, or it cannot be read.
-    """
-    if pair not in files:
-        raise WdualmineError(f"{method}: its published images lack pair {pair}; fetch them again")
-    return read_image(files[pair])
 
 
 def _scores(pair: Pair, fused: NDArray, metrics: Sequence[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Experiments as data: presets, variants, the studies made of them, and what one run is made of."""
+"""Experiments as data: presets, variants, and what one run is made of."""
 
 import hashlib
 import json
@@ -8,42 +8,33 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.data.tasks import get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights
-from wdualmine.methods.registry import SYSTEMS, W_DUALMINE, get_system
-from wdualmine.methods.system import NetworkConfig, TermWeights
+from wdualmine.methods.registry import W_DUALMINE, get_system
+from wdualmine.methods.system import NetworkConfig
 from wdualmine.model import ModelConfig
 from wdualmine.recovery.objective import RecoveryWeights
 
 #: Seeds are below this, so that seed and epoch together still seed a generator.
-SEEDS = 2**32
+SEED_LIMIT = 2**32
 FOLDS = 3  # PET-MRI's test pairs come from three volumes
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and on what a network is trained.
+    """How long and on what a network is trained."""
 
-    Attributes:
-        epochs: passes over the training pairs.
-        batch_size: pairs a step.
-        learning_rate: Adam's; with one cycle the largest.
-        patch_size: side of the random square that a pair is cropped to; None takes whole images.
-        train_pairs: use only the first so many training pairs; None uses all.
-        test_pairs: score only the first so many test pairs; None scores all.
-        epoch_pairs: an epoch is so many training pairs, drawn anew each time; None takes all of them.
-        one_cycle: raise the learning rate over the first tenth of the steps, then lower it to 0.
-    """
-
-    epochs: int = 100
-    batch_size: int = 8
-    learning_rate: float = 1e-5
+    epochs: int = 100  #: passes over the training pairs
+    batch_size: int = 8  #: pairs a step
+    learning_rate: float = 1e-5  #: Adam's; with one cycle the largest
+    #: side of the random square that a pair is cropped to; None takes whole images
     patch_size: int | None = None
-    train_pairs: int | None = None
-    test_pairs: int | None = None
+    train_pairs: int | None = None  #: use only the first so many training pairs; None uses all
+    test_pairs: int | None = None  #: score only the first so many test pairs; None scores all
+    #: an epoch is so many training pairs, drawn anew each time; None takes all of them
     epoch_pairs: int | None = None
-    one_cycle: bool = False
+    one_cycle: bool = False  #: raise the learning rate over the first tenth of the steps, then lower it to 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patch_size", "train_pairs", "test_pairs", "epoch_pairs"):
@@ -64,12 +55,11 @@ class Preset:
     schedule: Schedule = field(default_factory=Schedule)
 
 
-#: What a network can be trained for, by name: the class of the weights of its terms.
-OBJECTIVES: dict[str, type] = {
+#: What W-DUALMINE can be trained for, by name: the class of the weights of its terms. Every other system has
+#: one objective, called as the system is.
+OBJECTIVES = {
     "paper": LossWeights,  # Section 4
     "recovery": RecoveryWeights,  # wdualmine.recovery.objective
-    # Every other system has one objective, called as the system is.
-    **{method.system.name: method.system.weights for method in SYSTEMS if method.system},
 }
 
 PRESETS = {
@@ -152,96 +142,45 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Study:
-    """A question that runs of "proposed" and of these variants answer, with several seeds each."""
-
-    question: str
-    variants: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ("ct-mri",)
-
-
-STUDIES = {
-    "reference": Study("What does the full model score on each task?", tasks=tuple(TASKS)),
-    "ablations": Study(
-        "What do the parts of the network and the terms of the objective contribute? (Tables 4 and 5)",
-        tuple(VARIANTS)[1:9],
-    ),
-    "learning-rate": Study(
-        "Where does the paper's learning rate stop, and what do larger ones reach?",
-        ("rate-1e-5", "rate-1e-4", "rate-1e-3"),
-    ),
-    "leakage": Study(
-        "Does it matter that slices of the test volumes are in training?",
-        tuple(f"fold-{fold}" for fold in range(FOLDS)),
-        tuple(TASKS),
-    ),
-    "choices": Study(
-        "How much do the choices matter that the paper leaves open?",
-        ("narrow", "wide", "three-scales", "residual-scale-1", "sobel-unscaled", "norms-summed", "batch-16"),
-    ),
-    "recovery": Study(
-        "Can the network keep the signals of both sources, on volumes that it never saw? (preset cycle)",
-        ("recovery", *(f"recovery-fold-{fold}" for fold in range(FOLDS))),
-        tuple(TASKS),
-    ),
-    "recovery-range": Study(
-        "What does a network lose that may leave the range of the image? (preset cycle)",
-        ("recovery-fold-0", "recovery-tight"),
-        ("ct-mri", "pet-mri"),
-    ),
-    "recovery-terms": Study(
-        "What does each term of the recovery objective do? (preset cycle)",
-        ("recovery-short", "recovery-wide", *(f"recovery-no-{term}" for term in RECOVERY_TERMS)),
-    ),
-}
-
-
-@dataclass(frozen=True)
 class Experiment:
-    """Everything that determines a training run but the data and the code.
-
-    Attributes:
-        fold: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that
-            number: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes.
-        objective: a key of :data:`OBJECTIVES`; `loss` are its weights.
-        method: the system whose network is trained; `model` is its configuration.
-    """
+    """Everything that determines a training run but the data and the code."""
 
     task: str
     preset: str
     variant: str
     seed: int
     model: ModelConfig | NetworkConfig
-    loss: LossWeights | RecoveryWeights | TermWeights
+    loss: Any
     schedule: Schedule
+    #: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that number:
+    #: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes
     fold: int | None = None
+    #: a key of :data:`OBJECTIVES`, or the name of another system; `loss` are its weights
     objective: str = "paper"
-    method: str = W_DUALMINE.name
+    method: str = W_DUALMINE.name  #: the system whose network is trained; `model` is its configuration
 
     def __post_init__(self) -> None:
         get_task(self.task)
-        if not (isinstance(self.seed, int) and 0 <= self.seed < SEEDS):
+        if not (isinstance(self.seed, int) and 0 <= self.seed < SEED_LIMIT):
             raise WdualmineError(f"seed {self.seed}: give an integer of at least 0 and below 2^32")
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the experiment as plain values, the form in which it is recorded."""
+        """Return the experiment as plain values, the form in which it is recorded."""
         return asdict(self) | {"model": self.model.as_dict()}
 
     @classmethod
     def from_dict(cls, values: Any, record: str | Path = "record") -> "Experiment":
-        """Rebuild an experiment from :meth:`as_dict`, as a record holds it.
-
-        Args:
-            values: what :meth:`as_dict` gave; a setting that they do not name has its default.
-            record: where they are from, for an error.
+        """Rebuild an experiment from :meth:`as_dict`; what it does not name has its default.
 
         Raises:
-            WdualmineError: they describe no experiment.
+            WdualmineError: the values describe no experiment; the message names the record.
         """
         try:
+            system, objective = get_system(values.get("method", W_DUALMINE.name)), values.get("objective")
+            weights: Any = system.weights if objective == system.name else OBJECTIVES[objective or "paper"]
             parts = {
-                "model": get_system(values.get("method", W_DUALMINE.name)).config(**values["model"]),
-                "loss": OBJECTIVES[values.get("objective", "paper")](**values["loss"]),
+                "model": system.config(**values["model"]),
+                "loss": weights(**values["loss"]),
                 "schedule": Schedule(**values["schedule"]),
             }
             return cls(**values | parts)
@@ -301,6 +240,8 @@ def make_experiment(
                 f"variant {variant!r} changes W-DUALMINE, not {method}: choose proposed or fold-0 to "
                 f"fold-{FOLDS - 1}"
             )
+        if system.objective is None or system.weights is None:
+            raise WdualmineError(f"{method}: is not trained here; choose another of `wdualmine methods`")
         model = system.config(**system.smoke if preset == "smoke" else {})
         loss, objective = system.weights(), system.name
         own_schedule = system.schedule if preset == "paper" else {}

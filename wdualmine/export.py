@@ -5,47 +5,19 @@ Eq. 11, and gives the fused image and the residual, so that lambda can be moved 
 """
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError
 from wdualmine.files import write_bytes
-from wdualmine.methods.learned import WEIGHTS, load_model
-from wdualmine.methods.registry import W_DUALMINE
+from wdualmine.methods.learned import load_model
 from wdualmine.model import WDualMine
 
 INPUTS = ("image1", "image2", "residual_scale")
 OUTPUTS = ("fused", "residual")
 OPSET = 18
-
-
-@dataclass(frozen=True)
-class PackagedWeights:
-    """A file of weights that comes with the package.
-
-    Attributes:
-        task: what it was trained on, "ct-mri".
-        method: what `wdualmine fuse --method` calls it: "w-dualmine", or with a further word of the file's
-            name, as in "w-dualmine-recovery" for ``ct-mri-recovery.safetensors``.
-        path: the file.
-    """
-
-    task: str
-    method: str
-    path: Path
-
-
-def packaged_weights(folder: Path = WEIGHTS) -> list[PackagedWeights]:
-    """List the weights that come with the package: by task, the paper's network before others."""
-    found = []
-    for task in TASKS:
-        for path in sorted(folder.glob(f"{task}*.safetensors"), key=lambda path: path.stem):
-            found.append(PackagedWeights(task, W_DUALMINE.name + path.stem.removeprefix(task), path))
-    return found
 
 
 def export_onnx(source: str | Path, output: str | Path) -> Path:

@@ -20,7 +20,8 @@ from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods.classical import blend as blend_with_average
 from wdualmine.methods.learned import WHOLE, describe_weights, fuse_with, load_fuse
-from wdualmine.methods.registry import CLASSICAL, LEARNED, NETWORK, Method, get_method
+from wdualmine.methods.method import NETWORK, Method
+from wdualmine.methods.registry import get_method
 from wdualmine.progress import task_bar
 from wdualmine.registration import require_one_place, require_registered
 from wdualmine.runtime import available_memory, pick_device
@@ -78,10 +79,11 @@ def fuse(
             (N, C, H, W) of 1 or 3 channels; uint8, uint16 or float in [0, 1]. At most one source may be in
             color: its luma is fused and its chroma kept.
         b: the MRI, likewise; a tensor goes with a tensor of as many dimensions.
-        method: a name (:func:`list_methods`), a network, or a function of two lumas (N, 1, H, W) in [0, 1].
+        method: a name (:func:`~wdualmine.list_methods`), "module:function", a network, or a function of two
+            lumas (N, 1, H, W) in [0, 1].
         task: whose weights a network takes, "ct-mri", "pet-mri" or "spect-mri"; by default "pet-mri" where a
             source is in color, else "ct-mri".
-        weights: a run folder or safetensors file instead of the package's weights.
+        weights: a run folder or a file of weights, ours or the authors', instead of those that are found.
         residual_scale: the lambda of Eq. 11 at inference, from -1 to 1; the paper's is 0.5.
         blend: this much of the method, the rest of the average; from 0 to 1.
         stretch: stretch the fused luma to the full range and round down, as published images are; False
@@ -188,7 +190,7 @@ class Way:
             if method.learned:
                 trained, which = describe_weights(method, source)
                 wanted = [asked] if asked else [key for key, task in TASKS.items() if task.color == color]
-                if trained not in wanted:
+                if trained and trained not in wanted:
                     raise WdualmineError(
                         f"{source}: was trained for {trained}, not for {' or '.join(wanted)}; give other "
                         f"weights, or --task {trained} to use these all the same"
@@ -197,7 +199,7 @@ class Way:
         return blend_with_average(function, self.blend) if self.blend < 1 else function, label
 
     def _check_memory(self, height: int, width: int) -> None:
-        """Say what fusing takes where that is much, and refuse what does not fit."""
+        """Print what fusing takes where that is much, and refuse what does not fit."""
         method = self.chosen
         if not isinstance(method, Method) or (needed := method.memory(height * width)) <= NETWORK:
             return
@@ -211,7 +213,7 @@ class Way:
 
 
 def _read(source: PathLike | NDArray, name: str) -> tuple[NDArray, str]:
-    """Give an image and what to call it."""
+    """Return an image and what to call it."""
     return (
         (read_image(Path(source)), str(source)) if isinstance(source, str | os.PathLike) else (source, name)
     )
@@ -233,7 +235,7 @@ def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool) ->
 
 
 def _arrays(images: Tensor, name: str) -> NDArray:
-    """Give the images of a tensor as an array (N, H, W, C), of one without channels as (1, H, W)."""
+    """Return the images of a tensor as an array (N, H, W, C), of one without channels as (1, H, W)."""
     if images.requires_grad:
         raise WdualmineError(f"{name}: has gradients, and fused images have none; pass it with .detach()")
     try:
@@ -245,11 +247,6 @@ def _arrays(images: Tensor, name: str) -> NDArray:
     if images.ndim == 2:
         return array[None]
     return np.moveaxis(array.reshape(-1, *array.shape[-3:]), 1, -1)
-
-
-def list_methods() -> list[str]:
-    """Return the names of all ways to fuse; ``wdualmine methods`` says what each is."""
-    return [*LEARNED, *CLASSICAL]
 
 
 def list_metrics() -> list[str]:

@@ -45,8 +45,7 @@ def fuse_images(
         names: what to call the images in an error, such as their file names.
 
     Returns:
-        The fused image, with the size and the pixel type of the sources (the wider type, if they differ); in
-        color if a source is.
+        The fused image, of the sources' size and pixel type (the wider, if they differ); in color if one is.
 
     Raises:
         WdualmineError: sizes differ, both are in color, a float image leaves [0, 1],
@@ -76,18 +75,13 @@ def fuse_images(
 
 
 def check_fused(fused: object, luma: Tensor, name: str = "") -> Tensor:
-    """Return what a fusing function gave as a tensor, if it is an image like its sources.
+    """Return what a fusing function gave for a luma (N, 1, H, W) as a tensor, if it is an image like that.
 
     Methods may leave [0, 1] by a little, which is cut off; an image in other units is refused.
 
-    Args:
-        fused: what it gave.
-        luma: one of the sources, (N, 1, H, W).
-        name: of the pair, for the message.
-
     Raises:
         WdualmineError: it is no tensor or array of floats, of another shape, not finite, or far outside of
-            [0, 1].
+            [0, 1]; the message begins with the pair's name.
     """
     given = f"{name}: the fusing function gave" if name else "the fusing function gave"
     if isinstance(fused, np.ndarray) and fused.dtype.kind == "f":
@@ -127,7 +121,7 @@ def check_unit(*images: Tensor) -> None:
 
 
 def luma_tensor(image: NDArray, name: str = "image") -> Tensor:
-    """Give the luma of an image array as a float32 tensor (1, 1, H, W) in [0, 1]."""
+    """Return the luma of an image array as a float32 tensor (1, 1, H, W) in [0, 1]."""
     if image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
         raise WdualmineError(
             f"{name}: float pixels from {image.min():g} to {image.max():g}; scale them to [0, 1] first"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
 from wdualmine.model import Fusion, sobel_magnitude
 
@@ -35,17 +36,13 @@ def gradient_maximum_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tens
 def correlation_loss(fused: Tensor, image1: Tensor, image2: Tensor, epsilon: float = 1e-8) -> Tensor:
     """L_cc, Eq. 15: 1 - Pearson correlation with the average image, mean over the batch; 0 to 2.
 
-    Args:
-        fused: I_f, (N, 1, H, W).
-        image1: I_1.
-        image2: I_2.
-        epsilon: added to both variances, so that a constant image has a loss of 1 and a finite gradient.
+    Epsilon joins both variances, so that a constant image has a loss of 1 and a finite gradient.
     """
     return (1 - pearson(fused, (image1 + image2) / 2, epsilon)).mean()
 
 
 def pearson(first: Tensor, second: Tensor, epsilon: float) -> Tensor:
-    """Pearson correlation of two images (N, 1, H, W), one value a pair (N,); epsilon joins both variances."""
+    """Pearson correlation of two images (N, 1, H, W), one per pair (N,); epsilon joins both variances."""
     x, y = first.flatten(1), second.flatten(1)
     x = x - x.mean(dim=1, keepdim=True)
     y = y - y.mean(dim=1, keepdim=True)
@@ -62,11 +59,7 @@ def mutual_information_loss(
     Choice: the positive is the same pair's source, the N candidates are that source over the batch, and the
     two sources' losses are averaged (Eq. 16 prints the first source only, the text names both).
 
-    Args:
-        latent_fused: z_f, (N, D); any length, compared by cosine similarity.
-        latent1: z_1, (N, D).
-        latent2: z_2, (N, D).
-        temperature: tau.
+    The latents z_f, z_1 and z_2 are (N, D), of any length, compared by cosine similarity.
     """
     labels = torch.arange(len(latent_fused), device=latent_fused.device)
     fused = F.normalize(latent_fused, dim=1)
@@ -77,6 +70,22 @@ def mutual_information_loss(
     return (losses[0] + losses[1]) / 2
 
 
+def similarity_map(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM of each whole 11 x 11 Gaussian window of two images (N, 1, H, W) in [0, 1]; at most 1.
+
+    As :func:`wdualmine.metrics.ssim.ssim`, differentiable; DOI 10.1109/TIP.2003.819861.
+    """
+
+    def mean(image: Tensor) -> Tensor:
+        return gaussian_blur(image, 1.5, 5, pad=False)
+
+    mean_x, mean_y = mean(x), mean(y)
+    variances = mean(x.square()) - mean_x.square() + mean(y.square()) - mean_y.square()
+    covariance = mean(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x.square() + mean_y.square() + 0.01**2)
+    return luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
+
+
 def reconstruction_loss(
     reconstruction1: Tensor, reconstruction2: Tensor, image1: Tensor, image2: Tensor
 ) -> Tensor:
@@ -85,7 +94,17 @@ def reconstruction_loss(
 
 
 @dataclass(frozen=True)
-class LossWeights:
+class TermWeights:
+    """The weights of an objective's terms; an objective adds a field per term, named as the term is."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not 0 <= value < float("inf"):
+                raise WdualmineError(f"loss weight {name} = {value}: give a finite number of at least 0")
+
+
+@dataclass(frozen=True)
+class LossWeights(TermWeights):
     """The weights lambda_1 to lambda_5 of Eq. 12; a weight of 0 is a row of Table 5."""
 
     average: float = 5.0
@@ -93,11 +112,6 @@ class LossWeights:
     correlation: float = 1.0
     mutual_information: float = 0.1
     reconstruction: float = 0.1
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not 0 <= value < float("inf"):
-                raise WdualmineError(f"loss weight {name} = {value}: give a finite number of at least 0")
 
 
 class ReconstructionHead(nn.Module):
@@ -128,19 +142,16 @@ class Objective(nn.Module):
         self.reconstruct2 = ReconstructionHead()
 
     def inputs(self, image1: Tensor, image2: Tensor, _: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Say what the network is to fuse in a step: the batch as it is, two tensors (N, 1, H, W)."""
+        """Return what the network fuses in a step: the batch as it is, two tensors (N, 1, H, W)."""
         return image1, image2
 
     def forward(
         self, pieces: Sequence[Fusion], image1: Tensor, image2: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give L_total and its five unweighted terms by name, all scalars.
+        """Return L_total and its five unweighted terms by name, all scalars.
 
-        Args:
-            pieces: the network's output for the batch, whole or in pieces of it, in order. Only Eq. 16 looks
-                at the whole batch; the other terms are means over pairs, so that pieces change nothing.
-            image1: I_1 of the batch, (N, 1, H, W).
-            image2: I_2.
+        The network's output for the batch (N, 1, H, W) comes in pieces of it, in order. Only Eq. 16 looks at
+        the whole batch; the other terms are means over pairs, so that pieces change nothing.
         """
         sizes = [len(piece.fused) for piece in pieces]
         terms: dict[str, Tensor] = {}

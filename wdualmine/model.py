@@ -23,21 +23,14 @@ MOST_SCALES = 10  # each halves the sides once more
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a network is built from; the three switches are the ablations of Table 4.
+    """What a network is built from; the three switches are the ablations of Table 4."""
 
-    Attributes:
-        widths: channels C_s of the encoder's stages (choice; the paper says only that there are four).
-        spatial_expert: keep the global-context spatial expert, Eq. 4-5.
-        wavelet_expert: keep the wavelet frequency expert, Eq. 6-7.
-        soft_gradient_mixer: mix the experts by Eq. 8-10; False averages them.
-        residual_scale: the lambda of Eq. 11.
-    """
-
+    #: channels C_s of the encoder's stages (choice; the paper says only that there are four)
     widths: tuple[int, ...] = (16, 32, 64, 128)
-    spatial_expert: bool = True
-    wavelet_expert: bool = True
-    soft_gradient_mixer: bool = True
-    residual_scale: float = 0.5
+    spatial_expert: bool = True  #: keep the global-context spatial expert, Eq. 4-5
+    wavelet_expert: bool = True  #: keep the wavelet frequency expert, Eq. 6-7
+    soft_gradient_mixer: bool = True  #: mix the experts by Eq. 8-10; False averages them
+    residual_scale: float = 0.5  #: the lambda of Eq. 11
 
     def __post_init__(self) -> None:
         widths = self.widths
@@ -58,7 +51,7 @@ class ModelConfig:
             raise WdualmineError("spatial_expert and wavelet_expert are both off: keep at least one expert")
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the configuration as plain values, for records and checkpoints."""
+        """Return the configuration as plain values, for records and checkpoints."""
         return asdict(self) | {"widths": list(self.widths)}
 
 
@@ -83,7 +76,7 @@ class EfficientChannelAttention(nn.Module):
         return x * self.weights(x.mean(dim=(-2, -1)))
 
     def weights(self, pooled: Tensor) -> Tensor:
-        """Give the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
+        """Return the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
         return torch.sigmoid(self.conv(pooled.unsqueeze(1))).squeeze(1)[..., None, None]
 
 
@@ -127,7 +120,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Give the features f^s of an image (N, 1, H, W), finest first."""
+        """Return the features f^s of an image (N, 1, H, W), finest first."""
         features = []
         x = image
         for stage in self.stages:
@@ -153,7 +146,7 @@ class Reliability(nn.Module):
         self.score = nn.Conv2d(hidden, 2, 1)
 
     def forward(self, f1: Tensor, f2: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the reliability r (N, 2, H, W), at least 0, and the weight w_1 (N, 1, H, W) in [0, 1].
+        """Return the reliability r (N, 2, H, W), at least 0, and the weight w_1 (N, 1, H, W) in [0, 1].
 
         The second weight is w_2 = 1 - w_1.
         """
@@ -277,7 +270,7 @@ class SoftGradientMixer(nn.Module):
         self.coefficients = nn.Conv2d(2 * channels, 2, 1)
 
     def forward(self, spatial: Tensor, wavelet: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the fused feature (N, C, H, W) and the mixing coefficients alpha (N, 2, H, W)."""
+        """Return the fused feature (N, C, H, W) and the mixing coefficients alpha (N, 2, H, W)."""
         evidence = torch.cat((spatial + sobel_magnitude(spatial), wavelet + sobel_magnitude(wavelet)), dim=1)
         alpha = torch.softmax(self.coefficients(evidence), dim=1)  # Eq. 9
         return alpha[:, :1] * spatial + alpha[:, 1:] * wavelet, alpha  # Eq. 10
@@ -346,23 +339,14 @@ class Decoder(nn.Module):
 
 
 class Fusion(NamedTuple):
-    """The network's output and what led to it.
+    """The network's output and what led to it."""
 
-    Attributes:
-        fused: the fused image I_f, (N, 1, H, W) in [0, 1].
-        average: (I_1 + I_2) / 2.
-        residual: tanh(R), (N, 1, H, W) in [-1, 1].
-        features1: the first image's features, finest first, (N, C_s, H_s, W_s).
-        features2: the second image's.
-        stages: what each scale's fusion made, finest first.
-    """
-
-    fused: Tensor
-    average: Tensor
-    residual: Tensor
-    features1: list[Tensor]
-    features2: list[Tensor]
-    stages: list[StageFusion]
+    fused: Tensor  #: the fused image I_f, (N, 1, H, W) in [0, 1]
+    average: Tensor  #: (I_1 + I_2) / 2
+    residual: Tensor  #: tanh(R), (N, 1, H, W) in [-1, 1]
+    features1: list[Tensor]  #: the first image's features, finest first, (N, C_s, H_s, W_s)
+    features2: list[Tensor]  #: the second image's
+    stages: list[StageFusion]  #: what each scale's fusion made, finest first
 
 
 class WDualMine(nn.Module):

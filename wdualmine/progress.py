@@ -18,12 +18,7 @@ _last_line = 0.0
 
 @contextmanager
 def task_bar(title: str, total: int, enabled: bool = True) -> Iterator[Callable[[], None]]:
-    """Show how far a loop is, on standard error; a loop inside of another one gets a bar below its own.
-
-    Args:
-        title: what is being done.
-        total: number of steps.
-        enabled: False shows nothing.
+    """Show how far a loop of so many steps is, on standard error; an inner loop gets a bar below its own.
 
     Yields:
         A function to call after every step.

@@ -1,7 +1,7 @@
 """Run folders: what a run leaves behind, written whole or not at all.
 
 A finished run holds ``run.json`` (what ran, on what, where, how long, with what result), ``metrics.csv`` (one
-row a method and pair) and, for a training run, ``log.csv`` (one row an epoch) and ``model.safetensors``.
+row per method and pair) and, for a training run, ``log.csv`` (one row per epoch) and ``model.safetensors``.
 ``run.json`` is written last and seals the others by their SHA-256.
 """
 
@@ -33,12 +33,12 @@ KEYS = ["task", "split", "pair", "method", "stretch", "seed"]
 
 
 def now() -> str:
-    """Give the time in UTC, to the second, as ISO 8601."""
+    """Return the time in UTC, to the second, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes out of a run's folder, and remove what a killed one left half-written.
 
     The lock ends with its process, however that ends. A finished record keeps no lock file: who held on to it
@@ -78,16 +78,6 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_bytes(path, frame.to_csv(index=False, float_format="%.10g").encode())
 
 
-def describe_data(source: DataSource, task: str) -> dict[str, Any]:
-    """Say which data a run used: where it was found, a hash over its files, the manifest's hash."""
-    return {
-        "name": source.name,
-        "found": source.kind,
-        "fingerprint": source.fingerprint(get_task(task)),
-        "manifest": manifest_hash(),
-    }
-
-
 def describe_run(
     kind: str, source: DataSource, task: str, device: torch.device, module: str = "wdualmine.training"
 ) -> dict[str, Any]:
@@ -96,7 +86,12 @@ def describe_run(
         "schema": SCHEMA,
         "kind": kind,
         "task": task,
-        "data": describe_data(source, task),
+        "data": {
+            "name": source.name,
+            "found": source.kind,  # where
+            "fingerprint": source.fingerprint(get_task(task)),  # over its files
+            "manifest": manifest_hash(),
+        },
         "code": code_state(module),
         "environment": environment(),
         "hardware": hardware(device),
@@ -104,7 +99,7 @@ def describe_run(
 
 
 def summarize(metrics: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give mean and population standard deviation over the pairs, one entry a method and metric."""
+    """Return mean and population standard deviation over the pairs, one entry per method and metric."""
     names = [name for name in metrics.columns if name not in KEYS]
     groups = metrics.groupby(["method", "stretch"], sort=False)
     return [
@@ -206,11 +201,7 @@ class Info(Part):
 
     @property
     def trained(self) -> RecordedExperiment:
-        """What was trained.
-
-        Raises:
-            WdualmineError: the run is no training.
-        """
+        """What was trained; of a run that is no training, a WdualmineError."""
         if self.experiment is None:
             raise WdualmineError(f"a run of kind {self.kind} trained nothing; give a training run")
         return self.experiment
@@ -246,7 +237,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """One row a method and pair: the columns of :data:`KEYS`, then one a metric."""
+        """One row per method and pair: the columns of :data:`KEYS`, then one per metric."""
         frame = self.table("metrics.csv")
         reason = _what_is_wrong(frame, self.info.results)
         if reason:
@@ -255,7 +246,7 @@ class Run:
 
     @cached_property
     def log(self) -> pd.DataFrame:
-        """One row an epoch: mean of the total loss and of each unweighted term, learning rate, seconds."""
+        """One row per epoch: mean of the total loss and of each unweighted term, learning rate, seconds."""
         return self.table("log.csv")
 
     def table(self, name: str) -> pd.DataFrame:
@@ -287,7 +278,7 @@ class Run:
 
 
 def seal(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Give the SHA-256 of a run's files by name, for the key "files" of its ``run.json``."""
+    """Return the SHA-256 of a run's files by name, for the key "files" of its ``run.json``."""
     return {name: file_sha256(folder / name) for name in names}
 
 
@@ -317,7 +308,7 @@ def _what_is_wrong(metrics: pd.DataFrame, results: list[Result]) -> str:
 
 
 def first_reason(error: Exception) -> str:
-    """Say in one line what an exception found wrong first; pydantic's with the place."""
+    """Return in one line what an exception found wrong first; pydantic's with the place."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}".lstrip(": ")
@@ -337,13 +328,15 @@ def load_run(folder: str | Path) -> Run:
 
 def find_runs(folders: Iterable[str | Path]) -> list[Run]:
     """Open every finished run at or directly below the given folders, sorted by path."""
-    found = {path.parent for folder in folders for path in Path(folder).glob("run.json")}
-    found |= {path.parent for folder in folders for path in Path(folder).glob("*/run.json")}
+    records = (
+        path for folder in folders for name in ("run.json", "*/run.json") for path in Path(folder).glob(name)
+    )
+    found = {path.parent for path in records}
     return [load_run(folder) for folder in sorted(found)]
 
 
 def scores_table(run: Run) -> pd.DataFrame:
-    """Give a run's own scores for reading: one row a method, mean ± population deviation over the pairs."""
+    """Return a run's own scores for reading: a row per method, mean ± population deviation over the pairs."""
     return pd.DataFrame(
         {
             result.method + (", stretched" if result.stretch else ""): {
@@ -355,7 +348,7 @@ def scores_table(run: Run) -> pd.DataFrame:
 
 
 def largest_differences(first: Run, second: Run) -> pd.Series:
-    """Give the largest absolute difference of each metric over the rows of two runs.
+    """Return the largest absolute difference of each metric over the rows of two runs.
 
     Raises:
         WdualmineError: the runs scored other methods, pairs or seeds.

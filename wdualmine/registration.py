@@ -49,17 +49,11 @@ _ORIENTATIONS: dict[str, Callable[[Levels], Levels]] = {
 
 @dataclass(frozen=True)
 class Misalignment:
-    """What would register two images better.
+    """What would register two images better."""
 
-    Attributes:
-        what: in words, how the second image seems to lie, such as "mirrored left to right".
-        given: normalized mutual information of the images as they are, 0 (none) to 1.
-        moved: the same once that is undone.
-    """
-
-    what: str
-    given: float
-    moved: float
+    what: str  #: in words, how the second image seems to lie, such as "mirrored left to right"
+    given: float  #: normalized mutual information of the images as they are, 0 (none) to 1
+    moved: float  #: the same once that is undone
 
     def __str__(self) -> str:
         return (
@@ -74,7 +68,7 @@ def misalignment(
     """Look for an evident misalignment of two sources: mirrored, turned, or shifted by 3 % of the side.
 
     The second image is moved, coarsely, and its normalized mutual information with the first compared. What
-    raises it by :data:`FACTOR` and :data:`GAIN` is evident. An answer of None is no proof of registration.
+    raises it by :data:`FACTOR` and :data:`GAIN` is evident.
 
     Args:
         a: first source, (H, W) or (H, W, 3), uint8, uint16 or float in [0, 1].
@@ -82,8 +76,8 @@ def misalignment(
         names: what to call them in an error.
 
     Returns:
-        What is best undone; None where nothing is evident, or the images are smaller than 64 x 64 or more
-        than about four times as long as wide.
+        What is best undone. None, which is no proof of registration, where nothing is evident, or the images
+        are smaller than 64 x 64 or more than about four times as long as wide.
 
     Raises:
         WdualmineError: a float image leaves [0, 1].
@@ -121,11 +115,7 @@ def misalignment(
 
 
 def require_registered(a: NDArray, b: NDArray, names: tuple[str, str]) -> None:
-    """Refuse two sources that are evidently not registered; other sizes are refused where they are fused.
-
-    Raises:
-        WdualmineError: so it is; the message says what was found.
-    """
+    """Refuse two sources that are evidently not registered; other sizes are refused where they are fused."""
     if a.shape[:2] == b.shape[:2] and (found := misalignment(a, b, names)):
         raise WdualmineError(f"{names[1]}: {found} against {names[0]}; register them, or go on with --allow")
 
@@ -133,12 +123,8 @@ def require_registered(a: NDArray, b: NDArray, names: tuple[str, str]) -> None:
 def slice_misalignment(a: NDArray, b: NDArray, step: int = 1) -> Misalignment | None:
     """Look for slices that run in reversed order, or are shifted through the volume by up to a third of it.
 
-    As :func:`misalignment`, but a shift is judged on the slices of the first volume that keep a partner.
-
-    Args:
-        a: coarse slices of the first volume, (N, H, W), float.
-        b: those of the second.
-        step: how many slices of the volume one of these stands for.
+    As :func:`misalignment`, of coarse float slices (N, H, W), each of which stands for `step` slices of the
+    volume; but a shift is judged on the slices of the first volume that keep a partner.
     """
     first, second = _levels(a), _levels(b)
     count = len(first)
@@ -160,13 +146,7 @@ def require_registered_slices(
 ) -> None:
     """Refuse two volumes whose middle slices are evidently not registered, or whose slices are out of step.
 
-    Args:
-        slices: gives the slices of both volumes, (H, W) in [0, 1], by number.
-        count: how many there are.
-        names: what to call the volumes in an error.
-
-    Raises:
-        WdualmineError: so it is; the message says what was found.
+    Of `count` slices, `slices` gives both volumes' of a number, (H, W) in [0, 1].
     """
     middle = slices(count // 2)
     require_registered(*middle, names)
@@ -185,10 +165,7 @@ def require_registered_slices(
 def distance(a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:
     """Compute by how many millimeters the corners of two grids of one shape are apart, at most.
 
-    Args:
-        a: affine of the first, (4, 4), from voxels to millimeters.
-        b: that of the second.
-        shape: voxels along each of up to three axes.
+    The affines (4, 4) lead from voxels to millimeters; the shape has up to three axes.
     """
     corners = np.array(list(product(*((0, side - 1) for side in shape))), dtype=np.float64).T
     difference = a - b
@@ -228,11 +205,7 @@ def require_one_place(a: Path, b: Path) -> None:
 
 
 def check_distance(apart: float, names: tuple[str, str]) -> None:
-    """Refuse two sources that are more than half a millimeter apart.
-
-    Raises:
-        WdualmineError: so it is.
-    """
+    """Refuse two sources that are more than half a millimeter apart."""
     if not apart <= APART:
         raise WdualmineError(
             f"{names[1]}: is up to {apart:.1f} mm from {names[0]} in scanner space; resample it to one grid, "

@@ -19,16 +19,12 @@ from typing import Any
 import torch
 
 from wdualmine import __version__
-from wdualmine.errors import WdualmineError
+from wdualmine.errors import WdualmineError, one_line
 from wdualmine.sources import source_hash
 
 PACKAGE = Path(__file__).parent
-VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "imageio", "safetensors")
-#: Where the hosted platforms keep what a notebook writes; Colab's Drive is there once it is mounted.
-KAGGLE_WORKING = Path("/kaggle/working")
-COLAB_CONTENT = Path("/content")
+VERSIONS_RECORDED = ("torch", "numpy", "scipy", "scikit-image", "pandas", "pillow", "safetensors")
 CONTROL_GROUP = Path("/sys/fs/cgroup")
-COLAB_DRIVE = Path("/content/drive/MyDrive")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -51,9 +47,8 @@ def pick_device(name: str = "auto") -> torch.device:
             return device
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             if name != "auto":
-                reason = str(error).strip().splitlines()[0]
                 raise WdualmineError(
-                    f"device {name}: does not run here ({reason}); try auto or cpu"
+                    f"device {name}: does not run here ({one_line(error)}); try auto or cpu"
                 ) from error
     raise WdualmineError("no device runs torch here; reinstall torch")
 
@@ -83,11 +78,9 @@ def usable_cores() -> int:
 
 @contextmanager
 def processes(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Open processes of one thread each, which an error or Ctrl-C ends at once.
+    """Open so many processes of one thread each, which an error or Ctrl-C ends at once.
 
-    Args:
-        count: how many; fewer than two do the work in this process. More threads would only wait for each
-            other: the images are small.
+    Fewer than two do the work in this process. More threads would only wait for each other: images are small.
 
     Yields:
         A function like :func:`map`, whose results come in the order of the items. It raises a WdualmineError
@@ -143,30 +136,6 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def host() -> str:
-    """Say where this program runs: "Kaggle", "Colab" or "local"."""
-    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # first, because Kaggle's image is built on Colab's
-        return "Kaggle"
-    return "Colab" if "COLAB_RELEASE_TAG" in os.environ else "local"
-
-
-def output_folder() -> Path:
-    """Give the folder for a notebook's runs.
-
-    On Kaggle ``/kaggle/working/runs``, which a saved version keeps; on Colab ``wdualmine-runs`` in Google
-    Drive if it is mounted, else ``/content/runs``, which ends with the session; elsewhere ``runs`` in the
-    working folder.
-    """
-    folders = {
-        "Kaggle": [KAGGLE_WORKING / "runs"],
-        "Colab": [COLAB_DRIVE / "wdualmine-runs", COLAB_CONTENT / "runs"],
-    }
-    for folder in folders.get(host(), []):
-        if folder.parent.is_dir():
-            return folder
-    return Path.cwd() / "runs"
-
-
 def hardware(device: torch.device) -> dict[str, Any]:
     """Describe the processor, its threads as torch uses them, and the GPU if there is one."""
     described: dict[str, Any] = {
@@ -181,7 +150,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """Give the versions of Python, the system and the packages that a number can depend on."""
+    """Return the versions of Python, the system and the packages that a number can depend on."""
     versions = {"python": platform.python_version(), "system": platform.platform(terse=True)}
     for package in VERSIONS_RECORDED:
         try:
@@ -192,11 +161,7 @@ def environment() -> dict[str, str]:
 
 
 def code_state(module: str = "wdualmine.training") -> dict[str, Any]:
-    """Identify the code: package version, hash of its sources, and the git commit where there is one.
-
-    Args:
-        module: what computes; see :func:`~wdualmine.sources.source_hash`.
-    """
+    """Identify the code: package version, hash of its sources, and the git commit where there is one."""
     source = source_hash(module)
     state: dict[str, Any] = {"version": __version__, "source": source, "commit": None, "dirty": None}
     if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository
@@ -211,7 +176,7 @@ def code_state(module: str = "wdualmine.training") -> dict[str, Any]:
 
 
 def _installed_commit() -> str | None:
-    """Give the commit that pip noted when it installed the package from a repository (PEP 610)."""
+    """Return the commit that pip noted when it installed the package from a repository (PEP 610)."""
     try:
         origin = json.loads(metadata.distribution("wdualmine").read_text("direct_url.json") or "{}")
         return origin.get("vcs_info", {}).get("commit_id")

@@ -16,7 +16,7 @@ def source_hash(module: str = "wdualmine.training") -> str:
     """Compute the SHA-256 over a module and all modules of ours that it imports, directly or not.
 
     Args:
-        module: dotted name of what computes a record; that of trainings unless told.
+        module: dotted name of what computes a record, or several with commas; that of trainings unless told.
     """
     digest = hashlib.sha256()
     for name, path in sorted(sources_of(f"import {module}").items()):
@@ -25,12 +25,9 @@ def source_hash(module: str = "wdualmine.training") -> str:
 
 
 def sources_of(code: str) -> dict[str, Path]:
-    """Find the modules of ours that Python code, such as a notebook's, imports, directly or not.
+    """Return the files of our modules, by dotted name, that Python code imports, directly or not.
 
     Imports inside of functions count; those that only a type checker follows do not.
-
-    Returns:
-        Paths by dotted name.
     """
     found: dict[str, Path] = {}
     waiting = [code]

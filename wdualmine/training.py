@@ -7,18 +7,16 @@ log are written as one file, whole or not at all.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import BaseModel
 from torch import Tensor, nn
 
-from wdualmine.checkpoints import read_tensors, write_tensors
+from wdualmine.checkpoints import write_tensors
 from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
 from wdualmine.data.source import DATA_VARIABLE
 from wdualmine.errors import WdualmineError
@@ -31,9 +29,8 @@ from wdualmine.progress import task_bar
 from wdualmine.records import (
     Run,
     describe_run,
-    first_reason,
-    held,
     load_run,
+    lock_folder,
     now,
     seal,
     summarize,
@@ -42,32 +39,12 @@ from wdualmine.records import (
 )
 from wdualmine.recovery.objective import RecoveryObjective, RecoveryWeights
 from wdualmine.recovery.scoring import SCORED_SCALES, at_scales, measure
+from wdualmine.resuming import CHECKPOINT, FILES, State, claim, refuse_other_files, restore, write_checkpoint
 from wdualmine.runtime import code_state, hardware, pick_device
 
 UNTRAINED = "untrained"  # the network with its first weights, scored beside the trained one
-CHECKPOINT = "checkpoint.safetensors"
 MOST_THREADS = 1024
-#: What a finished training leaves beside run.json.
-FILES = ("log.csv", "metrics.csv", "model.safetensors")
-#: What tells one run from another, of a record, of started.json and of a checkpoint.
-IDENTITY = ("kind", "experiment", "data")
 PIXELS_AT_ONCE = 256 * 256  # of a piece on a CPU: larger ones are slower (benchmarks/training.py)
-
-
-@dataclass
-class State:
-    """What training changes: the network, the objective's heads, Adam, and the log so far."""
-
-    model: Any  # a network of wdualmine.methods
-    objective: Any  # what it is trained for
-    optimizer: torch.optim.Adam
-    log: list[dict[str, float]]
-    sessions: list[dict[str, Any]]
-
-    @property
-    def modules(self) -> nn.ModuleDict:
-        """The network and the objective, for names that are unique over both."""
-        return nn.ModuleDict({"model": self.model, "objective": self.objective})
 
 
 def train(
@@ -89,7 +66,7 @@ def train(
         data: a folder or "phantom"; None looks where :func:`~wdualmine.data.find_data` says.
         device: see :func:`~wdualmine.runtime.pick_device`.
         threads: CPU threads for torch; None leaves its setting.
-        progress: show a bar on a terminal and print a line an epoch.
+        progress: show a bar on a terminal and print a line per epoch.
 
     Raises:
         WdualmineError: there is no such number of threads, the folder holds another run or one that is not
@@ -99,21 +76,22 @@ def train(
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
-    _refuse_other_files(output)
-    with numerics(threads), held(output):
-        description = describe_run("training", source, experiment.task, torch_device)
+    refuse_other_files(output)
+    with numerics(threads), lock_folder(output):
+        code = f"wdualmine.training, {get_system(experiment.method).network.__module__}"
+        description = describe_run("training", source, experiment.task, torch_device, code)
         description["experiment"] = experiment.as_dict()
-        say = print if progress else _silent
-        if _claim(output, description):
+        say: Callable[[str], object] = print if progress else str
+        if claim(output, description):
             say(f"{experiment.name} was finished before, nothing to do: {output}")
             return load_run(output)
         say(f"{experiment.name} on {source.describe()}, {torch_device}")
         state = initial_state(experiment, torch_device)
-        _restore(output / CHECKPOINT, state, experiment, description)
+        restore(output / CHECKPOINT, state, experiment, description)
         session = {
             "started": now(),
             "from_epoch": len(state.log),
-            "code": code_state(),
+            "code": code_state(code),
             "hardware": hardware(torch_device),
         }
         state.sessions.append(session)
@@ -122,7 +100,7 @@ def train(
         for epoch in range(len(state.log), experiment.schedule.epochs):
             row = train_epoch(state, first, second, experiment, epoch, progress)
             state.log.append(row)
-            _checkpoint(output / CHECKPOINT, state, description)
+            write_checkpoint(output / CHECKPOINT, state, description)
             say(
                 f"{experiment.name} epoch {epoch + 1}/{experiment.schedule.epochs}: "
                 f"loss {row['total']:.4f}, {row['seconds']:.1f} s"
@@ -177,17 +155,14 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """Crop, flip and rotate each pair of a batch at random, both images alike (Section 5.1.2).
 
-    Rotations are by multiples of 90 degrees, which resample nothing (choice; the paper says "rotation").
+    Rotations are by multiples of 90 degrees, which resample nothing (choice; the paper says "rotation"); an
+    image that is not square is rotated by 0 or 180.
 
     Args:
         first: (N, 1, H, W).
         second: the same shape.
-        patch_size: side of the crop; None takes the whole image, which must be square to be rotated by 90
-            degrees (others are rotated by 0 or 180).
+        patch_size: side of the crop; None takes the whole image.
         generator: on the CPU.
-
-    Returns:
-        Two tensors (N, 1, patch_size, patch_size), or of the size that came in.
     """
     both = torch.cat((first, second), dim=1)
     height, width = both.shape[-2:]
@@ -208,14 +183,9 @@ def augment(
 
 
 def fuse_in_pieces(model: nn.Module, first: Tensor, second: Tensor) -> list[Any]:
-    """Fuse a batch: on a GPU at once, on a CPU in pieces whose feature maps stay in the cache.
+    """Fuse a batch, two of (N, 1, H, W): on a CPU in pieces whose feature maps stay in the cache.
 
     Autograd goes back piece by piece, too, from the last to the first.
-
-    Args:
-        model: the network.
-        first: (N, 1, H, W).
-        second: the same shape.
     """
     count = len(first)
     if first.device.type == "cpu":
@@ -241,11 +211,13 @@ def make_objective(experiment: Experiment) -> nn.Module:
     """Make what an experiment trains for, from its weights of the terms."""
     if isinstance(experiment.loss, RecoveryWeights) and isinstance(experiment.model, ModelConfig):
         return RecoveryObjective(experiment.loss, experiment.model.residual_scale)
-    return get_system(experiment.method).objective(experiment.model, experiment.loss)
+    make = get_system(experiment.method).objective
+    assert make is not None  # make_experiment sees to it
+    return make(experiment.model, experiment.loss)
 
 
 def learning_rate(schedule: Schedule, progress: float) -> float:
-    """Give Adam's learning rate when a share of all steps, 0 to 1, is done.
+    """Return Adam's learning rate when a share of all steps, 0 to 1, is done.
 
     With one cycle it rises linearly from a tenth over the first tenth of the steps, then falls to 0 along
     half a period of the cosine.
@@ -306,7 +278,7 @@ def train_epoch(
                 sums[name] = sums.get(name, 0) + value.detach() * len(batch)
             advance()
     means = {name: float(value) / len(order) for name, value in sums.items()}
-    if not all(map(_is_finite, means.values())):
+    if not all(map(math.isfinite, means.values())):
         raise WdualmineError(
             f"the loss is no longer finite in epoch {epoch + 1} ({means['total']}); lower the learning rate "
             f"{schedule.learning_rate:g}; the checkpoint of the epoch before is kept"
@@ -329,106 +301,6 @@ def _check_size(images: Tensor, schedule: Schedule, model: Any) -> None:
             f"training on sides of {' x '.join(map(str, sides))}: the network needs multiples of "
             f"{model.multiple}; set a patch size that is one"
         )
-
-
-def _refuse_other_files(output: Path) -> None:
-    """Refuse a folder with files that training would replace and that no run of ours wrote."""
-    if any((output / name).exists() for name in ("run.json", "started.json", CHECKPOINT)):
-        return
-    for name in FILES:
-        if (output / name).exists():
-            raise WdualmineError(
-                f"{output / name}: is of no run, and training would replace it; choose another folder"
-            )
-
-
-def _claim(output: Path, description: dict[str, Any]) -> bool:
-    """Say whether the folder's run is finished; refuse a folder that holds another run, or half of one."""
-    if (output / "run.json").exists():
-        run = load_run(output)
-        _check_same(output, run.info.model_dump(), description)
-        if altered := run.altered():
-            raise WdualmineError(
-                f"{output / altered[0]}: is missing or not the file that the run wrote; "
-                "restore it, or delete the folder to train again"
-            )
-        read_tensors(output / "model.safetensors", "restore it, or delete the folder to train again")
-        return True
-    if not (output / CHECKPOINT).exists():
-        write_json(output / "started.json", description)
-    return False
-
-
-def _check_same(output: Path, before: dict[str, Any], description: dict[str, Any]) -> None:
-    """Compare a run's identity with what is asked for.
-
-    Raises:
-        WdualmineError: they differ.
-    """
-    for what in IDENTITY:
-        known, asked = before.get(what), description[what]
-        if what == "data":  # where the same files lie does not matter
-            known, asked = isinstance(known, dict) and known.get("fingerprint"), asked["fingerprint"]
-        if known != asked:
-            raise WdualmineError(
-                f"{output}: holds a run with another {what}; "
-                "choose another folder, or delete this one to start over"
-            )
-
-
-class _Progress(BaseModel, strict=True):
-    """What a checkpoint says beside its tensors."""
-
-    log: list[dict[str, float]]
-    sessions: list[dict[str, Any]]
-
-
-def _checkpoint(path: Path, state: State, description: dict[str, Any]) -> None:
-    tensors = dict(state.modules.state_dict())
-    for name, parameter in state.modules.named_parameters():
-        for key, value in state.optimizer.state[parameter].items():
-            tensors[f"adam.{key}.{name}"] = value
-    identity = {what: description[what] for what in IDENTITY}
-    write_tensors(path, tensors, {**identity, "log": state.log, "sessions": state.sessions})
-
-
-def _restore(path: Path, state: State, experiment: Experiment, description: dict[str, Any]) -> None:
-    """Take up a checkpoint, if there is one and if it is of this run.
-
-    Raises:
-        WdualmineError: it is of another run, or ill-formed.
-    """
-    if not path.exists():
-        return
-    tensors, metadata = read_tensors(path, "delete it to start over")
-    _check_same(path.parent, metadata, description)
-    try:
-        _Progress.model_validate(metadata)
-        log = metadata["log"]
-        if [row.get("epoch") for row in log] != list(range(1, len(log) + 1)):
-            raise ValueError("log: does not count the epochs")
-        if len(log) > experiment.schedule.epochs:
-            raise ValueError(f"log: of {len(log)} epochs, where {experiment.schedule.epochs} are asked for")
-        adam: dict[str, dict[str, Tensor]] = {}
-        for full_name in [name for name in tensors if name.startswith("adam.")]:
-            _, key, name = full_name.split(".", 2)
-            adam.setdefault(name, {})[key] = tensors.pop(full_name)
-        state.modules.load_state_dict(tensors)
-        for name, parameter in state.modules.named_parameters():
-            for key, value in adam.pop(name, {}).items():
-                if value.shape != (() if key == "step" else parameter.shape):
-                    raise ValueError(f"adam.{key}.{name}: of shape {tuple(value.shape)}")
-                # Adam counts its steps on the CPU; its moments lie as the parameter does.
-                state.optimizer.state[parameter][key] = (
-                    value if key == "step" else torch.empty_like(parameter).copy_(value)
-                )
-        if adam:
-            raise ValueError(f"adam: of {next(iter(adam))}, which the network does not have")
-    except (ValueError, RuntimeError) as error:
-        raise WdualmineError(
-            f"{path}: not a checkpoint of this run ({first_reason(error)}); delete it to start over"
-        ) from error
-    state.log, state.sessions = log, metadata["sessions"]
 
 
 def _finish(
@@ -495,11 +367,3 @@ def numerics(threads: int | None) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads_before)
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = flags
-
-
-def _is_finite(value: float) -> bool:
-    return value - value == 0
-
-
-def _silent(_: str) -> None:
-    pass

@@ -22,24 +22,21 @@ def fuse_volumes(
     allow: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> NDArray:
-    """Fuse two volumes of one grid, slice by slice along an axis.
+    """Fuse two volumes of one grid, slice by slice across an axis.
 
-    Each volume's window is mapped to [0, 1], what is outside is cut off, and the fused [0, 1] is mapped to
-    the window of the first volume: the result has its units and its type, or the next wider one where the
-    window leaves that. No slice is stretched by itself, so
-    that slices stay comparable.
+    Each volume's window (all of its range where it is None) is mapped to [0, 1], what is outside is cut off,
+    and the fused [0, 1] is mapped to the window of the first volume: the result has its units and its type,
+    or the next wider one where the window leaves that. No slice is stretched by itself, so that slices stay
+    comparable.
 
     Args:
         a: first volume.
         b: second volume.
         fuse: how.
-        axis: slices lie across it: 0, 1 or 2.
-        windows: what of each volume's range to use, in its units; None takes all of it.
+        axis: 0, 1 or 2.
+        windows: what of each volume's range to use, in its units.
         allow: go on where the volumes are not in one place, or their slices seem not registered.
         progress: called after every slice.
-
-    Returns:
-        (X, Y, Z), of a type that holds the first volume's values and its window.
 
     Raises:
         WdualmineError: the shapes differ, the places of the volumes differ by more than half a millimeter,
@@ -78,16 +75,7 @@ def fuse_volumes(
 
 
 def require_one_grid(a: Volume, b: Volume, allow: bool = False) -> None:
-    """Refuse two volumes that are not of one shape and, where both say it, in one place.
-
-    Args:
-        a: first volume; its values need not have been read.
-        b: second volume, likewise.
-        allow: go on where the places differ.
-
-    Raises:
-        WdualmineError: so it is.
-    """
+    """Refuse two volumes, read or not, of different shapes or, unless allowed, in different places."""
     if a.values.shape != b.values.shape:
         raise WdualmineError(
             f"{b.name}: has shape {b.values.shape} but {a.name} {a.values.shape}; resample it to one grid"

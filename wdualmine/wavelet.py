@@ -31,15 +31,7 @@ def haar_dwt(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def haar_idwt(low: Tensor, details: Tensor) -> Tensor:
-    """Invert :func:`haar_dwt` exactly (up to rounding).
-
-    Args:
-        low: LL, (N, C, h, w).
-        details: LH, HL, HH, (N, 3, C, h, w).
-
-    Returns:
-        (N, C, 2h, 2w).
-    """
+    """Invert :func:`haar_dwt` up to rounding: (N, C, h, w) and (N, 3, C, h, w) to (N, C, 2h, 2w)."""
     low_high, high_low, high_high = details.unbind(dim=1)
     row_sum = _interleave(low + high_low, low - high_low, dim=-1)
     row_difference = _interleave(low_high + high_high, low_high - high_high, dim=-1)

@@ -13,19 +13,20 @@ import lzma
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from wdualmine.data import TASKS, DataSource, Pair, find_data, load_pairs
 from wdualmine.data.color import to_rgb
 from wdualmine.errors import WdualmineError
-from wdualmine.export import PackagedWeights, packaged_weights
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import W_DUALMINE, fuse_with, load_model
 from wdualmine.methods.learned import fuse_padded
+from wdualmine.methods.registry import WEIGHTS
 
 WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "vendor"
@@ -89,7 +90,7 @@ class Assets:
 def png(image: NDArray[np.uint8]) -> bytes:
     """Encode an image."""
     buffer = io.BytesIO()
-    imageio.imwrite(buffer, image, extension=".png", optimize=True)
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -111,6 +112,26 @@ def add_examples(assets: Assets, source: DataSource, limit: int | None) -> list[
 def middle_pair(source: DataSource) -> Pair:
     """The pair of the first pages: the phantom's with most to see."""
     return max(load_pairs(OPENING, limit=PHANTOMS, data=source), key=lambda pair: int(pair.image_b.sum()))
+
+
+@dataclass(frozen=True)
+class PackagedWeights:
+    """A file of weights that comes with the package."""
+
+    task: str  #: what it was trained on, "ct-mri"
+    #: what `wdualmine fuse --method` calls it: "w-dualmine", or with a further word of the file's name, as in
+    #: "w-dualmine-recovery" for ``ct-mri-recovery.safetensors``
+    method: str
+    path: Path  #: the file
+
+
+def packaged_weights(folder: Path = WEIGHTS) -> list[PackagedWeights]:
+    """List the weights that come with the package: by task, the paper's network before others."""
+    found = []
+    for task in TASKS:
+        for path in sorted(folder.glob(f"{task}*.safetensors"), key=lambda path: path.stem):
+            found.append(PackagedWeights(task, W_DUALMINE.name + path.stem.removeprefix(task), path))
+    return found
 
 
 def network_title(weights: PackagedWeights) -> str:

@@ -74,7 +74,7 @@ def table(
 ) -> None:
     """Print a table of the paper beside the reference record and the given runs."""
     from wdualmine.records import find_runs
-    from wdualmine_book.results.tables import column_titles, comparison_table, render
+    from wdualmine_book.results.tables import column_titles, comparison_table, render_comparison
     from wdualmine_book.studies.tables import ABLATIONS, ablation_table, ablation_title, render_differences
 
     for folder in runs or []:
@@ -90,7 +90,7 @@ def table(
     else:
         table, by_column = comparison_table(number, found), column_titles(found, number=number)
         used, titles = "This build" in set(table["column"]), [by_column[c] for c in table["column"].unique()]
-        text = render(table, format.value, by_column)
+        text = render_comparison(table, format.value, by_column)
     if runs and not used:
         raise WdualmineError(
             f"--run {runs[0]}: holds no run of W-DUALMINE for table {number}; name those of its task"

@@ -1,17 +1,14 @@
 """Exploring one pair: change the method, the weights, the residual scale or the region, and see the scores.
 
-:class:`Explorer` computes and needs no widgets; :class:`Sliders` puts ipywidgets (7.7 or 8) before it;
+:class:`Explorer` computes and needs no widgets; :mod:`wdualmine_book.sliders` puts some before it;
 :func:`draw_scales` is the picture that a page without a kernel shows. The network runs once a pair and set of
 weights: its residual is kept, and the rest of Eq. 11 takes milliseconds.
 """
 
-import html
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,20 +19,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wdualmine.data import TASKS, Pair, find_data, get_task, load_pairs, published_folder
+from wdualmine.data import Pair, find_data, get_task, load_pairs, published_folder
 from wdualmine.data.color import to_grey
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import CLASSICAL, W_DUALMINE, load_model
-from wdualmine.methods.learned import WEIGHTS, fuse_padded
-from wdualmine.metrics import METRICS, PAPER_METRICS, score
-from wdualmine.metrics.published import METHODS as PUBLISHED_METHODS
+from wdualmine.methods.learned import fuse_padded
+from wdualmine.methods.registry import WEIGHTS
+from wdualmine.metrics import PAPER_METRICS, score
 from wdualmine.model import WDualMine
 from wdualmine.records import find_runs
-from wdualmine_book.committed import reference_runs, study_runs
+from wdualmine_book.metrics.published import METHODS as PUBLISHED_METHODS
 from wdualmine_book.printing import experiment_of_weights
+from wdualmine_book.records import reference_runs, study_runs
 
 PACKAGE = "package"  # the weights that come with the package
 PUBLISHED = {title.lower(): folder for folder, title in PUBLISHED_METHODS.items()}
@@ -269,109 +267,6 @@ def draw_scales(explorer: Explorer, view: View, scales: Sequence[float] = (0.0, 
     return figure
 
 
-class Sliders:
-    """Controls, image and scores of one view; every change redraws both. Show :attr:`box`.
-
-    Only what ipywidgets 7.7 (Google Colab) and 8 have in common is used.
-
-    Args:
-        explorer: what computes.
-        task: the task to begin with.
-
-    Raises:
-        WdualmineError: there is no ipywidgets here, or no such task in the data.
-    """
-
-    def __init__(self, explorer: Explorer, task: str = "ct-mri") -> None:
-        try:
-            import ipywidgets as widgets
-        except ImportError:
-            raise WdualmineError("the sliders need ipywidgets: pip install ipywidgets") from None
-        self.explorer = explorer
-        view = explorer.first(task)
-
-        def slider(description: str, value: float, lowest: float = 0.0, form: str = ".0%") -> Any:
-            return widgets.FloatSlider(
-                value, min=lowest, max=1.0, step=0.01, description=description, readout_format=form
-            )
-
-        tasks = [(known.folder, key) for key, known in TASKS.items() if key in explorer.source.tasks]
-        methods = [(title, name) for name, title in explorer.methods().items()]
-        self.task = widgets.Dropdown(options=tasks, value=view.task, description="Task")
-        self.pair = widgets.Dropdown(description="Pair")
-        self.method = widgets.Dropdown(options=methods, value=view.method, description="Method")
-        self.weights = widgets.Dropdown(description="Weights")
-        self.residual_scale = slider("λ of Eq. 11", 0.5, form=".2f")
-        self.stretch = widgets.Checkbox(view.stretch, description="Stretch to the full range")
-        self.size = slider("Window", view.size, lowest=0.1)
-        self.x, self.y = (slider(f"Center {name}", at) for name, at in zip("xy", view.center, strict=True))
-        self.image = widgets.Image(format="png")
-        self.scores = widgets.HTML()
-        controls = [self.task, self.pair, self.method, self.weights, self.residual_scale, self.stretch]
-        controls += [self.size, self.x, self.y]
-        self.box = widgets.HBox(
-            [widgets.VBox([*controls, self.scores]), self.image],
-            layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start"),
-        )
-        self._filling = False
-        self._fill()
-        self._redraw()
-        for control in controls:
-            control.observe(self._changed, "value")
-
-    @property
-    def view(self) -> View:
-        """What the controls say."""
-        return View(
-            self.task.value,
-            self.pair.value,
-            self.method.value,
-            self.weights.value,
-            self.residual_scale.value,
-            self.stretch.value,
-            (self.x.value, self.y.value),
-            self.size.value,
-        )
-
-    def _changed(self, change: Any) -> None:
-        if self._filling:
-            return
-        self._filling = True
-        try:
-            if change["owner"] is self.task:
-                self._fill()
-            elif change["owner"] is self.weights:
-                self._take_residual_scale()
-            self._redraw()
-        except WdualmineError as error:  # a callback's exception would be lost in a log
-            self.scores.value = f"<strong>{html.escape(str(error))}</strong>"
-        finally:
-            self._filling = False
-
-    def _fill(self) -> None:
-        """Offer the pairs and weights of the task."""
-        for control, known in (
-            (self.pair, self.explorer.pairs(self.task.value)),
-            (self.weights, self.explorer.weights(self.task.value)),
-        ):
-            control.options = list(known)
-            control.value = next(iter(known))
-        self._take_residual_scale()
-
-    def _take_residual_scale(self) -> None:
-        """Set the lambda with which the chosen weights were trained."""
-        trained = replace(self.view, residual_scale=None)
-        self.residual_scale.value = self.explorer.residual_scale(trained)
-
-    def _redraw(self) -> None:
-        learned, published = self.method.value == W_DUALMINE.name, self.method.value in PUBLISHED
-        self.weights.disabled = self.residual_scale.disabled = not learned
-        self.stretch.disabled = published
-        self.x.disabled = self.y.disabled = self.size.value == 1
-        self.image.value = _png(draw(self.explorer, self.view))
-        self.scores.value = _html(self.explorer, self.view)
-
-
 def _check(kind: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
         raise WdualmineError(f"unknown {kind} {name!r}; choose one of {', '.join(known)}")
@@ -399,26 +294,3 @@ def _show_difference(axis: Axes, difference: NDArray, limit: int, title: str) ->
 def _limit(difference: NDArray) -> int:
     """Give the grey level at which a difference's colors end: a power of two that few pixels pass."""
     return int(2 ** np.ceil(np.log2(max(np.percentile(np.abs(difference), 99.5), 1))))
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})  # the time goes into compressing
-    return buffer.getvalue()
-
-
-def _html(explorer: Explorer, view: View) -> str:
-    """Print the scores of the whole image, and under them those of the window if there is one."""
-    regions = {"Whole image": replace(view, size=1.0, center=(0.5, 0.5))}
-    if view.size < 1:
-        regions["Window"] = view
-    units = {name: f"{name} ({METRICS[name].unit})" if METRICS[name].unit else name for name in PAPER_METRICS}
-    columns = {"score": "This image", "average": "Stretched average", "difference": "Difference"}
-    formats = {"This image": "{:.4f}", "Stretched average": "{:.4f}", "Difference": "{:+.4f}"}
-    return "".join(
-        f"<h4>{title}</h4>"
-        + explorer.compare(region)
-        .rename(index=units, columns=columns)
-        .to_html(border=0, na_rep="–", formatters={name: form.format for name, form in formats.items()})
-        for title, region in regions.items()
-    )

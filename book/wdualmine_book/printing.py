@@ -1,10 +1,11 @@
 """Frames of strings as Markdown, LaTeX or HTML, and a training in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from wdualmine.checkpoints import read_shapes
@@ -13,6 +14,9 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import Experiment
 from wdualmine.metrics import get_metric
 from wdualmine.records import RecordedExperiment, Run
+
+#: What a page says in place of a sentence whose numbers nobody has recorded.
+NO_RECORD = "Nothing is recorded for this yet; the page *Reproduce* says how to make the records."
 
 
 def print_grid(grid: pd.DataFrame, form: str) -> str:
@@ -93,6 +97,18 @@ def _data(run: Run) -> Any:
 
 def _all_but_seed(run: Run) -> Any:
     return run.info.trained.model_dump(exclude={"seed"})
+
+
+def span(values: Any, form: str) -> str:
+    """Print the range of numbers, or the one that all of them print as."""
+    ends = (f"{value:{form}}" for value in (np.min(values), np.max(values)))
+    return " to ".join(dict.fromkeys(ends))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Print names as a list, such as "EN, MI and CC"; "none" where there is none."""
+    *others, last = list(names) or ["none"]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def by_task(words: Mapping[str, str]) -> str:

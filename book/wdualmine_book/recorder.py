@@ -17,8 +17,8 @@ from wdualmine.metrics.limits import limits
 from wdualmine.records import (
     Run,
     describe_run,
-    held,
     load_run,
+    lock_folder,
     now,
     seal,
     summarize,
@@ -87,7 +87,7 @@ def record(
     output, source, chosen = Path(output), find_data(data), get_task(task)
     description = describe_run(kind, source, chosen.key, pick_device("cpu"), compute.__module__)
     description["limit"] = limit
-    with held(output):
+    with lock_folder(output):
         if (output / "run.json").is_file():
             run = load_run(output)
             require_kind(run, kind)

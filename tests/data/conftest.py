@@ -50,10 +50,10 @@ def tiny(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def phantom(tmp_path_factory) -> Path:
-    """The phantom, made once for all tests here."""
+def phantom(cache: Path) -> Path:
+    """The phantom of all tests, which the tests here would not find by themselves."""
     from wdualmine.data.phantom import make_phantom
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WDUALMINE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("WDUALMINE_CACHE", str(cache))
         return make_phantom()

@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from wdualmine.data import cache_folder, fetch, find_data, verify
+from wdualmine.data.manifest import NetworkFile, file_sha256, read_networks
 from wdualmine.errors import WdualmineError
 
 
@@ -121,6 +122,36 @@ def test_tries_again(mirror):
     mirror.failures["/harvard/CT-MRI/test/CT/2010.png"] = 1
     assert fetch(["ct-mri"], base_url=mirror.url, retries=1).fetched == 10
     assert mirror.asked["/harvard/CT-MRI/test/CT/2010.png"] == 2
+
+
+def test_networks_come_alone_and_as_safely(mirror, monkeypatch):
+    module = sys.modules[fetch.__module__]
+    weights = mirror.folder / "networks/one/a.model"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    listed = NetworkFile("one", "one/a.model", "a/b", "c0ffee", "d/a.model", "MIT", 7, file_sha256(weights))
+    assert listed.url == "https://raw.githubusercontent.com/a/b/c0ffee/d/a.model"
+    monkeypatch.setattr(module, "read_networks", lambda: {"one": listed})
+    result = fetch(networks=True, base_url=mirror.url)
+    assert (result.root, result.fetched, result.kept) == (cache_folder() / "networks", 1, 0)
+    assert files(cache_folder()) == {"networks/one/a.model"}
+    assert fetch(networks=True, base_url=mirror.url).kept == 1
+    (cache_folder() / "networks/one/a.model").unlink()
+    weights.write_bytes(b"altered")
+    with pytest.raises(WdualmineError, match=r"one/a\.model: .* does not have the SHA-256"):
+        fetch(networks=True, base_url=mirror.url, retries=0)
+    weights.unlink()
+    with pytest.raises(WdualmineError, match=r"answered 404.*WDUALMINE_NETWORKS to a folder"):
+        fetch(networks=True, base_url=mirror.url, retries=0)
+
+
+def test_the_authors_networks_are_listed_with_commit_and_license():
+    listed = read_networks()
+    assert set(listed) == {"densefuse", "ifcnn", "sdnet", "u2fusion"}
+    for system, file in listed.items():
+        assert file.path.startswith(f"{system}/")
+        assert (len(file.commit), len(file.sha256)) == (40, 64)
+    assert {system for system, file in listed.items() if file.license != "none"} == {"sdnet"}
 
 
 def test_redirected_in_a_circle(mirror):

@@ -7,7 +7,7 @@ import pytest
 
 from wdualmine.data import TASKS, cache_folder, load_pairs, volume_and_slice
 from wdualmine.data import phantom as module
-from wdualmine.data.images import read_image
+from wdualmine.data.images import read_image, write_image
 from wdualmine.errors import WdualmineError
 
 # SHA-256 of the pixels of one slice; raise phantom.VERSION when they change.
@@ -118,12 +118,17 @@ def test_two_processes_at_once_get_one_phantom():
 
 
 def test_stopped_in_the_middle_leaves_nothing(monkeypatch):
-    def stop(fraction: float) -> None:
-        raise KeyboardInterrupt
+    images = iter(range(3))
+
+    def write(path, image):
+        if next(images, None) is None:
+            raise KeyboardInterrupt
+        return write_image(path, image)
 
     monkeypatch.setattr(module, "SLICES", 1)
+    monkeypatch.setattr(module, "write_image", write)
     with pytest.raises(KeyboardInterrupt):
-        module.make_phantom(stop)
+        module.make_phantom()
     assert {path.name for path in cache_folder().iterdir()} == {".lock"}
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from calling import call
 from numpy.typing import NDArray
-from test_cli import call
 
 from wdualmine.data.images import read_image, write_image
 from wdualmine.data.pairs import image_files

@@ -71,5 +71,5 @@ def test_an_inverted_image_is_as_steep():
 def test_single_column_is_refused():
     column = np.arange(5, dtype=np.uint8)[:, None]
     for convention in METRIC.conventions:
-        with pytest.raises(WdualmineError, match="AG: an image of 5 x 1 has no differences"):
+        with pytest.raises(WdualmineError, match="AG: an image of 5 x 1 is too small"):
             convention.function(column, column, column)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sample_images import noise_triple, smooth_triple, triples
 from tolerances import TOLERANCES
@@ -33,7 +33,6 @@ def test_rmse_by_its_definitions(make):
     assert psnr_standard(a, b, fused) == pytest.approx(20 * math.log10(255 / root_of_mean(a, b, fused)))
 
 
-@settings(deadline=None)
 @given(triples(), st.floats(0, 1))
 def test_no_image_passes_half_the_distance_of_the_sources_and_copies_reach_it(images, t):
     a, b, fused = images

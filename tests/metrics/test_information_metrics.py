@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from sample_images import noise_triple, smooth_triple, triples
 from tolerances import TOLERANCES
 
@@ -66,7 +66,6 @@ def test_agree_with_dictionaries(make):
     assert tsallis_normalized(a, b, fused) == pytest.approx(expected, abs=EXACT)
 
 
-@settings(deadline=None)
 @given(triples())
 def test_ranges_and_symmetry(images):
     a, b, fused = images

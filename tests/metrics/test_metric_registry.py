@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sample_images import noise_triple, smooth_triple
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics import METRICS, PAPER_METRICS, get_metric, score, score_batch
+from wdualmine.metrics import METRICS, PAPER_METRICS, get_metric, score
 from wdualmine.metrics.registry import choose
 
 PERMUTABLE = ("EN", "MI", "CC", "PSNR")
@@ -86,7 +86,6 @@ def test_pixels_may_be_permuted_where_only_their_values_count(seed):
     assert score(*color, PERMUTABLE) == score(*shuffled, PERMUTABLE)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_the_papers_metrics_are_symmetric_in_the_sources(seed):
     a, b, fused = noise_triple((7, 8), seed)
@@ -113,18 +112,6 @@ def test_color_reaches_psnr_and_grey_the_rest():
     grey = [np.floor(image @ [0.299, 0.587, 0.114] + 0.5).astype(np.uint8) for image in (a, fused)]
     in_color, in_grey = score(a, b, fused), score(grey[0], b, grey[1])
     assert {key for key in in_color if in_color[key] != in_grey[key]} == {"PSNR"}
-
-
-def test_a_batch_is_the_single_scores_in_order():
-    triples = [noise_triple((12, 13), seed) for seed in range(5)]
-    expected = [score(*triple) for triple in triples]
-    assert score_batch(iter(triples)) == expected
-    assert score_batch(triples, workers=3) == expected
-    assert score_batch([]) == []
-    flat = np.zeros((12, 13), dtype=np.uint8)
-    names = [(f"a{i}", f"b{i}", f"f{i}") for i in range(6)]
-    with pytest.raises(WdualmineError, match="b5: is constant"):
-        score_batch([*triples, (triples[0][0], flat, triples[0][2])], names=names)
 
 
 def test_importing_the_metrics_stays_light():

@@ -145,7 +145,7 @@ CORRUPTIONS = (
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=20 * settings.default.max_examples)
 @given(
     seed=st.integers(0, 10**9),
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
@@ -153,7 +153,7 @@ CORRUPTIONS = (
     color=st.tuples(*[st.booleans()] * 3),
     derived=st.sampled_from(["free", "average", "source", "negative"]),
 )
-def test_two_thousand_images_without_a_wrong_silent_answer(seed, shape, kinds, color, derived):
+def test_no_image_gets_a_wrong_silent_answer(seed, shape, kinds, color, derived):
     """Any 8-bit images give values in range or an error; never a NaN, and infinity for equal images only."""
     a, b, fused = (
         np.stack([make_image(kind, seed + i + 7 * channel, shape) for channel in range(3)], axis=-1)
@@ -176,7 +176,7 @@ def test_two_thousand_images_without_a_wrong_silent_answer(seed, shape, kinds, c
         assert math.isfinite(value) or (key == "PSNR" and equal)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(st.integers(0, 10**9), st.sampled_from(CORRUPTIONS), st.integers(0, 2), st.sampled_from(KINDS))
 def test_corrupted_input_is_an_error_that_names_it(seed, corruption, position, kind):
     rng = np.random.default_rng(seed)
@@ -194,7 +194,6 @@ def test_corrupted_input_is_an_error_that_names_it(seed, corruption, position, k
     assert str(raised.value).startswith(named)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.integers(0, 10**9),
     st.tuples(st.integers(1, 60), st.integers(1, 60)),

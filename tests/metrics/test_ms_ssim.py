@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from literal_mef import WINDOW, literal_mef
 from sample_images import make_image, noise_triple, smooth_triple, triples
 from scipy.signal import convolve2d
@@ -63,7 +63,6 @@ def test_mef_agrees_with_loops():
     assert ms_ssim_mef(*images) == pytest.approx(expected, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=20)
 @given(triples(low=176, high=180))
 def test_symmetry_and_range(images):
     a, b, fused = images

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from sample_images import noise_triple, smooth_triple, triples
 from tolerances import TOLERANCES
 
@@ -51,7 +51,6 @@ def test_agrees_with_loops(make, shape):
         )
 
 
-@settings(deadline=None)
 @given(triples(low=2, high=20))
 def test_symmetry_and_range_or_a_reason(images):
     a, b, fused = images

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from sample_images import noise_triple, smooth_triple, triples
 
 from wdualmine.errors import WdualmineError
@@ -38,7 +38,6 @@ def test_agrees_with_loops(make):
     assert qm(a, b, fused) == pytest.approx(literal(a, b, fused), rel=1e-12)
 
 
-@settings(deadline=None)
 @given(triples(low=4, high=20))
 def test_symmetry_and_range_or_a_reason(images):
     a, b, fused = images

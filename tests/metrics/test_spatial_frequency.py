@@ -52,5 +52,5 @@ def test_transposed_image_has_the_same_frequency():
 def test_single_row():
     row = np.arange(5, dtype=np.uint8)[None]
     assert spatial_frequency(row, row, row) == pytest.approx(math.sqrt(4 / 5))
-    with pytest.raises(WdualmineError, match="SF: an image of 1 x 5 has no differences"):
+    with pytest.raises(WdualmineError, match="SF: an image of 1 x 5 is too small"):
         spatial_frequency_per_difference(row, row, row)

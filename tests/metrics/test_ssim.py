@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from literal_mef import WINDOW, literal_mef
 from sample_images import make_image, noise_triple, smooth_triple, triples
 from trivial_methods import frontier, mean_score
@@ -42,7 +42,6 @@ def test_mef_agrees_with_loops_on_flat_windows(kind):
     assert ssim_mef(a, b, fused) == pytest.approx(literal_mef(*map(np.float64, (a, b, fused))), abs=1e-6)
 
 
-@settings(deadline=None)
 @given(triples(low=11, high=20))
 def test_symmetry_and_range(images):
     a, b, fused = images

@@ -1,6 +1,8 @@
+from functools import partial
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from sample_images import noise_triple, smooth_triple, triples
 from scipy import ndimage
 from trivial_methods import frontier, mean_score
@@ -59,7 +61,6 @@ def test_agrees_with_loops(make):
     assert vif_mean(a, b, fused) == vif(a, b, fused) / 2
 
 
-@settings(deadline=None, max_examples=50)
 @given(triples(low=41, high=46))
 def test_symmetry_and_range(images):
     a, b, fused = images
@@ -67,7 +68,7 @@ def test_symmetry_and_range(images):
     assert np.isfinite(value)
     assert METRIC.range[0] <= value
     assert value == pytest.approx(vif(b, a, fused), abs=1e-12)
-    assert fidelity(a, a) == pytest.approx(1, abs=1e-6)
+    assert fidelity(a, a) == pytest.approx(1, abs=1e-5)  # rounding, if almost constant
 
 
 def test_known_values():
@@ -99,7 +100,9 @@ def test_real_images(harvard, published, monkeypatch, task, method, expected, to
     """
     plain = mean_score(vif, harvard, published, task, method)
     monkeypatch.setattr(
-        module, "_blur", lambda x, side: ndimage.gaussian_filter(x, side / 5, radius=side // 2)
+        module,
+        "gaussian",
+        lambda side, sigma: partial(ndimage.gaussian_filter, sigma=sigma, radius=side // 2),
     )
     assert mean_score(vif, harvard, published, task, method) == pytest.approx(expected, abs=tolerance)
     assert 0.93 * expected < plain < expected

@@ -6,12 +6,11 @@ import pytest
 import torch
 from heads import head_image, textured_pair
 from tolerances import TOLERANCES
-from torch import Tensor
 
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.methods import average, maximum
-from wdualmine.recovery.measure import measure_recovery, noise_gain, summarize_recovery
+from wdualmine.recovery.measure import measure_recovery, summarize_recovery
 
 FLOAT = TOLERANCES["recovery"].value
 PAIRS = [textured_pair(seed, str(seed)) for seed in range(3)]
@@ -87,18 +86,6 @@ def test_the_signals_do_not_depend_on_the_other_pairs() -> None:
     alone = measure_recovery(average, PAIRS[1:2], 2)
     among = measure_recovery(average, PAIRS, 2)
     pd.testing.assert_frame_equal(alone, among[among["pair"] == "1"].reset_index(drop=True))
-
-
-@pytest.mark.parametrize(
-    ("fuse", "a", "b"), [(average, 0.5, 0.5), (lambda a, b: a, 1, 0), (lambda a, b: 2 * a - b, 2, 1)]
-)
-def test_noise_comes_through_with_the_gain_of_the_method(fuse, a: float, b: float) -> None:
-    def unclipped(x: Tensor, y: Tensor) -> Tensor:
-        return 0.3 + 0.2 * fuse(x, y)  # far from both ends of the range
-
-    gains = noise_gain(unclipped, PAIRS[:1])
-    assert gains["a"] == pytest.approx(0.2 * a, abs=1e-4)
-    assert gains["b"] == pytest.approx(0.2 * b, abs=1e-4)
 
 
 def test_a_method_that_misbehaves_and_pairs_without_room_are_named() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from heads import head_image, textured_pair
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wdualmine.errors import WdualmineError
@@ -47,7 +47,6 @@ def test_an_angle_turns_a_line() -> None:
     assert np.allclose(SHAPES["line"][0](9.0, np.pi / 2), SHAPES["line"][0](9.0, 0.0).T)
 
 
-@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), shape=st.sampled_from(sorted(SHAPES)))
 def test_places_lie_inside_apart_and_clip_nothing(seed: int, shape: str) -> None:
     pair = textured_pair(seed)

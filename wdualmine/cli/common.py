@@ -2,14 +2,11 @@
 
 import re
 import sys
-from importlib import metadata
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
@@ -44,12 +41,28 @@ DataOption = Annotated[
         "--data", help="Folder of the pairs, or 'phantom'. Default: WDUALMINE_DATA, then the cache."
     ),
 ]
-DeepOption = Annotated[
+Round16BitOption = Annotated[
     bool, typer.Option("--to-8-bit", help="Round images of 16 bits, v / 257: the metrics are of 8 bits.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 AllowOption = Annotated[
     bool, typer.Option("--allow", help="Go on with sources that seem swapped, mirrored, turned or shifted.")
+]
+
+
+def _complete_method(incomplete: str) -> list[str]:
+    from wdualmine.methods import list_methods
+
+    return [name for name in list_methods() if name.startswith(incomplete)]
+
+
+MethodOption = Annotated[
+    str,
+    typer.Option(
+        help="w-dualmine, average ...: see `wdualmine methods`; or module:function, file.py:function of your "
+        "own fuse(a, b).",
+        autocompletion=_complete_method,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a row.")]
 ResidualScaleOption = Annotated[
@@ -60,12 +73,17 @@ ResidualScaleOption = Annotated[
     ),
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option(help="A run folder or safetensors file instead of the package's weights.")
+    Path | None,
+    typer.Option(
+        help="A run folder or a file of weights, ours or the authors', instead of those that are found."
+    ),
 ]
 
 
 def missing_extra(error: ImportError) -> str | None:
-    """Say what to install where a package of one of our extras is missing; None where it is another one."""
+    """Return what to install where a package of one of our extras is missing; None where it is another."""
+    from importlib import metadata
+
     extras: dict[str, set[str]] = {}
     try:
         requirements = metadata.requires("wdualmine") or ()
@@ -82,7 +100,7 @@ def missing_extra(error: ImportError) -> str | None:
 
 
 def print_results(run: "Run") -> None:
-    """Print the scores of a run, a row a method."""
+    """Print the scores of a run, a row per method."""
     from wdualmine.records import scores_table
 
     table = scores_table(run)
@@ -90,7 +108,10 @@ def print_results(run: "Run") -> None:
 
 
 def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table for a person, or, piped, one line a row."""
+    """Print a table for a person, or, piped, one line per row."""
+    from rich.console import Console
+    from rich.table import Table
+
     grid = Table(box=None, pad_edge=False)
     for name in header:
         grid.add_column(name, overflow="fold")

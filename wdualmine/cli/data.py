@@ -18,11 +18,20 @@ def fetch(
     published: Annotated[
         bool, typer.Option(help="Also the fused images that AdaFuse and ASFE-Fusion published.")
     ] = False,
+    networks: Annotated[
+        bool, typer.Option(help="Instead, the weights of DenseFuse, IFCNN, SDNet and U2Fusion.")
+    ] = False,
 ) -> None:
     """Fetch the pairs from their public source, verify each file, resume where it stopped."""
     from wdualmine.data import fetch as fetch_files
+    from wdualmine.data.manifest import read_networks
 
-    done = fetch_files(tasks, published=published, progress=True)
+    if networks and (tasks or published):
+        raise WdualmineError("--networks: fetches no pairs; leave the tasks and --published out")
+    if networks:
+        for file in read_networks().values():
+            print(f"{file.system}: {file.repository} at {file.commit[:7]}, license: {file.license}")
+    done = fetch_files(tasks, published=published, progress=True, networks=networks)
     print(
         f"{done.root}: {done.fetched} files fetched, {done.kept} were there; every file matches the manifest"
     )

@@ -11,10 +11,11 @@ import typer
 
 from wdualmine.cli.common import (
     AllowOption,
-    DeepOption,
     DeviceOption,
     JsonOption,
+    MethodOption,
     ResidualScaleOption,
+    Round16BitOption,
     WeightsOption,
     app,
     print_table,
@@ -36,9 +37,7 @@ def fuse(
     task: Annotated[
         str | None, typer.Option(help="Whose weights: ct-mri, pet-mri, spect-mri. Default: by color.")
     ] = None,
-    method: Annotated[
-        str, typer.Option(help="w-dualmine, w-dualmine-recovery, average ...: see `wdualmine methods`.")
-    ] = "w-dualmine",
+    method: MethodOption = "w-dualmine",
     weights: WeightsOption = None,
     residual_scale: ResidualScaleOption = None,
     blend: Annotated[
@@ -159,7 +158,7 @@ def evaluate(
     convention: Annotated[
         str | None, typer.Option(help="A convention, for those of the metrics that have it.")
     ] = None,
-    deep: DeepOption = False,
+    round_16_bit: Round16BitOption = False,
     json: JsonOption = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a pair and nothing else.")] = False,
 ) -> None:
@@ -170,7 +169,7 @@ def evaluate(
     if json and csv:
         raise WdualmineError("--json and --csv: choose one")
     keys = PAPER_METRICS if metrics is None else [key.strip() for key in metrics.split(",")]
-    frame = score_files(a, b, fused, keys, convention, deep=deep)
+    frame = score_files(a, b, fused, keys, convention, round_16_bit=round_16_bit)
     if csv:
         print(frame.to_csv(index=False, float_format="%.10g"), end="")
     elif json:
@@ -189,7 +188,7 @@ def evaluate(
 
 
 def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Give the rows for JSON, which has no infinity: the PSNR of equal images is the word that CSV has."""
+    """Return the rows for JSON, which has no infinity: the PSNR of equal images is the word that CSV has."""
     return [
         {str(name): str(v) if isinstance(v, float) and isinf(v) else v for name, v in row.items()}
         for row in frame.to_dict("records")

@@ -1,6 +1,9 @@
 """Verbs that print what there is: ``metrics``, ``methods``."""
 
+import sys
+
 from wdualmine.cli.common import JsonOption, app, print_rows
+from wdualmine.errors import WdualmineError
 
 
 @app.command()
@@ -27,19 +30,22 @@ def metrics(json: JsonOption = False) -> None:
 
 @app.command()
 def methods(json: JsonOption = False) -> None:
-    """List the ways to fuse: whether they learn, their size here, the published one's, and the source."""
-    from wdualmine.methods import CLASSICAL, LEARNED
+    """List the ways to fuse: whether they learn, how many parameters, and the source."""
+    from wdualmine.methods import get_method, list_methods
     from wdualmine.methods.learned import network_of, parameters
 
     rows = []
-    for method in (*LEARNED.values(), *CLASSICAL.values()):
-        published = method.system.published if method.system else None
+    for name in list_methods():
+        try:
+            method = get_method(name)
+        except WdualmineError as error:  # a package that is broken hides no other
+            print(error, file=sys.stderr)
+            continue
         rows.append(
             {
-                "method": method.name,
+                "method": name,
                 "learns": "yes" if method.learned else "no",
                 "parameters": f"{parameters(network_of(method)):,}" if method.learned else "",
-                "published": f"{published.parameters:,.0f}" if published else "",
                 "source": method.source,
             }
         )

@@ -8,6 +8,7 @@ import typer
 from wdualmine.cli.common import (
     DataOption,
     DeviceOption,
+    MethodOption,
     ResidualScaleOption,
     WeightsOption,
     app,
@@ -18,9 +19,7 @@ from wdualmine.cli.common import (
 @app.command()
 def recovery(
     task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    method: Annotated[
-        str, typer.Option(help="See `wdualmine methods`; a network takes the package's weights.")
-    ] = "w-dualmine",
+    method: MethodOption = "w-dualmine",
     weights: WeightsOption = None,
     residual_scale: ResidualScaleOption = None,
     data: DataOption = None,

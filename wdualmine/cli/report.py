@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wdualmine.cli.common import AllowOption, DeepOption, app
+from wdualmine.cli.common import AllowOption, Round16BitOption, app
 from wdualmine.errors import WdualmineError
 
 
@@ -45,7 +45,7 @@ def report(
         ),
     ] = None,
     allow: AllowOption = False,
-    deep: DeepOption = False,
+    round_16_bit: Round16BitOption = False,
     recovery_pairs: Annotated[
         int, typer.Option(help="Put signals into at most so many pairs; each takes a command up to 11 runs.")
     ] = 6,
@@ -64,7 +64,9 @@ def report(
     ]
     keys = None if metrics is None else [key.strip() for key in metrics.split(",")]
     check_output(output)
-    findings = judge(a, b, judged, keys, recovery_pairs, allow, deep, groups=groups, workers=usable_cores())
+    findings = judge(
+        a, b, judged, keys, recovery_pairs, allow, round_16_bit, groups=groups, workers=usable_cores()
+    )
     page = write_report(findings, output)
     for method in judged:
         print(verdict(findings, method.name)[0])

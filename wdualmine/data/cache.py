@@ -15,7 +15,7 @@ CACHE_VARIABLE = "WDUALMINE_CACHE"
 
 
 def cache_folder() -> Path:
-    """Give the cache: WDUALMINE_CACHE, else the user's cache folder of the platform. It may not exist yet."""
+    """Return the cache, made or not: WDUALMINE_CACHE, else the user's cache folder of the platform."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser().absolute()
     home = Path.home()

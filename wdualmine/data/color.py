@@ -17,16 +17,12 @@ _RED, _GREEN_FROM_RED, _GREEN_FROM_BLUE, _BLUE = 22987, -11698, -5636, 29049  # 
 
 
 def is_color(image: NDArray) -> bool:
-    """Say whether an image array is (H, W, 3) rather than (H, W)."""
+    """Return whether an image array is (H, W, 3) rather than (H, W)."""
     return image.ndim == 3
 
 
 def to_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give the 8-bit grey image that the metrics score: round(0.299 R + 0.587 G + 0.114 B).
-
-    Args:
-        image: (H, W) or (H, W, 3), 0-255. A grey image is returned as it is.
-    """
+    """Return the grey image that the metrics score: round(0.299 R + 0.587 G + 0.114 B), or grey itself."""
     if not is_color(image):
         return image
     # In thousandths, so that a tie rounds up on every machine.
@@ -40,10 +36,7 @@ def to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def split_color(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Separate luma from chroma.
-
-    Args:
-        image: (H, W) or (H, W, 3), 0-255.
+    """Separate an image, uint8 (H, W) or (H, W, 3), into luma and chroma.
 
     Returns:
         The luma Y (H, W) and the chroma (H, W, 2), Cr then Cb, each centered at 128; the chroma of a grey
@@ -65,11 +58,7 @@ def split_color(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np
 
 
 def join_color(luma: NDArray[np.uint8], chroma: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """Put chroma back under a new luma: the inverse of :func:`split_color` up to 8-bit rounding.
-
-    Args:
-        luma: (H, W), 0-255.
-        chroma: (H, W, 2) as :func:`split_color` gives it, or None for a grey image.
+    """Put chroma back under a new luma (H, W): the inverse of :func:`split_color` up to 8-bit rounding.
 
     Returns:
         (H, W, 3), clipped to 0-255, or the luma itself where there is no chroma.

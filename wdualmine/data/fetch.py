@@ -4,13 +4,23 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from wdualmine.data.cache import cache_folder, staging
-from wdualmine.data.manifest import HARVARD, PUBLISHED, Entry, collections, is_intact, read_manifest
+from wdualmine.data.manifest import (
+    HARVARD,
+    NETWORKS,
+    PUBLISHED,
+    Entry,
+    NetworkFile,
+    collections,
+    is_intact,
+    read_manifest,
+    read_networks,
+)
 from wdualmine.data.tasks import TASKS, Task
 from wdualmine.errors import WdualmineError
 from wdualmine.progress import task_bar
@@ -27,29 +37,20 @@ _CHUNK = 2**16
 
 @dataclass(frozen=True)
 class Fetched:
-    """What :func:`fetch` did.
+    """What :func:`fetch` did."""
 
-    Attributes:
-        root: the folder of the source pairs; give it as WDUALMINE_DATA unless it is in the cache.
-        fetched: number of files downloaded.
-        kept: number of files that were there already, intact.
-    """
-
+    #: the folder of the source pairs (or the networks); give it as WDUALMINE_DATA (WDUALMINE_NETWORKS) unless
+    #: it is in the cache
     root: Path
-    fetched: int
-    kept: int
+    fetched: int  #: number of files downloaded
+    kept: int  #: number of files that were there already, intact
 
 
 @dataclass(frozen=True)
 class _Job:
-    collection: str
-    entry: Entry
+    path: str  # below the destination
+    entry: Entry | NetworkFile
     url: str
-
-    @property
-    def path(self) -> str:
-        """Place below the destination."""
-        return _place(self.collection, self.entry.path)
 
 
 def fetch(
@@ -60,6 +61,7 @@ def fetch(
     progress: bool = False,
     workers: int = 8,
     retries: int = 3,
+    networks: bool = False,
 ) -> Fetched:
     """Download the pairs of some tasks, or all, and check every file's SHA-256.
 
@@ -76,31 +78,33 @@ def fetch(
         progress: show a progress bar on standard error.
         workers: number of files downloaded at once.
         retries: how often a failed download is tried again.
+        networks: instead of pairs, fetch the weights that authors of other networks published, into
+            ``networks/<system>/<file>``.
 
     Raises:
         WdualmineError: a file cannot be downloaded in time or written, or differs from the manifest, such as
             by its size; what was fetched before is kept.
     """
     destination = Path(destination).expanduser() if destination is not None else cache_folder()
-    chosen = list(TASKS if tasks is None else tasks)
-    base = base_url or os.environ.get(URL_VARIABLE) or None
-    jobs = [
-        _Job(
-            name,
-            entry,
-            f"{base.rstrip('/')}/{_place(name, entry.path)}" if base else collection.url(entry.path),
-        )
-        for name, collection in collections().items()
-        if name == HARVARD or published
-        for entry in read_manifest(name, chosen)
-    ]
+    if networks:
+        jobs = [_Job(f"{NETWORKS}/{file.path}", file, file.url) for file in read_networks().values()]
+    else:
+        chosen = list(TASKS if tasks is None else tasks)
+        jobs = [
+            _Job(_place(name, entry.path), entry, collection.url(entry.path))
+            for name, collection in collections().items()
+            if name == HARVARD or published
+            for entry in read_manifest(name, chosen)
+        ]
+    if base := base_url or os.environ.get(URL_VARIABLE):
+        jobs = [replace(job, url=f"{base.rstrip('/')}/{job.path}") for job in jobs]
     with staging(destination) as temporary, ThreadPoolExecutor(workers) as pool:
         intact = pool.map(lambda job: is_intact(destination / job.path, job.entry), jobs)
         wanted = [job for job, there in zip(jobs, intact, strict=True) if not there]
         with task_bar("fetch", len(wanted), progress) as advance:
             if wanted:
                 _download(wanted, temporary, destination, pool, retries, advance)
-    return Fetched(destination / HARVARD, len(wanted), len(jobs) - len(wanted))
+    return Fetched(destination / (NETWORKS if networks else HARVARD), len(wanted), len(jobs) - len(wanted))
 
 
 def _place(collection: str, path: str) -> str:
@@ -249,5 +253,10 @@ def _explain(error: BaseException, job: _Job) -> WdualmineError:
         return WdualmineError(f"{job.path}: cannot be written ({error}); make room or choose another folder")
     return WdualmineError(
         f"{job.entry.path}: {job.url} cannot be fetched, {reason}; check the network and run it again "
-        "(it goes on where it stopped), or set WDUALMINE_DATA to a folder with the pairs, or use 'phantom'"
+        "(it goes on where it stopped), or set "
+        + (
+            "WDUALMINE_DATA to a folder with the pairs, or use 'phantom'"
+            if isinstance(job.entry, Entry)
+            else "WDUALMINE_NETWORKS to a folder with the networks"
+        )
     )

@@ -12,16 +12,9 @@ from wdualmine.errors import WdualmineError
 def load_fold(source: DataSource, task: str | Task, split: str, fold: int, folds: int) -> list[Pair]:
     """Read one side of a volume-disjoint split, a subset of the same side of the paper's split.
 
-    The volumes of both sides, in numerical order, are dealt to the folds in turn. The test side keeps the
-    pairs of this fold's volumes, the training side those of all others. Over all folds each test pair is
-    scored once.
-
-    Args:
-        source: what :func:`~wdualmine.data.find_data` gives; its files are named by volume and slice.
-        task: "ct-mri", "pet-mri" or "spect-mri".
-        split: "train" or "test".
-        fold: number of the fold, from 0.
-        folds: how many there are.
+    The volumes of both sides, in numerical order, are dealt to the folds in turn, numbered from 0. The test
+    side keeps the pairs of this fold's volumes, the training side those of all others. Over all folds each
+    test pair is scored once.
 
     Raises:
         WdualmineError: there is no such fold, a file's name is no volume and slice, or no pair is left.

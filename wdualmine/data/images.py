@@ -324,7 +324,8 @@ def _encode(image: NDArray, suffix: str) -> bytes:
 
         tifffile.imwrite(buffer, image)
     else:
-        Image.fromarray(image).save(buffer, Image.registered_extensions()[suffix])
+        # By name: to look the suffix up, Pillow would import all its plugins.
+        Image.fromarray(image).save(buffer, {".png": "PNG", ".bmp": "BMP"}.get(suffix, "JPEG"))
     return buffer.getvalue()
 
 

@@ -19,33 +19,27 @@ from wdualmine.errors import WdualmineError
 HARVARD = "harvard"
 #: Fused images that two of the paper's baselines published, by collection name.
 PUBLISHED = ("adafuse", "asfe")
+#: Weights of networks that their authors published.
+NETWORKS = "networks"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the data set.
+    """One file of the data set."""
 
-    Attributes:
-        task: key of the task, "ct-mri".
-        split: "train" or "test".
-        modality: "CT", "PET", "SPECT" or "MRI"; "fused" for a published result.
-        name: file name without its suffix, "16009".
-        path: path below the collection's folder, with forward slashes.
-        bytes: size of the file.
-        sha256: hexadecimal SHA-256 of the file.
-        volume: number of the volume (subject), from the name.
-        slice: number of the slice within the volume, from the name.
-    """
+    task: str  #: key of the task, "ct-mri"
+    split: str  #: "train" or "test"
+    modality: str  #: "CT", "PET", "SPECT" or "MRI"; "fused" for a published result
+    name: str  #: file name without its suffix, "16009"
+    path: str  #: path below the collection's folder, with forward slashes
+    bytes: int  #: size of the file
+    sha256: str  #: hexadecimal SHA-256 of the file
+    volume: int  #: number of the volume (subject), from the name
+    slice: int  #: number of the slice within the volume, from the name
 
-    task: str
-    split: str
-    modality: str
-    name: str
-    path: str
-    bytes: int
-    sha256: str
-    volume: int
-    slice: int
+
+def _address(repository: str, commit: str, path: str) -> str:
+    return f"https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 
 
 @dataclass(frozen=True)
@@ -57,27 +51,38 @@ class Collection:
     folder: str
 
     def url(self, path: str) -> str:
-        """Give the address of a file of this collection."""
-        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.folder}/{path}"
+        """Return the address of a file of this collection."""
+        return _address(self.repository, self.commit, f"{self.folder}/{path}")
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A system's weights: a file at a pinned commit of a public repository, and its path here."""
+
+    system: str  #: whose weights it holds, "ifcnn"
+    path: str  #: path below the folder of all of them, with forward slashes
+    repository: str  #: where it is
+    commit: str  #: in hexadecimal
+    file: str  #: its path there
+    license: str  #: that the repository states, or "none"
+    bytes: int  #: size of the file
+    sha256: str  #: hexadecimal SHA-256 of the file
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return _address(self.repository, self.commit, self.file)
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a folder differs from the manifest: relative paths, sorted.
+    """How a folder differs from the manifest: relative paths, sorted."""
 
-    Attributes:
-        root: the folder.
-        checked: number of files that the manifest asks for.
-        missing: listed files that are not there.
-        extra: files that are not listed (hidden files are passed over).
-        altered: files whose size or SHA-256 differs.
-    """
-
-    root: Path
-    checked: int
-    missing: tuple[str, ...]
-    extra: tuple[str, ...]
-    altered: tuple[str, ...]
+    root: Path  #: the folder
+    checked: int  #: number of files that the manifest asks for
+    missing: tuple[str, ...]  #: listed files that are not there
+    extra: tuple[str, ...]  #: files that are not listed (hidden files are passed over)
+    altered: tuple[str, ...]  #: files whose size or SHA-256 differs
 
     @property
     def ok(self) -> bool:
@@ -108,7 +113,7 @@ def volume_of(name: str) -> str:
 
 
 def manifest_folder() -> Path:
-    """Give the folder of the manifest: inside an installed wheel, else at the root of the repository.
+    """Return the folder of the manifest: inside an installed wheel, else at the root of the repository.
 
     Raises:
         WdualmineError: it is in neither place.
@@ -121,7 +126,7 @@ def manifest_folder() -> Path:
 
 
 def collections() -> dict[str, Collection]:
-    """Give the public source of each collection: "harvard", "adafuse", "asfe"."""
+    """Return the public source of each collection: "harvard", "adafuse", "asfe"."""
     text = (manifest_folder() / "sources.json").read_text(encoding="utf-8")
     return {name: Collection(**source) for name, source in json.loads(text).items()}
 
@@ -154,8 +159,20 @@ def read_manifest(collection: str = HARVARD, tasks: Iterable[str | Task] | None 
     return [entry for entry in _read(folder / "published" / f"{collection}.csv") if entry.task in keys]
 
 
+@cache
+def read_networks() -> dict[str, NetworkFile]:
+    """List the weights that authors published, by system."""
+    with (manifest_folder() / "networks.csv").open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        next(rows)  # the header: NetworkFile's fields
+        return {
+            system: NetworkFile(system, path, repository, commit, place, license_, int(size), sha256)
+            for system, path, repository, commit, place, license_, size, sha256 in rows
+        }
+
+
 def manifest_hash() -> str:
-    """Give one SHA-256 over the manifest of the source pairs, for run records."""
+    """Return one SHA-256 over the manifest of the source pairs, for run records."""
     digest = hashlib.sha256()
     for entry in read_manifest():
         digest.update(f"{entry.path}\0{entry.sha256}\n".encode())
@@ -181,18 +198,13 @@ def _sha256(path: Path, modified: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def is_intact(path: Path, entry: Entry) -> bool:
-    """Say whether a file is there with the size and hash of its entry."""
+def is_intact(path: Path, entry: Entry | NetworkFile) -> bool:
+    """Return whether a file is there with the size and hash of its entry."""
     return path.is_file() and path.stat().st_size == entry.bytes and file_sha256(path) == entry.sha256
 
 
 def verify(root: str | Path, tasks: Iterable[str | Task] | None = None, collection: str = HARVARD) -> Report:
-    """Compare the task folders below a root with the manifest, file by file.
-
-    Args:
-        root: the folder that holds CT-MRI, PET-MRI and SPECT-MRI.
-        tasks: the tasks to look at; all by default.
-        collection: "harvard" for the source pairs, "adafuse" or "asfe" for published results.
+    """Compare the task folders below a root with the manifest of a collection, file by file.
 
     Raises:
         WdualmineError: the root is no folder, or there is no such task or collection.

@@ -18,17 +18,11 @@ from wdualmine.errors import WdualmineError
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two registered images of the same size, 8 bits a channel.
+    """Two registered images of the same size, 8 bits a channel."""
 
-    Attributes:
-        name: file name without its suffix.
-        image_a: (H, W) for CT, (H, W, 3) for PET and SPECT, uint8.
-        image_b: the MRI, (H, W), uint8.
-    """
-
-    name: str
-    image_a: NDArray[np.uint8]
-    image_b: NDArray[np.uint8]
+    name: str  #: file name without its suffix
+    image_a: NDArray[np.uint8]  #: (H, W) for CT, (H, W, 3) for PET and SPECT, uint8
+    image_b: NDArray[np.uint8]  #: the MRI, (H, W), uint8
 
     @cached_property
     def grey_a(self) -> NDArray[np.uint8]:
@@ -104,16 +98,9 @@ def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]
 
 
 def check_folder_order(a: str | Path, b: str | Path) -> None:
-    """Raise an error if two sources are evidently in the wrong order, the MRI before its partner.
+    """Refuse two sources, images or folders, that are evidently in the wrong order, the MRI first.
 
     What tells is the first image, if it is one of the data set's, else the name of the folder or file.
-
-    Args:
-        a: a folder of images or an image, to be used as source A.
-        b: likewise, source B.
-
-    Raises:
-        WdualmineError: they are swapped, or a folder holds no images.
     """
     first, second = _modality(Path(a)), _modality(Path(b))
     for task in TASKS.values():
@@ -148,12 +135,12 @@ def load_pairs(
         task: "ct-mri", "pet-mri" or "spect-mri".
         split: "train" or "test".
         limit: read only this many, the first by name.
-        data: what :func:`find_data` gives, a folder that holds ``<task>/<split>/<modality>``, or "phantom";
-            None looks where :func:`find_data` says.
+        data: a folder that holds ``<task>/<split>/<modality>``, "phantom", or what :func:`find_data` returns,
+            which is asked where it is None.
 
     Raises:
         WdualmineError: unknown task or split, a limit that is no count, a missing or empty folder, a name
-            without its partner, sizes that differ, an unreadable file, a channel count or pixel type other
+            without its partner, sizes that differ, an unreadable file, or a channel count or pixel type other
             than the task's.
     """
     task = get_task(task)

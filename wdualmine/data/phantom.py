@@ -9,7 +9,6 @@ exists so that every step can be run and tested anywhere.
 """
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,23 +64,21 @@ _COLORS = {
 }
 
 _Field = NDArray[np.float32]
+_Map = NDArray[np.float64]
+_Image = NDArray[np.uint8]
 
 
 def phantom_folder() -> Path:
-    """Give the folder in the cache where this version of the phantom is or will be."""
+    """Return the folder in the cache where this version of the phantom is or will be."""
     return cache_folder() / f"phantom-{VERSION}"
 
 
-def make_phantom(progress: Callable[[float], None] | None = None) -> Path:
-    """Make the phantom once, whole or not at all, and give its folder.
+def make_phantom() -> Path:
+    """Make the phantom once, whole or not at all, and return its folder.
 
     It holds the three tasks as the real data does, ``<task>/<split>/<modality>/<volume><slice:03d>.png`` of
     256 x 256 pixels: 48 pairs to train on and 24 to test on for each task, of different subjects, which the
-    tasks share. The same pixels on every run, in a few seconds on one core. Processes that ask for it at the
-    same time get the same one.
-
-    Args:
-        progress: called with the finished fraction, 0 to 1.
+    tasks share; the same pixels on every run, in a few seconds on one core.
 
     Raises:
         WdualmineError: nilearn's template is missing, or the cache cannot be written.
@@ -91,14 +88,13 @@ def make_phantom(progress: Callable[[float], None] | None = None) -> Path:
         return folder
     with staging(folder.parent) as temporary:
         if not folder.is_dir():  # another process may have made it while this one waited
-            _write_phantom(temporary / "phantom", progress)
+            _write_phantom(temporary / "phantom")
             (temporary / "phantom").rename(folder)
     return folder
 
 
-def _write_phantom(root: Path, progress: Callable[[float], None] | None) -> None:
+def _write_phantom(root: Path) -> None:
     template = _Template.load()
-    done, total = 0, SLICES * sum(len(volumes) for volumes in VOLUMES.values())
     for split, volumes in VOLUMES.items():
         for volume in volumes:
             for name, images in scan_subject(template, volume).items():
@@ -111,24 +107,16 @@ def _write_phantom(root: Path, progress: Callable[[float], None] | None) -> None
                             shutil.copyfile(written[modality], path)
                         else:
                             written[modality] = write_image(path, images[modality])
-                done += 1
-                if progress:
-                    progress(done / total)
 
 
 @dataclass(frozen=True)
 class _Template:
-    """Volumes on the template's grid, 1 mm a voxel unless said otherwise.
+    """Volumes on the template's grid, 1 mm a voxel unless said otherwise."""
 
-    Attributes:
-        t1: T1 intensity, 0-255, zero outside the brain.
-        uptake: tracer uptake, 0 to 1, blurred along the body's axis to the resolution of each scanner.
-        outside: signed distance in mm to the smooth hull of the brain, positive outside; 2 mm a voxel.
-    """
-
-    t1: _Field
+    t1: _Field  #: T1 intensity, 0-255, zero outside the brain
+    #: tracer uptake, 0 to 1, blurred along the body's axis to the resolution of each scanner
     uptake: dict[str, _Field]
-    outside: _Field
+    outside: _Field  #: signed distance in mm to the smooth hull of the brain, positive outside; 2 mm a voxel
 
     @classmethod
     def load(cls) -> "_Template":
@@ -176,7 +164,7 @@ def _read_template(kind: str) -> _Field:
     return volume.astype(np.float32)
 
 
-def scan_subject(template: _Template, volume: int) -> dict[str, dict[str, NDArray[np.uint8]]]:
+def scan_subject(template: _Template, volume: int) -> dict[str, dict[str, _Image]]:
     """Scan one virtual subject: for each slice's name, an image of each modality."""
     rng = np.random.default_rng([VERSION, volume])
     subject = _Subject.draw(rng, volume)
@@ -191,16 +179,16 @@ def scan_subject(template: _Template, volume: int) -> dict[str, dict[str, NDArra
 class _Subject:
     """What sets one virtual subject apart from the template; lengths in mm."""
 
-    matrix: NDArray[np.float64]  # (3, 3), from the subject's axes to the template's
-    waves: NDArray[np.float64]  # (modes, 3) wave vectors of the warp, radians a mm
-    phases: NDArray[np.float64]  # (modes, 3)
-    heights: NDArray[np.float64]  # (modes, 3)
+    matrix: _Map  # (3, 3), from the subject's axes to the template's
+    waves: _Map  # (modes, 3) wave vectors of the warp, radians a mm
+    phases: _Map  # (modes, 3)
+    heights: _Map  # (modes, 3)
     skull: float  # thickness
     scalp: float  # thickness
     tone: float  # exponent on the tissue contrast
     gain: dict[str, float]  # of the uptake
     lesion: str
-    lesion_center: NDArray[np.float64]
+    lesion_center: _Map
     lesion_radius: float
     calcified: bool
 
@@ -225,9 +213,7 @@ class _Subject:
             calcified=bool(rng.random() < 0.6),
         )
 
-    def scan(
-        self, template: _Template, height: float, rng: np.random.Generator
-    ) -> dict[str, NDArray[np.uint8]]:
+    def scan(self, template: _Template, height: float, rng: np.random.Generator) -> dict[str, _Image]:
         """Cut one axial slice, nose up, and image it with every scanner."""
         from scipy import ndimage
 
@@ -238,7 +224,7 @@ class _Subject:
         warp = (self.heights[..., None] * np.sin(angle[:, None] + self.phases[..., None])).sum(0)
         point = self.matrix @ place + warp + _CENTER[:, None]
 
-        def sample(volume: _Field, where: NDArray[np.bool_], voxel: float = 1.0) -> NDArray[np.float64]:
+        def sample(volume: _Field, where: NDArray[np.bool_], voxel: float = 1.0) -> _Map:
             values = np.zeros((SIZE, SIZE))
             at = (point[:, where.ravel()] + _ORIGIN[:, None]) / voxel
             values[where] = ndimage.map_coordinates(volume, at, order=1, mode="nearest", output=np.float64)
@@ -271,14 +257,7 @@ class _Subject:
             images[name] = self._emission(name, uptake, lesion, shells, rng)
         return images
 
-    def _mri(
-        self,
-        t1: NDArray[np.float64],
-        lesion: NDArray[np.float64],
-        rim: NDArray[np.float64],
-        shells: "_Shells",
-        rng: np.random.Generator,
-    ) -> NDArray[np.uint8]:
+    def _mri(self, t1: _Map, lesion: _Map, rim: _Map, shells: "_Shells", rng: np.random.Generator) -> _Image:
         value = np.interp(t1, [0, 55, 75, 165, 222, 255], [8, 14, 24, 104, 186, 220])
         value = 255 * (value / 255) ** self.tone
         core = {"infarct": 45.0, "tumor": 60.0, "hemorrhage": 150.0}[self.lesion]
@@ -290,14 +269,7 @@ class _Subject:
         noise = rng.normal(0, 4, (2, SIZE, SIZE))
         return _to_bytes(np.hypot(value + noise[0], noise[1]) * shells.head)  # Rician
 
-    def _ct(
-        self,
-        t1: NDArray[np.float64],
-        lesion: NDArray[np.float64],
-        shells: "_Shells",
-        point: NDArray[np.float64],
-        rng: np.random.Generator,
-    ) -> NDArray[np.uint8]:
+    def _ct(self, t1: _Map, lesion: _Map, shells: "_Shells", point: _Map, rng: np.random.Generator) -> _Image:
         from scipy import ndimage
 
         value = np.interp(t1, [0, 60, 90, 165, 222], [26, 26, 46, 118, 92])
@@ -314,13 +286,8 @@ class _Subject:
         return _to_bytes(value * shells.head)
 
     def _emission(
-        self,
-        name: str,
-        uptake: NDArray[np.float64],
-        lesion: NDArray[np.float64],
-        shells: "_Shells",
-        rng: np.random.Generator,
-    ) -> NDArray[np.uint8]:
+        self, name: str, uptake: _Map, lesion: _Map, shells: "_Shells", rng: np.random.Generator
+    ) -> _Image:
         from scipy import ndimage
 
         factor = {"infarct": 0.15, "tumor": 1.3, "hemorrhage": 0.3}[self.lesion]
@@ -339,13 +306,13 @@ class _Subject:
 class _Shells:
     """Layers around the brain in one slice: weights 0 to 1, and where the head is."""
 
-    bone: NDArray[np.float64]
-    marrow: NDArray[np.float64]
-    scalp: NDArray[np.float64]
+    bone: _Map
+    marrow: _Map
+    scalp: _Map
     head: NDArray[np.bool_]
 
 
-def _rotation(axis: int, angle: float) -> NDArray[np.float64]:
+def _rotation(axis: int, angle: float) -> _Map:
     first, second = (number for number in range(3) if number != axis)
     matrix = np.eye(3)
     matrix[[first, second], [first, second]] = np.cos(angle)
@@ -353,16 +320,16 @@ def _rotation(axis: int, angle: float) -> NDArray[np.float64]:
     return matrix
 
 
-def _ramp(depth: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ramp(depth: _Map) -> _Map:
     """Go from 0 to 1 across an edge, over one pixel."""
     return np.clip(depth / PIXEL + 0.5, 0, 1)
 
 
-def _to_bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _to_bytes(values: _Map) -> _Image:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-def _color_table(name: str) -> NDArray[np.uint8]:
+def _color_table(name: str) -> _Image:
     position, *channels = np.array(_COLORS[name]).T
     level = np.arange(256) / 255
     return np.stack([np.round(np.interp(level, position, channel)) for channel in channels], -1).astype(

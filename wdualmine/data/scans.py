@@ -22,23 +22,16 @@ SUFFIXES = (".dcm", ".npy")
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Where the pixels of a DICOM slice are; None for what the file does not say.
+    """Where the pixels of a DICOM slice are; None for what the file does not say."""
 
-    Attributes:
-        shape: rows and columns.
-        spacing: millimeters between the centers of rows and of columns.
-        affine: (4, 4), from row, column and 0 to millimeters of the patient.
-        frame: UID of the frame of reference, in which the affine holds.
-    """
-
-    shape: tuple[int, int]
-    spacing: tuple[float, float] | None
-    affine: NDArray[np.float64] | None
-    frame: str | None
+    shape: tuple[int, int]  #: rows and columns
+    spacing: tuple[float, float] | None  #: millimeters between the centers of rows and of columns
+    affine: NDArray[np.float64] | None  #: (4, 4), from row, column and 0 to millimeters of the patient
+    frame: str | None  #: UID of the frame of reference, in which the affine holds
 
 
 def scan_format(path: Path) -> str | None:
-    """Say by its content whether a file is "DICOM" or "NPY", or neither.
+    """Return, by its content, whether a file is "DICOM" or "NPY", or neither.
 
     Raises:
         OSError: it cannot be read.
@@ -77,7 +70,7 @@ def read_scan(path: Path, form: str, limit: int, window: Window | None = None) -
 
 
 def check_window(window: Window, name: str, values: NDArray) -> Window:
-    """Give a window back.
+    """Return a window, checked.
 
     Raises:
         WdualmineError: its ends are not finite, the first is not below the second, or all values are on one

@@ -42,24 +42,17 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class DataSource:
-    """A folder of pairs and what is known about it.
+    """A folder of pairs and what is known about it."""
 
-    Attributes:
-        kind: which step of the lookup found it.
-        root: the folder that holds the task folders.
-        name: "harvard" if every file of the tasks present matches the manifest, "phantom", else "custom".
-        tasks: keys of the tasks it holds.
-        note: what was passed over on the way, for people; often empty.
-    """
-
-    kind: Kind
-    root: Path
+    kind: Kind  #: which step of the lookup found it
+    root: Path  #: the folder that holds the task folders
+    #: "harvard" if every file of the tasks present matches the manifest, "phantom", else "custom"
     name: Literal["harvard", "phantom", "custom"]
-    tasks: tuple[str, ...] = tuple(TASKS)
-    note: str = ""
+    tasks: tuple[str, ...] = tuple(TASKS)  #: keys of the tasks it holds
+    note: str = ""  #: what was passed over on the way, for people; often empty
 
     def task_folder(self, task: str | Task) -> Path:
-        """Give the folder of a task.
+        """Return the folder of a task.
 
         Raises:
             WdualmineError: this source does not hold it.
@@ -80,10 +73,6 @@ class DataSource:
     def fingerprint(self, task: str | Task, split: str | None = None) -> str:
         """Hash what a task is read from: SHA-256 over the sorted (relative path, SHA-256) of its images.
 
-        Args:
-            task: the task.
-            split: "train" or "test"; both by default.
-
         Raises:
             WdualmineError: unknown task or split, the source lacks the task, or a file cannot be read.
         """
@@ -102,7 +91,7 @@ class DataSource:
         return digest.hexdigest()
 
     def describe(self) -> str:
-        """Say in one line what the data is, where, and how it was found."""
+        """Return in one line what the data is, where, and how it was found."""
         some = "" if len(self.tasks) == len(TASKS) else f", only {', '.join(self.tasks)}"
         note = f"; {self.note}" if self.note else ""
         return f"{_NAMES[self.name]} in {self.root}, {_KINDS[self.kind]}{some}{note}"
@@ -110,19 +99,12 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Place:
-    """One step of the lookup, in words.
+    """One step of the lookup, in words."""
 
-    Attributes:
-        kind: which step.
-        path: the folder looked at, or None where the step names none.
-        state: what is there.
-        used: whether :func:`find_data` takes this one.
-    """
-
-    kind: Kind
-    path: Path | None
-    state: str
-    used: bool
+    kind: Kind  #: which step
+    path: Path | None  #: the folder looked at, or None where the step names none
+    state: str  #: what is there
+    used: bool  #: whether :func:`find_data` takes this one
 
 
 def find_data(data: str | Path | None = None) -> DataSource:
@@ -130,7 +112,7 @@ def find_data(data: str | Path | None = None) -> DataSource:
 
     Args:
         data: a folder that holds task folders (or holds them in ``harvard/`` or ``MyDatasets/``), or the word
-            "phantom". The phantom is made on first use, in a few seconds.
+            "phantom", which is made on first use.
 
     Raises:
         WdualmineError: the argument or WDUALMINE_DATA names no folder or one without any task.
@@ -153,11 +135,7 @@ def find_data(data: str | Path | None = None) -> DataSource:
 
 
 def where(data: str | Path | None = None) -> list[Place]:
-    """Describe each step of the lookup and mark the one in use; nothing is made or fetched.
-
-    Raises:
-        WdualmineError: as :func:`find_data`.
-    """
+    """Describe each step of the lookup and mark the one in use; nothing is made or fetched."""
     from wdualmine.data.phantom import phantom_folder
 
     places: list[tuple[Kind, Path | None, str, bool]] = []
@@ -177,7 +155,7 @@ def where(data: str | Path | None = None) -> list[Place]:
 
 
 def published_folder(source: DataSource) -> Path | None:
-    """Give the folder with the fused images that two baselines published (``<method>/<task>``), if any.
+    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any.
 
     Looked for beside the source's root, then in the cache.
     """
@@ -188,7 +166,7 @@ def published_folder(source: DataSource) -> Path | None:
 
 
 def kaggle_input() -> Path:
-    """Give the folder where Kaggle mounts attached datasets."""
+    """Return the folder where Kaggle mounts attached datasets."""
     return Path(os.environ.get(KAGGLE_VARIABLE) or "/kaggle/input")
 
 
@@ -224,7 +202,7 @@ def _tasks_in(root: Path) -> tuple[str, ...]:
 
 
 def _cached_tasks() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the tasks whose every listed file is in the cache, and those begun but not finished."""
+    """Return the tasks whose every listed file is in the cache, and those begun but not finished."""
     root = cache_folder() / HARVARD
     present = _tasks_in(root)
     # A fetched file is renamed into the cache after its hash was checked: its name is proof enough here.

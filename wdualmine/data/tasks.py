@@ -10,21 +10,13 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class Task:
-    """Two modalities that are fused: image A, the first in the task's name, with the MRI as image B.
+    """Two modalities that are fused: image A, the first in the task's name, with the MRI as image B."""
 
-    Attributes:
-        key: the name used in commands and records, "ct-mri".
-        folder: the name of the task's folder, "CT-MRI".
-        a: modality and folder of image A, "CT".
-        b: modality and folder of image B, "MRI".
-        color: whether image A is RGB, as PET and SPECT are.
-    """
-
-    key: str
-    folder: str
-    a: str
-    b: str
-    color: bool
+    key: str  #: the name used in commands and records, "ct-mri"
+    folder: str  #: the name of the task's folder, "CT-MRI"
+    a: str  #: modality and folder of image A, "CT"
+    b: str  #: modality and folder of image B, "MRI"
+    color: bool  #: whether image A is RGB, as PET and SPECT are
 
     @property
     def modalities(self) -> tuple[str, str]:
@@ -40,7 +32,7 @@ TASKS: dict[str, Task] = {
 
 
 def get_task(key: str | Task) -> Task:
-    """Give a task by its key or its folder name, whatever the case.
+    """Return a task by its key or its folder name, whatever the case.
 
     Raises:
         WdualmineError: there is no such task.

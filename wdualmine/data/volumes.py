@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.data.images import SUFFIXES as IMAGES
-from wdualmine.errors import WdualmineError
+from wdualmine.errors import WdualmineError, one_line
 from wdualmine.files import written_whole
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -25,32 +25,19 @@ MAX_HEADER = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Values on a grid.
+    """Values on a grid."""
 
-    Attributes:
-        values: (X, Y, Z), of the type and in the units of the file.
-        affine: (4, 4), from voxels to millimeters; None for an array.
-        header: NIfTI's, for what is written like it; None for an array.
-        name: what messages call it.
-    """
-
-    values: NDArray
-    affine: NDArray[np.float64] | None = None
-    header: Any = None
-    name: str = "volume"
+    values: NDArray  #: (X, Y, Z), of the type and in the units of the file
+    affine: NDArray[np.float64] | None = None  #: (4, 4), from voxels to millimeters; None for an array
+    header: Any = None  #: NIfTI's, for what is written like it; None for an array
+    name: str = "volume"  #: what messages call it
 
 
 def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> bool:
     """Decide whether two sources are volumes or images.
 
     A NumPy array of three dimensions, the last of them 1, 3 or 4, may be either: its partner decides, else
-    the name of the output.
-
-    Args:
-        a: first file or folder.
-        b: second file or folder.
-        output: where the result will be written.
-        volume: what such arrays are; None decides.
+    ``volume``, else the name of the output.
 
     Raises:
         WdualmineError: one is a volume and the other an image, or nothing decides.
@@ -68,7 +55,7 @@ def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> b
 
 
 def _kind(path: Path) -> str | None:
-    """Say "volume" or "image", by name and of an array by its dimensions; None where it may be either."""
+    """Return "volume" or "image", by name and of an array by its dimensions; None where it may be either."""
     if path.name.lower().endswith(SUFFIXES + OTHERS):
         return "volume"
     if path.suffix.lower() != ".npy" or path.is_dir():
@@ -83,10 +70,7 @@ def _kind(path: Path) -> str | None:
 
 
 def open_volume(path: str | Path) -> Volume:
-    """Read a volume's header, so that it can be compared before its values, which may be large, are read.
-
-    Returns:
-        The volume; its values have a shape, and are read by :func:`load_values`.
+    """Read a volume's header, so that it can be compared before :func:`load_values` reads what may be large.
 
     Raises:
         WdualmineError: the file is missing, damaged, no volume of real numbers in three dimensions, takes
@@ -164,11 +148,7 @@ def load_values(volume: Volume) -> Volume:
 
 
 def read_volume(path: str | Path) -> Volume:
-    """Read a volume.
-
-    Raises:
-        WdualmineError: see :func:`open_volume` and :func:`load_values`.
-    """
+    """Read a volume."""
     return load_values(open_volume(path))
 
 
@@ -182,8 +162,7 @@ def _readable(path: object) -> Iterator[None]:
     except MemoryError as error:
         raise WdualmineError(f"{path}: not enough memory to read it") from error
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WdualmineError(f"{path}: not a readable volume ({reason}); export it again") from error
+        raise WdualmineError(f"{path}: not a readable volume ({one_line(error)}); export it again") from error
 
 
 def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
@@ -214,11 +193,7 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
 
 
 def check_written(path: Path, like: Volume) -> Path:
-    """Refuse a name for a result that is not of the kind of the volume that it is like.
-
-    Raises:
-        WdualmineError: so it is.
-    """
+    """Refuse a name for a result that is not of the kind of the volume that it is like."""
     wanted = (".npy",) if like.affine is None else SUFFIXES
     if not path.name.lower().endswith(wanted):
         raise WdualmineError(

@@ -12,23 +12,23 @@ from wdualmine.methods.classical import (
 from wdualmine.methods.dwt import dwt_maximum
 from wdualmine.methods.guided_filter import guided_filter_fusion
 from wdualmine.methods.learned import fuse_with, load_fuse, load_model, load_network
+from wdualmine.methods.method import Method
 from wdualmine.methods.pca import pca_average
+from wdualmine.methods.plugins import register
 from wdualmine.methods.registry import (
     CLASSICAL,
     LEARNED,
-    SYSTEMS,
     W_DUALMINE,
     W_DUALMINE_RECOVERY,
-    Method,
     get_method,
     get_system,
+    list_methods,
 )
 from wdualmine.methods.system import System
 
 __all__ = [
     "CLASSICAL",
     "LEARNED",
-    "SYSTEMS",
     "W_DUALMINE",
     "W_DUALMINE_RECOVERY",
     "Method",
@@ -42,11 +42,13 @@ __all__ = [
     "get_system",
     "guided_filter_fusion",
     "laplacian_pyramid",
+    "list_methods",
     "load_fuse",
     "load_model",
     "load_network",
     "maximum",
     "pca_average",
+    "register",
     "standardized_sum",
     "wavelet_maximum",
 ]

@@ -30,7 +30,7 @@ def blend(fuse: Fuse, t: float) -> Fuse:
     """
     if not 0 <= t <= 1:
         raise WdualmineError(f"t = {t}: give a number from 0 (average) to 1 (the method)")
-    return lambda a, b: (1 - t) * average(a, b) + t * fuse(a, b)
+    return lambda a, b: (1 - t) * average(a, b) + t * torch.as_tensor(fuse(a, b))
 
 
 def standardized_sum(a: Tensor, b: Tensor) -> Tensor:

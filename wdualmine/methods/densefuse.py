@@ -1,13 +1,10 @@
 """DenseFuse: an autoencoder of single images with a dense block; the codes of two images are fused by a rule.
 
-Source: H. Li and X.-J. Wu, 2019, DOI 10.1109/TIP.2018.2887342.
-
-Deviations: it is trained on the task's own sources instead of photographs. The pixel term is a mean square
-instead of a Euclidean norm, so that it means the same at every size. Addition is halved, so that an image
-fused with itself is decoded as itself; the paper prints the sum. Borders are replicated instead of reflected,
-so that an image may be one pixel wide.
+Source: H. Li and X.-J. Wu, 2019, DOI 10.1109/TIP.2018.2887342, as in its authors' code for grey images:
+levels from 0 to 255, reflected borders, and the sum of two codes halved.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -17,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.errors import WdualmineError
-from wdualmine.methods.system import Network, NetworkConfig, System, SystemObjective, TermWeights
-from wdualmine.methods.terms import similarity
+from wdualmine.methods.system import Network, NetworkConfig, ReflectConv
 
 
 def add_codes(code1: Tensor, code2: Tensor) -> Tensor:
@@ -41,15 +37,10 @@ RULES = {"addition": add_codes, "l1-norm": weigh_codes}
 
 @dataclass(frozen=True)
 class DenseFuseConfig(NetworkConfig):
-    """What the network is built from.
+    """What the network is built from."""
 
-    Attributes:
-        channels: of each layer of the encoder.
-        rule: how codes are fused, a key of :data:`RULES`; the weights are the same for both.
-    """
-
-    channels: int = 16
-    rule: str = "addition"
+    channels: int = 16  #: of each layer of the encoder
+    rule: str = "addition"  #: how codes are fused, a key of :data:`RULES`; the weights are the same for both
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -68,20 +59,24 @@ class DenseFuse(Network):
     """Encoder of four 3 x 3 layers, each fed with all before it; decoder of four more."""
 
     reach = 9  # eight 3 x 3 layers, and the average over the activity
+    #: makes a layer from its channels in and out and the side of its kernel
+    convolution: Callable[[int, int, int], nn.Conv2d] = ReflectConv
+    levels = 255  #: what white is to the layers
 
     def __init__(self, config: DenseFuseConfig | None = None) -> None:
         super().__init__()
         self.config = config or DenseFuseConfig()
         width = self.config.channels
-        self.first = _layer(1, width)
-        self.dense = nn.ModuleList(_layer(width * (number + 1), width) for number in range(3))
+        self.first = self.convolution(1, width, 3)
+        self.dense = nn.ModuleList(self.convolution(width * number, width, 3) for number in (1, 2, 3))
         self.decoder = nn.ModuleList(
-            _layer(*widths) for widths in pairwise((4 * width, 4 * width, 2 * width, width, 1))
+            self.convolution(inputs, outputs, 3)
+            for inputs, outputs in pairwise((4 * width, 4 * width, 2 * width, width, 1))
         )
 
     def encode(self, image: Tensor) -> Tensor:
         """Map an image (N, 1, H, W) to its code (N, 4 C, H, W), at least 0."""
-        code = F.relu(self.first(image))
+        code = F.relu(self.first(self.levels * image))
         for layer in self.dense:
             code = torch.cat((code, F.relu(layer(code))), dim=1)
         return code
@@ -91,7 +86,7 @@ class DenseFuse(Network):
         *layers, last = self.decoder
         for layer in layers:
             code = F.relu(layer(code))
-        return last(code)
+        return last(code) / self.levels
 
     def forward(self, image1: Tensor, image2: Tensor) -> Autoencoding:
         """Fuse two images (N, 1, H, W) in [0, 1]; the sources are rebuilt in training only."""
@@ -100,37 +95,8 @@ class DenseFuse(Network):
         rebuilt1, rebuilt2 = self.decode(codes).chunk(2) if self.training else (image1, image2)
         return Autoencoding(fused, rebuilt1, rebuilt2)
 
-
-def _layer(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate")
-
-
-@dataclass(frozen=True)
-class DenseFuseWeights(TermWeights):
-    """The paper's lambda is `structure`; it tries 1, 10, 100 and 1000."""
-
-    pixel: float = 1.0
-    structure: float = 100.0
-
-
-class DenseFuseObjective(SystemObjective):
-    """Rebuild each source by itself; fusing is never trained."""
-
-    def terms(self, output: Autoencoding, image1: Tensor, image2: Tensor, *_: Tensor) -> dict[str, Tensor]:
-        """Give pixel (mean square) and structure (1 - SSIM), means over both sources."""
-        rebuilt, source = torch.cat(output[1:]), torch.cat((image1, image2))
-        return {
-            "pixel": (rebuilt - source).square().mean(),
-            "structure": 1 - similarity(rebuilt, source).mean(),
-        }
-
-
-SYSTEM = System(
-    "densefuse",
-    DenseFuse,
-    DenseFuseConfig,
-    lambda _, weights: DenseFuseObjective(weights),
-    DenseFuseWeights,
-    schedule={"epochs": 4, "batch_size": 2, "learning_rate": 1e-4},
-    smoke={"channels": 4},
-)
+    def authors_layers(self) -> dict[str, nn.Module]:
+        """Return the layers by their authors' names."""
+        dense = {f"DB1.denseblock.{k}.dense_conv.conv2d": layer for k, layer in enumerate(self.dense)}
+        decoder = {f"conv{k}.conv2d": layer for k, layer in enumerate(self.decoder, 2)}
+        return {"conv1.conv2d": self.first, **dense, **decoder}

@@ -1,53 +1,25 @@
-"""IFCNN: features of two images are fused element by element, and the network learns from multi-focus pairs.
+"""IFCNN: features of two images are fused element by element, by their maximum.
 
-Source: Y. Zhang et al., 2020, DOI 10.1016/j.inffus.2019.07.011.
-
-Deviations: the first layer is learned; the paper takes it from a ResNet-101 trained on photographs, whose
-weights are not at hand. For the same reason the perceptual term compares Sobel derivatives instead of that
-network's features. The sharp images are the task's own sources, and half of each is blurred along a random
-smooth border instead of by a depth map. Adam, with a
-rate that suits it, replaces stochastic gradient descent. Images are grey.
+Source: Y. Zhang et al., 2020, DOI 10.1016/j.inffus.2019.07.011, as its authors' IFCNN-MAX is called.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from wdualmine.blur import gaussian_blur
-from wdualmine.errors import WdualmineError
-from wdualmine.methods.system import Fused, Network, NetworkConfig, System, SystemObjective, TermWeights
-from wdualmine.methods.terms import gradients
-
-RULES = {
-    "maximum": torch.maximum,
-    "mean": lambda first, second: (first + second) / 2,
-    "sum": lambda first, second: first + second,
-}
-#: Standard deviation in pixels of the blur of a training pair, drawn anew for each batch.
-BLUR = (1.0, 3.0)
+from wdualmine.methods.system import Fused, Network, NetworkConfig
 
 
 @dataclass(frozen=True)
 class IFCNNConfig(NetworkConfig):
-    """What the network is built from.
-
-    Attributes:
-        channels: of every layer.
-        rule: how features are fused, a key of :data:`RULES`; the paper takes the maximum for medical images.
-    """
+    """What the network is built from: the channels of every layer."""
 
     channels: int = 64
-    rule: str = "maximum"
-
-    def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise WdualmineError(f"unknown rule {self.rule!r}; choose one of {', '.join(RULES)}")
 
 
 class IFCNN(Network):
-    """Two layers to features, an element-wise rule, two layers back to an image."""
+    """Two layers to features, their maximum, two layers back to an image of three channels, averaged."""
 
     reach = 5  # a 7 x 7 layer and two of 3 x 3
 
@@ -55,63 +27,34 @@ class IFCNN(Network):
         super().__init__()
         self.config = config or IFCNNConfig()
         width = self.config.channels
-        self.first = nn.Conv2d(1, width, 7, padding=3, padding_mode="replicate", bias=False)
-        self.features = _block(width)
-        self.rebuild = _block(width)
-        self.last = nn.Conv2d(width, 1, 1)
+        self.first = nn.Conv2d(3, width, 7, padding=3, padding_mode="replicate", bias=False)
+        self.features = block(width)
+        self.rebuild = block(width)
+        self.last = nn.Conv2d(width, 3, 1)
 
     def forward(self, image1: Tensor, image2: Tensor) -> Fused:
         """Fuse two images (N, 1, H, W) in [0, 1]."""
-        both = self.features(self.first(torch.cat((image1, image2))))
-        fused = self.last(self.rebuild(RULES[self.config.rule](*both.chunk(2))))
-        return Fused(fused if self.training else fused.clamp(0, 1))  # a clipped pixel has no gradient
+        both = self.features(self.first(torch.cat((image1, image2)).expand(-1, 3, -1, -1)))
+        fused = self.last(self.rebuild(torch.maximum(*both.chunk(2))))
+        if not self.training:  # a clipped pixel has no gradient
+            fused = fused.clamp(0, 1)
+        return Fused(fused.mean(dim=1, keepdim=True))
+
+    def authors_layers(self) -> dict[str, nn.Module]:
+        """Return the layers by their authors' names."""
+        blocks = {"conv2": self.features, "conv3": self.rebuild}
+        parts = {
+            f"{name}.{part}": block[k]
+            for name, block in blocks.items()
+            for k, part in enumerate(("conv", "bn"))
+        }
+        return {"conv1": self.first, **parts, "conv4": self.last}
 
 
-def _block(width: int) -> nn.Sequential:
+def block(width: int) -> nn.Sequential:
+    """Return a 3 x 3 convolution with batch normalization and ReLU, (N, C, H, W) to the same."""
     return nn.Sequential(
         nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate", bias=False),
         nn.BatchNorm2d(width),
         nn.ReLU(),
     )
-
-
-@dataclass(frozen=True)
-class IFCNNWeights(TermWeights):
-    """The paper's two terms, weighted alike; `perceptual` is a comparison of derivatives here."""
-
-    intensity: float = 1.0
-    perceptual: float = 1.0
-
-
-class IFCNNObjective(SystemObjective):
-    """Bring back a sharp image from two of which each is sharp in a part."""
-
-    def inputs(self, image1: Tensor, image2: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Make a multi-focus pair of one source of each pair: near, far and sharp, each (N, 1, H, W)."""
-        first = torch.rand(len(image1), 1, 1, 1, generator=generator) < 0.5
-        sharp = torch.where(first.to(image1.device), image1, image2)
-        field = torch.randn(len(sharp), 1, 4, 4, generator=generator).to(sharp.device)
-        near = F.interpolate(field, size=sharp.shape[-2:], mode="bilinear") > 0
-        sigma = BLUR[0] + (BLUR[1] - BLUR[0]) * float(torch.rand((), generator=generator))
-        blurred = gaussian_blur(sharp, sigma, round(3 * BLUR[1]))
-        return torch.where(near, sharp, blurred), torch.where(near, blurred, sharp), sharp
-
-    def terms(self, output: Fused, _: Tensor, __: Tensor, *targets: Tensor) -> dict[str, Tensor]:
-        """Give intensity and perceptual, mean squares against the sharp image and its derivatives."""
-        (sharp,) = targets
-        right, down = gradients(output.fused - sharp)
-        return {
-            "intensity": (output.fused - sharp).square().mean(),
-            "perceptual": (right.square() + down.square()).mean(),
-        }
-
-
-SYSTEM = System(
-    "ifcnn",
-    IFCNN,
-    IFCNNConfig,
-    lambda _, weights: IFCNNObjective(weights),
-    IFCNNWeights,
-    schedule={"epochs": 60, "batch_size": 32, "learning_rate": 1e-3},
-    smoke={"channels": 8},
-)

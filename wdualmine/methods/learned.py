@@ -12,22 +12,16 @@ from wdualmine.checkpoints import read_shapes, read_tensors
 from wdualmine.data.tasks import TASKS
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.fusion import Fuse, check_unit
+from wdualmine.methods.authors import convert
+from wdualmine.methods.method import Method
 from wdualmine.methods.pieces import fused_in_pieces, residual_in_pieces
-from wdualmine.methods.registry import (
-    LEARNED,
-    W_DUALMINE,
-    W_DUALMINE_RECOVERY,
-    Method,
-    get_method,
-    get_system,
-)
+from wdualmine.methods.registry import W_DUALMINE, W_DUALMINE_RECOVERY, get_method
 from wdualmine.methods.system import Network
 from wdualmine.model import WDualMine
 from wdualmine.runtime import pick_device
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
-#: What a task's file in :data:`WEIGHTS` is called after, by the objective of its training.
-SUFFIXES = {"paper": "", "recovery": "-recovery"}
+#: The methods of the paper's network, by what it was trained for.
+OBJECTIVES = {method.objective: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY)}
 #: Pixels of an image that is fused as a whole, in up to 1 GiB; a larger one is fused in pieces.
 WHOLE = 768 * 768
 LARGEST_WEIGHT = 1e6  # of a file that is accepted: such a network leaves float32, and the image is black
@@ -49,9 +43,9 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
     """
     if not isinstance(source, str | Path):
         raise WdualmineError(f"weights {source!r}: give a task ({', '.join(TASKS)}), a file or a run folder")
-    if objective not in SUFFIXES:
-        raise WdualmineError(f"unknown objective {objective!r}; choose one of {', '.join(SUFFIXES)}")
-    model = load_network(W_DUALMINE_RECOVERY if objective == "recovery" else W_DUALMINE, source, device)
+    if objective not in OBJECTIVES:
+        raise WdualmineError(f"unknown objective {objective!r}; choose one of {', '.join(OBJECTIVES)}")
+    model = load_network(OBJECTIVES[objective], source, device)
     assert isinstance(model, WDualMine)
     return model
 
@@ -70,24 +64,25 @@ def load_network(
         WdualmineError: there are no such weights, the file is not a network of this package, or it is that of
             another method.
     """
-    path = weights_file(method, source)
+    path, system = weights_file(method, source), method.system
+    assert system is not None
     shapes, metadata = read_shapes(path)
     try:
         experiment = metadata["experiment"]
-        system = get_system(experiment.get("method", W_DUALMINE.name))
-        settings = method.settings if system is method.system else {}
-        config = replace(system.config(**experiment["model"]), **settings)
-        with torch.device("meta"):  # takes no memory: what is declared need not be what is there
-            declared = {name: tuple(t.shape) for name, t in system.network(config).state_dict().items()}
-        for name in sorted(shapes.keys() | declared.keys()):
-            if shapes.get(name) != declared.get(name):
-                raise ValueError(f"{name}: {shapes.get(name)}, where {declared.get(name)} is declared")
+        trained = experiment.get("method", W_DUALMINE.name)
+        if trained == system.name:
+            config = replace(system.config(**experiment["model"]), **method.settings)
+            with torch.device("meta"):  # takes no memory: what is declared need not be what is there
+                declared = {name: tuple(t.shape) for name, t in system.network(config).state_dict().items()}
+            for name in sorted(shapes.keys() | declared.keys()):
+                if shapes.get(name) != declared.get(name):
+                    raise ValueError(f"{name}: {shapes.get(name)}, where {declared.get(name)} is declared")
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WdualmineError(
             f"{path}: not weights of this network ({one_line(error)}); train them again"
         ) from error
-    if system is not method.system:
-        raise WdualmineError(f"{path}: holds a network of {system.name}; give --method {system.name}")
+    if trained != system.name:
+        raise WdualmineError(f"{path}: holds a network of {trained}; give --method {trained}")
     tensors, _ = read_tensors(path)
     for name, tensor in tensors.items():
         if not tensor.abs().max() <= LARGEST_WEIGHT:  # not so for NaN, either
@@ -111,23 +106,30 @@ def weights_file(method: Method, source: str | Path) -> Path:
     Raises:
         WdualmineError: there are no such weights.
     """
-    path = packaged_file(method, str(source)) if str(source) in TASKS else Path(source)
-    if path.is_dir():
+    system, packaged = method.system, str(source) in TASKS
+    assert system is not None
+    path = method.weights(str(source)) if packaged else Path(source)
+    if path and path.is_dir():
         path = path / "model.safetensors"
-    if path.is_file():
-        return path
-    if str(source) in TASKS:
+    if path and path.is_file():
+        return convert(system, path) if system.read and path.suffix != ".safetensors" else path
+    if packaged and system.read:
         raise WdualmineError(
-            f"{method.name} has no weights for {source} in the package: train them with `wdualmine train "
-            f"{source} --method {method.objective} -o RUN` and give --weights RUN"
+            f"{method.name}: its authors' weights are not here; run `wdualmine data fetch --networks`, or "
+            "give --weights FILE"
+        )
+    if packaged:
+        raise WdualmineError(
+            f"{method.name} comes without weights for {source}: train them with `wdualmine train {source} "
+            f"--method {system.name} -o RUN` and give --weights RUN"
         )
     raise WdualmineError(
         f"{path}: no such weights; give a task ({', '.join(TASKS)}), a safetensors file or a run folder"
     )
 
 
-def describe_weights(method: Method, source: str | Path) -> tuple[str, str]:
-    """Return the task that weights were trained for, and a label that says which they are.
+def describe_weights(method: Method, source: str | Path) -> tuple[str | None, str]:
+    """Return the task that weights were trained for (None for all) and a label that says which they are.
 
     Args:
         method: a learned one of the registry.
@@ -137,12 +139,15 @@ def describe_weights(method: Method, source: str | Path) -> tuple[str, str]:
         WdualmineError: there are no such weights, or they were trained for the objective of another method.
     """
     path = weights_file(method, source)
-    trained = read_shapes(path)[1].get("experiment")
+    metadata = read_shapes(path)[1]
+    if "authors" in metadata:
+        return None, f"its authors' weights ({metadata['authors'] or source})"
+    trained = metadata.get("experiment")
     if not isinstance(trained, dict) or trained.get("task") not in TASKS:
         raise WdualmineError(f"{path}: does not say what it was trained for; train it again")
     task, objective = str(trained["task"]), trained.get("objective", "paper")
     if objective != method.objective:  # of the same network: load_network refuses another one
-        others = [other.name for other in LEARNED.values() if other.objective == objective]
+        others = [other.name for other in OBJECTIVES.values() if other.objective == objective]
         raise WdualmineError(
             f"{path}: was trained for the objective {objective}, not for {method.name}'s; "
             f"give --method {' or '.join(others)}"
@@ -151,18 +156,6 @@ def describe_weights(method: Method, source: str | Path) -> tuple[str, str]:
         return task, f"the {task} weights of the package"
     how = ", ".join(str(trained.get(key)) for key in ("preset", "variant"))
     return task, f"{source} (trained for {task}: {how}, seed {trained.get('seed')})"
-
-
-def packaged_file(method: Method, task: str) -> Path:
-    """Say where the package keeps a task's weights for a method; there may be none."""
-    if method.objective in SUFFIXES:
-        return WEIGHTS / f"{task}{SUFFIXES[method.objective]}.safetensors"
-    return WEIGHTS / method.objective / f"{task}.safetensors"
-
-
-def packaged_methods(task: str) -> list[Method]:
-    """Give the learned methods that need no training: those whose weights for a task are in the package."""
-    return [method for method in LEARNED.values() if packaged_file(method, task).is_file()]
 
 
 def network_of(method: Method) -> nn.Module:
@@ -174,8 +167,8 @@ def network_of(method: Method) -> nn.Module:
     if method.system is None:
         raise WdualmineError(f"{method.name}: has no network")
     config = method.system.config()
-    for path in (packaged_file(method, task) for task in TASKS):
-        if path.is_file():
+    for path in map(method.weights, TASKS) if method.objective else ():
+        if path and path.is_file():
             config = method.system.config(**read_shapes(path)[1]["experiment"]["model"])
     return method.system.network(replace(config, **method.settings))
 

@@ -1,14 +1,12 @@
-"""What a learned system is made of: a network, an objective, and the sizes at which both are used."""
+"""What a network is made of and, where it is trained, what for."""
 
-from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
-
-from wdualmine.errors import WdualmineError
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -20,16 +18,6 @@ class NetworkConfig:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class TermWeights:
-    """The weights of an objective's terms; a system adds a field a term, named as the term is."""
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not 0 <= value < float("inf"):
-                raise WdualmineError(f"loss weight {name} = {value}: give a finite number of at least 0")
-
-
 class Network(nn.Module):
     """What the training loop and the fusing function ask of a network.
 
@@ -39,40 +27,22 @@ class Network(nn.Module):
 
     config: Any
     multiple: int = 1
-    #: Within how many pixels lies what a fused pixel depends on; None where it may lie anywhere.
+    #: Receptive-field radius in pixels; None where a fused pixel depends on the whole image.
     reach: int | None = None
 
+    def authors_layers(self) -> dict[str, nn.Module]:
+        """Return the layers by the names that the authors' file of weights has for them."""
+        raise NotImplementedError
 
-class SystemObjective(nn.Module):
-    """What a network is trained for: a weighted sum of named terms."""
 
-    def __init__(self, weights: TermWeights) -> None:
-        super().__init__()
-        self.weights = weights
+class ReflectConv(nn.Conv2d):
+    """A convolution that keeps the size: borders are reflected, or replicated where an image is too small."""
 
-    def inputs(self, image1: Tensor, image2: Tensor, _: torch.Generator) -> tuple[Tensor, ...]:
-        """Say what the network is to fuse in a step, two tensors (N, 1, H, W), and after them any targets."""
-        return image1, image2
-
-    @abstractmethod
-    def terms(self, output: Any, image1: Tensor, image2: Tensor, *targets: Tensor) -> dict[str, Tensor]:
-        """Give the unweighted terms by name, all scalars.
-
-        Args:
-            output: what the network gave for the batch.
-            image1: the first of :meth:`inputs`.
-            image2: the second.
-            *targets: the others.
-        """
-
-    def forward(
-        self, pieces: Sequence[Any], image1: Tensor, image2: Tensor, *targets: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give the weighted sum and its terms; the output comes in pieces of the batch, in order."""
-        output = type(pieces[0])(*(torch.cat(parts) for parts in zip(*pieces, strict=True)))
-        terms = self.terms(output, image1, image2, *targets)
-        weighted = [weight * terms[name] for name, weight in asdict(self.weights).items()]
-        return torch.stack(weighted).sum(), terms
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C', H, W)."""
+        side = self.kernel_size[0] // 2
+        mode = "reflect" if min(image.shape[-2:]) > side else "replicate"
+        return super().forward(F.pad(image, (side,) * 4, mode=mode))
 
 
 class Fused(NamedTuple):
@@ -81,34 +51,26 @@ class Fused(NamedTuple):
     fused: Tensor
 
 
-class Cost(NamedTuple):
-    """What a published network costs for a 256 x 256 pair."""
-
-    parameters: float
-    flop: float
-
-
 @dataclass(frozen=True)
 class System:
-    """A learned system.
+    """What a network is made of and, where it is trained, what for.
 
-    Attributes:
-        name: of the system in experiments; several methods can use the same weights.
-        network: makes the network from its configuration.
-        config: the class of that configuration, whose defaults are the size that is trained here.
-        objective: makes the objective from both configurations.
-        weights: the class of the weights of the objective's terms, whose defaults are the publication's.
-        schedule: fields of :class:`~wdualmine.experiments.Schedule` for the preset "paper": the publication's
-            where it states them and they fit this loop, else ours.
-        smoke: fields of the configuration that tests shrink.
-        published: the published network's size, where it is far from the one here.
+    An objective is a module. Its ``inputs(a, b, generator)`` gives the two images that the network is to
+    fuse in a step and any targets after them, all (N, 1, H, W); its call gives the loss and its unweighted
+    terms by name, from the network's outputs for pieces of the batch and these images and targets.
     """
 
-    name: str
-    network: Callable[[Any], nn.Module]
-    config: type
-    objective: Callable[[Any, Any], nn.Module]
-    weights: type
+    name: str  #: of the system in experiments; several methods can use the same weights
+    network: Callable[[Any], nn.Module]  #: makes the network from its configuration
+    config: type  #: the class of that configuration, whose defaults are the size that is used here
+    #: makes the objective from the configuration and the weights of its terms; None where the network is not
+    #: trained here
+    objective: Callable[[Any, Any], nn.Module] | None = None
+    #: the data class of the weights of the objective's terms, with their defaults
+    weights: type | None = None
+    #: fields of :class:`~wdualmine.experiments.Schedule` for the preset "paper": the publication's where it
+    #: states them and they fit this loop, else ours
     schedule: Mapping[str, Any] = field(default_factory=dict)
-    smoke: Mapping[str, Any] = field(default_factory=dict)
-    published: Cost | None = None
+    smoke: Mapping[str, Any] = field(default_factory=dict)  #: fields of the configuration that tests shrink
+    #: fills the network from its authors' file of weights
+    read: Callable[[Network, Path], None] | None = None

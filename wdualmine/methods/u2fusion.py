@@ -1,13 +1,11 @@
-"""U2Fusion: each source counts in the objective by the information that it carries.
+"""U2Fusion: one densely connected network for all kinds of fusion.
 
-Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548.
-
-Deviations: information is measured on five scales of the image itself instead of five layers of a VGG-16
-trained on photographs, whose weights are not at hand; the constant that turns it into weights is ours, too. A
-network is trained for one task, so that the paper's elastic weight consolidation, which keeps earlier tasks,
-has nothing to do.
+Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548, as its authors' code is called: images in [0, 1],
+reflected borders. Their script stretches what comes out to the full range as it saves it, as
+`wdualmine fuse` does by default.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,11 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wdualmine.methods.system import Fused, Network, NetworkConfig, System, SystemObjective, TermWeights
-from wdualmine.methods.terms import gradients, similarity
-
-SCALES = 5
-TEMPERATURE = 0.01  # in squared units of [0, 1] a pixel: about what two sources of a pair differ by
+from wdualmine.methods.system import Fused, Network, NetworkConfig, ReflectConv
 
 
 @dataclass(frozen=True)
@@ -33,77 +27,35 @@ class U2Fusion(Network):
     """Both images enter at once: six densely connected layers, then four that narrow to the fused image."""
 
     reach = 10  # ten 3 x 3 layers
+    #: makes a layer from its channels in and out and the side of its kernel
+    convolution: Callable[[int, int, int], nn.Conv2d] = ReflectConv
 
     def __init__(self, config: U2FusionConfig | None = None) -> None:
         super().__init__()
         self.config = config or U2FusionConfig()
         width = self.config.channels
-        self.first = nn.Conv2d(2, width, 3, padding=1)
-        self.dense = nn.ModuleList(
-            nn.Conv2d(width * (number + 1), width, 3, padding=1) for number in range(5)
+        self.first = self.convolution(2, width, 3)
+        self.dense = nn.ModuleList(self.convolution(width * number, width, 3) for number in range(1, 6))
+        self.narrow = nn.ModuleList(
+            self.convolution(inputs, outputs, 3) for inputs, outputs in pairwise((6 * width, 128, 64, 32, 1))
         )
-        narrowing = (6 * width, 128, 64, 32, 1)
-        self.narrow = nn.ModuleList(nn.Conv2d(*widths, 3, padding=1) for widths in pairwise(narrowing))
 
     def forward(self, image1: Tensor, image2: Tensor) -> Fused:
         """Fuse two images (N, 1, H, W) in [0, 1]."""
         x = F.leaky_relu(self.first(torch.cat((image1, image2), dim=1)), 0.2)
         for layer in self.dense:
-            x = torch.cat((x, F.leaky_relu(layer(x), 0.2)), dim=1)
+            x = self.join(F.leaky_relu(layer(x), 0.2), x)
         *layers, last = self.narrow
         for layer in layers:
             x = F.leaky_relu(layer(x), 0.2)
         return Fused((torch.tanh(last(x)) + 1) / 2)
 
+    def join(self, new: Tensor, old: Tensor) -> Tensor:
+        """Put a layer's features together with those of all before it: what is new comes first."""
+        return torch.cat((new, old), dim=1)
 
-def information(image: Tensor) -> Tensor:
-    """Measure an image's information: the mean square of its derivatives, averaged over scales; (N,).
-
-    Each scale has half the sides of the one before, as the layers of the paper's feature network have.
-    """
-    measures = []
-    for _ in range(SCALES):
-        right, down = gradients(image)
-        measures.append((right.square() + down.square()).mean(dim=(-3, -2, -1)))
-        image = F.avg_pool2d(image, 2, ceil_mode=True)
-    return torch.stack(measures).mean(dim=0)
-
-
-def information_weights(image1: Tensor, image2: Tensor) -> Tensor:
-    """Give how much each source counts, (2, N), the sum over both 1."""
-    return torch.softmax(torch.stack((information(image1), information(image2))) / TEMPERATURE, dim=0)
-
-
-@dataclass(frozen=True)
-class U2FusionWeights(TermWeights):
-    """The paper's alpha is `intensity`."""
-
-    structure: float = 1.0
-    intensity: float = 20.0
-
-
-class U2FusionObjective(SystemObjective):
-    """Be like both sources, like the more informative one the most."""
-
-    def terms(self, output: Fused, image1: Tensor, image2: Tensor, *_: Tensor) -> dict[str, Tensor]:
-        """Give structure (1 - SSIM) and intensity (mean square), each weighted by information."""
-        structure, intensity = [], []
-        for source in (image1, image2):
-            structure.append(1 - similarity(output.fused, source))
-            intensity.append((output.fused - source).square().mean(dim=(-3, -2, -1)))
-        shares = information_weights(image1, image2)
-        return {
-            "structure": (shares * torch.stack(structure)).sum(dim=0).mean(),
-            "intensity": (shares * torch.stack(intensity)).sum(dim=0).mean(),
-        }
-
-
-SYSTEM = System(
-    "u2fusion",
-    U2Fusion,
-    U2FusionConfig,
-    lambda _, weights: U2FusionObjective(weights),
-    U2FusionWeights,
-    schedule={"epochs": 3, "batch_size": 30, "patch_size": 64, "learning_rate": 1e-4},
-    smoke={"channels": 4},
-)
+    def authors_layers(self) -> dict[str, nn.Module]:
+        """Return the layers by their authors' names."""
+        dense = {f"Generator/encoder/dense_block_conv{k}": layer for k, layer in enumerate(self.dense, 1)}
+        narrow = {f"Generator_1/decoder/conv2_{k}": layer for k, layer in enumerate(self.narrow, 1)}
+        return {"Generator/encoder/conv1_1": self.first, **dense, **narrow}

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wdualmine.metrics.registry import METRICS, PAPER_METRICS, get_metric, score, score_batch
+    from wdualmine.metrics.registry import METRICS, PAPER_METRICS, get_metric, score
 
-__all__ = ["METRICS", "PAPER_METRICS", "get_metric", "score", "score_batch"]
+__all__ = ["METRICS", "PAPER_METRICS", "get_metric", "score"]
 
 
 def __getattr__(name: str) -> Any:  # whoever needs one metric alone does not wait for all of them

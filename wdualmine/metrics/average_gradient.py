@@ -3,19 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
 
 def average_gradient(a: Image, b: Image, fused: Image) -> float:
     """Mean over all m n pixels of the root mean square of the two partial differences.
 
     The differences are central, one-sided on the border. The sources play no part.
-
-    Args:
-        a: first source, uint8 (H, W), unused.
-        b: second source, uint8 (H, W), unused.
-        fused: fused image, uint8 (H, W).
 
     Returns:
         Grey levels per pixel, 0 (constant) to 255 (reached by 2 x 2 images only); higher is read as better.
@@ -41,24 +36,16 @@ def average_gradient_per_cell(a: Image, b: Image, fused: Image) -> float:
 
 def average_gradient_forward(a: Image, b: Image, fused: Image) -> float:
     """Forward differences to the next row and column, mean over the (m - 1)(n - 1) pixels that have both."""
-    _require_differences(fused)
+    require_size("AG", fused, 2)
     values = fused.astype(np.float64)
     down, right = values[1:, :-1] - values[:-1, :-1], values[:-1, 1:] - values[:-1, :-1]
     return float(np.sqrt((down**2 + right**2) / 2).mean())
 
 
 def _steepness(image: Image) -> NDArray[np.float64]:
-    _require_differences(image)
+    require_size("AG", image, 2)
     down, right = np.gradient(image.astype(np.float64))
     return np.sqrt((down**2 + right**2) / 2)
-
-
-def _require_differences(image: Image) -> None:
-    if min(image.shape) < 2:
-        raise WdualmineError(
-            f"AG: an image of {image.shape[0]} x {image.shape[1]} has no differences along one axis; "
-            "use at least 2 x 2 pixels"
-        )
 
 
 _ROOT = r"\sqrt{\frac{(\nabla_x F_{ij})^2 + (\nabla_y F_{ij})^2}{2}}"
@@ -70,7 +57,6 @@ METRIC = Metric(
     unit="grey level",
     range=(0.0, 255.0),
     source="Cui, Feng, Xu, Li, Chen 2015, DOI 10.1016/j.optcom.2014.12.032",
-    color=False,
     conventions=(
         Convention(
             name="per-pixel",

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Convention, Image, Metric
@@ -10,11 +11,6 @@ from wdualmine.metrics.metric import Convention, Image, Metric
 
 def correlation(a: Image, b: Image, fused: Image) -> float:
     """Mean of the Pearson correlations of the fused image with each source.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         -1 to 1; for given sources at most sqrt((1 + rho) / 2), see :mod:`wdualmine.metrics.limits`.
@@ -33,7 +29,7 @@ def correlation_shared_mean(a: Image, b: Image, fused: Image) -> float:
     Only the denominator of B's term changes, so that the value is closer to 0 the more the means of A and B
     differ, and is not symmetric in A and B. Kept to compare with papers that used those toolboxes.
     """
-    covariance, variance_b, variance_fused = _moments(b, fused)
+    covariance, variance_b, variance_fused = moments(b, fused)
     # sum (B - mean A)^2 = sum (B - mean B)^2 + n (mean B - mean A)^2, here times n
     shift = int(b.sum(dtype=np.int64)) - int(a.sum(dtype=np.int64))
     about_mean_of_a = variance_b + shift**2
@@ -46,10 +42,10 @@ def pearson(x: Image, y: Image) -> float:
     Raises:
         WdualmineError: an image is constant.
     """
-    return _ratio(*_moments(x, y))
+    return _ratio(*moments(x, y))
 
 
-def _moments(x: Image, y: Image) -> tuple[int, int, int]:
+def moments(x: NDArray[np.integer], y: NDArray[np.integer]) -> tuple[int, int, int]:
     """n times the summed cross product and squares of the deviations, exact: Python integers."""
     x, y = x.ravel().astype(np.int64), y.ravel().astype(np.int64)
     n, sum_x, sum_y = x.size, int(x.sum()), int(y.sum())
@@ -70,10 +66,8 @@ METRIC = Metric(
     key="CC",
     name="Correlation coefficient",
     direction="higher",
-    unit="",
     range=(-1.0, 1.0),
     source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
-    color=False,
     conventions=(
         Convention(
             name="paper",

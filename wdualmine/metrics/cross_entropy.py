@@ -14,11 +14,6 @@ def cross_entropy(a: Image, b: Image, fused: Image) -> float:
     would be infinite. So it can be negative, and an image that shares no level with a source scores 0 as a
     perfect one does.
 
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Bits, at least -log2(e) / e = -0.53, 0 if all three have one histogram; lower is read as better.
 
@@ -40,7 +35,6 @@ METRIC = Metric(
     unit="bit",
     range=(-math.log2(math.e) / math.e, math.inf),
     source="Bulanon, Burks, Alchanatis 2009, DOI 10.1016/j.biosystemseng.2009.02.009",
-    color=False,
     conventions=(
         Convention(
             name="shared-levels",

@@ -11,11 +11,6 @@ from wdualmine.metrics.metric import Convention, Image, Metric
 def edge_intensity(a: Image, b: Image, fused: Image) -> float:
     """Mean Sobel gradient of the fused image, its border replicated; the sources play no part.
 
-    Args:
-        a: first source, uint8 (H, W), unused.
-        b: second source, uint8 (H, W), unused.
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Grey levels times the 8 of Sobel's taps, 0 (constant) to 255 sqrt(20) = 1140 (not reached); higher is
         read as better, in noise as in detail.
@@ -34,7 +29,6 @@ METRIC = Metric(
     unit="grey level",
     range=(0.0, 255 * math.sqrt(20)),
     source="Rajalingam, Priya 2018, as in VIFB, https://arxiv.org/abs/2002.03322",
-    color=False,
     conventions=(
         Convention(
             name="replicated-border",

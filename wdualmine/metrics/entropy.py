@@ -9,17 +9,17 @@ from wdualmine.metrics.metric import Convention, Image, Metric
 def entropy(a: Image, b: Image, fused: Image) -> float:
     """Shannon entropy of the 256-bin histogram of the fused image.
 
-    Args:
-        a: first source, uint8 (H, W); not used.
-        b: second source, uint8 (H, W); not used.
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Bits, 0 (constant) to 8 (all 256 levels equally often).
 
     Source: C. E. Shannon, 1948, DOI 10.1002/j.1538-7305.1948.tb01338.x.
     """
-    return entropy_of_counts(np.bincount(fused.ravel(), minlength=256))
+    return entropy_of(fused)
+
+
+def entropy_of(image: Image) -> float:
+    """Return the entropy of the histogram of an image, uint8, in bits."""
+    return entropy_of_counts(np.bincount(image.ravel(), minlength=256))
 
 
 def entropy_of_counts(counts: NDArray[np.int64]) -> float:
@@ -36,7 +36,6 @@ METRIC = Metric(
     unit="bit",
     range=(0.0, 8.0),
     source="Shannon 1948, DOI 10.1002/j.1538-7305.1948.tb01338.x",
-    color=False,
     conventions=(
         Convention(
             name="bits",

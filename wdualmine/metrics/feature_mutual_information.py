@@ -27,13 +27,11 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
-Floats = NDArray[np.float64]
-Lookup = Callable[[Floats], Floats]
+Lookup = Callable[[Array], Array]
 
 SIDE = 3  # of a window
 CELLS = SIDE**2
@@ -43,28 +41,24 @@ _TINY = np.finfo(float).tiny
 _CHUNK = 1536
 
 
-# ----------------------------------------------------------------------------------------------------
-# Features of a grey image (H, W)
-
-
-def pixels(image: Image) -> Floats:
+def pixels(image: Image) -> Array:
     """The grey levels themselves, (H, W)."""
     return image.astype(np.float64)
 
 
-def cosines(image: Image) -> Floats:
+def cosines(image: Image) -> Array:
     """Orthonormal two-dimensional DCT-II of the whole image, (H, W)."""
     from scipy.fft import dctn
 
     return dctn(image.astype(np.float64), norm="ortho")
 
 
-def gradient(image: Image) -> Floats:
+def gradient(image: Image) -> Array:
     """Horizontal derivative by central differences, one-sided at the borders, (H, W)."""
     return np.gradient(image.astype(np.float64), axis=1)
 
 
-def edges(image: Image) -> Floats:
+def edges(image: Image) -> Array:
     """Binary Sobel edges, (H, W): squared gradient above four times its mean, thinned to local maxima.
 
     A pixel survives the thinning if its gradient is the largest of three, left to right where the gradient is
@@ -83,7 +77,7 @@ def edges(image: Image) -> Floats:
     return ((strength > 4 * strength.mean()) & (peak_across | peak_down)).astype(np.float64)
 
 
-def wavelets(image: Image) -> Floats:
+def wavelets(image: Image) -> Array:
     """The four bands of one level of the discrete Meyer wavelet transform, side by side in one image."""
     import pywt
 
@@ -91,12 +85,8 @@ def wavelets(image: Image) -> Floats:
     return np.block([[average, horizontal], [vertical, diagonal]])
 
 
-# ----------------------------------------------------------------------------------------------------
-# The measure
-
-
 def feature_mutual_information(
-    a: Image, b: Image, fused: Image, feature: Callable[[Image], Floats] = cosines
+    a: Image, b: Image, fused: Image, feature: Callable[[Image], Array] = cosines
 ) -> float:
     """Fast-FMI of a fused image with its two sources.
 
@@ -120,17 +110,14 @@ def feature_mutual_information(
 
 
 def feature_information_maps(
-    sources: tuple[Image, ...], fused: Image, feature: Callable[[Image], Floats] = cosines
-) -> Floats:
+    sources: tuple[Image, ...], fused: Image, feature: Callable[[Image], Array] = cosines
+) -> Array:
     """Score of every window of the feature image, (sources, H - 2, W - 2).
 
     Raises:
         WdualmineError: the images are smaller than a window.
     """
-    if min(fused.shape) < SIDE:
-        raise WdualmineError(
-            f"FMI: needs images of at least {SIDE} x {SIDE} pixels, not {fused.shape[0]} x {fused.shape[1]}"
-        )
+    require_size("FMI", fused, SIDE)
     target, *origins = (feature(image) for image in (fused, *sources))
     height, width = (size - SIDE + 1 for size in target.shape)
     maps = np.empty((len(sources), height, width))
@@ -143,14 +130,14 @@ def feature_information_maps(
     return maps
 
 
-def windows(feature: Floats) -> Floats:
+def windows(feature: Array) -> Array:
     """All windows of a feature image (H, W), each read column by column: (9, (H - 2) (W - 2))."""
     height, width = (size - SIDE + 1 for size in feature.shape)
     offsets = [(row, column) for column in range(SIDE) for row in range(SIDE)]
     return np.stack([feature[row : row + height, column : column + width].ravel() for row, column in offsets])
 
 
-def window_scores(u: Floats, v: Floats) -> Floats:
+def window_scores(u: Array, v: Array) -> Array:
     """2 MI / (H(p) + H(q)) of windows u and v, (9, ...) each: (...); 1 where they are identical.
 
     The shapes broadcast, so that the windows of one fused image serve those of several sources.
@@ -164,7 +151,7 @@ def window_scores(u: Floats, v: Floats) -> Floats:
     return scores
 
 
-def _information_shared(u: Floats, v: Floats) -> Floats:
+def _information_shared(u: Array, v: Array) -> Array:
     p, q = _distributions(u), _distributions(v)
     p_offset, p_deviation = _position_moments(p)
     q_offset, q_deviation = _position_moments(q)
@@ -187,7 +174,7 @@ def _information_shared(u: Floats, v: Floats) -> Floats:
     return _divide(2 * information, entropies)
 
 
-def _distributions(values: Floats) -> Floats:
+def _distributions(values: Array) -> Array:
     """Windows (9, ...), each min-max scaled and divided by its sum; constant ones become uniform."""
     low = values.min(axis=0)
     span = values.max(axis=0) - low
@@ -196,14 +183,14 @@ def _distributions(values: Floats) -> Floats:
     return scaled / scaled.sum(axis=0)
 
 
-def _position_moments(p: Floats) -> tuple[Floats, Floats]:
+def _position_moments(p: Array) -> tuple[Array, Array]:
     """Positions less their mean (9, ...), and their standard deviation (...), under p (9, ...)."""
     positions = np.arange(float(CELLS)).reshape(-1, *[1] * (p.ndim - 1))
     offset = positions - (positions * p).sum(axis=0)
     return offset, np.sqrt((offset**2 * p).sum(axis=0))
 
 
-def _staircase(p: Floats, q: Floats) -> tuple[Floats, Lookup, Lookup]:
+def _staircase(p: Array, q: Array) -> tuple[Array, Lookup, Lookup]:
     """The upper Frechet bound of distributions (9, ...), as 17 pieces: 8 end at P_i, 8 at Q_j, the last at 1.
 
     A piece in the cell (i, j) starts at the larger of P_(i-1) and Q_(j-1).
@@ -218,17 +205,17 @@ def _staircase(p: Floats, q: Floats) -> tuple[Floats, Lookup, Lookup]:
     row_at_q = (CELLS - 1 - below.sum(axis=0, dtype=np.int8)).astype(np.intp) * count + window
     column_at_p = below.sum(axis=1, dtype=np.int8).astype(np.intp) * count + window
 
-    def on_p(table: Floats) -> Floats:
+    def on_p(table: Array) -> Array:
         return np.concatenate([table[:-1], table.ravel().take(row_at_q), table[-1:]])
 
-    def on_q(table: Floats) -> Floats:
+    def on_q(table: Array) -> Array:
         return np.concatenate([table.ravel().take(column_at_p), table[:-1], table[-1:]])
 
     ends = np.concatenate([P[1:], Q[1:], np.ones_like(P[:1])])
     return ends - np.maximum(on_p(P), on_q(Q)), on_p, on_q
 
 
-def _cumulative(p: Floats) -> Floats:
+def _cumulative(p: Array) -> Array:
     """0 and P_1 to P_8, (9, ...); np.cumsum along this axis is five times as slow."""
     P = np.zeros_like(p)
     for row in range(1, CELLS):
@@ -236,12 +223,12 @@ def _cumulative(p: Floats) -> Floats:
     return P
 
 
-def _divide(x: Floats, y: Floats) -> Floats:
+def _divide(x: Array, y: Array) -> Array:
     """x / y, 0 where y is 0."""
     return np.divide(x, y, out=np.zeros_like(x), where=y > 0)
 
 
-def _x_log_x(x: Floats) -> Floats:
+def _x_log_x(x: Array) -> Array:
     """x log2 |x|, 0 at 0."""
     result = np.abs(x)
     np.maximum(result, _TINY, out=result)
@@ -253,7 +240,7 @@ def _x_log_x(x: Floats) -> Floats:
 # ----------------------------------------------------------------------------------------------------
 # The variants of the field, by feature
 
-_FEATURES: tuple[tuple[str, str, Callable[[Image], Floats], str], ...] = (
+_FEATURES: tuple[tuple[str, str, Callable[[Image], Array], str], ...] = (
     ("FMI", "DCT", cosines, r"\mathrm{DCT}"),
     ("FMI-pixel", "pixels", pixels, r"\mathrm{id}"),
     ("FMI-gradient", "gradient", gradient, r"\partial_x"),
@@ -261,15 +248,13 @@ _FEATURES: tuple[tuple[str, str, Callable[[Image], Floats], str], ...] = (
     ("FMI-wavelet", "Meyer wavelet", wavelets, r"\mathrm{DWT}"),
 )
 
-METRICS = tuple(
+FMI_METRICS = tuple(
     Metric(
         key=key,
         name=f"Feature mutual information ({name})",
         direction="higher",
-        unit="",
         range=(-np.inf, np.inf),
         source="Haghighat, Razian 2014, DOI 10.1109/ICAICT.2014.7036000",
-        color=False,
         conventions=(
             Convention(
                 name="fast-fmi",

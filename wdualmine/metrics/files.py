@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import check_folder_order, image_files, natural_key
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.registry import PAPER_METRICS, choose, in_threads, score
+from wdualmine.metrics.registry import PAPER_METRICS, choose, score
 from wdualmine.metrics.validation import to_8_bit
 
 _LISTED = 8  # names spelt out in a message
@@ -22,8 +22,7 @@ def score_files(
     fused: str | Path,
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
-    workers: int = 1,
-    deep: bool = False,
+    round_16_bit: bool = False,
 ) -> pd.DataFrame:
     """Score fused image files against their sources.
 
@@ -31,45 +30,35 @@ def score_files(
         a: first source, an image file, or a folder of them.
         b: second source, likewise a file or a folder; a grey MRI goes with a color PET.
         fused: fused image, likewise. Folders are matched by file name without suffix.
-        metrics: see :func:`~wdualmine.metrics.registry.score`.
-        convention: see :func:`~wdualmine.metrics.registry.score`.
-        workers: number of threads; more than one only pays where cores are idle. Values do not depend on it.
-        deep: see :func:`read_levels`.
+        metrics: see :func:`~wdualmine.metrics.registry.score`, as for convention.
+        convention: one that a metric has.
+        round_16_bit: see :func:`read_levels`.
 
     Returns:
-        One row a pair, in natural order of the names: column ``pair``, then one a metric. PSNR is scored in
-        RGB where an image is in color, the rest in grey.
+        A row per pair, in natural order of the names: column ``pair``, then one per metric.
 
     Raises:
         WdualmineError: names the file or folder that is missing, empty, unreadable or of another size, the
             names that are not in all three folders, or why the images cannot be scored.
     """
     keys = [metric.key for metric in choose(metrics, convention)]
-    triples = match_files(a, b, fused)
-
-    def one(triple: tuple[Path, Path, Path]) -> dict[str, float]:
-        a, b, fused = (read_levels(path, deep) for path in triple)
-        return score(a, b, fused, keys, convention, names=[str(path) for path in triple])
-
-    rows = in_threads(one, triples.values(), workers)
-    return pd.DataFrame(
-        [{"pair": pair, **values} for pair, values in zip(triples, rows, strict=True)],
-        columns=["pair", *keys],
-    )
+    rows = []
+    for pair, paths in match_files(a, b, fused).items():
+        x, y, image = (read_levels(path, round_16_bit) for path in paths)
+        rows.append({"pair": pair, **score(x, y, image, keys, convention, list(map(str, paths)))})
+    return pd.DataFrame(rows, columns=["pair", *keys])
 
 
-def read_levels(path: Path, deep: bool = False) -> NDArray[np.uint8]:
+def read_levels(path: Path, round_16_bit: bool = False) -> NDArray[np.uint8]:
     """Read an image as the 8-bit levels that the metrics are defined on.
 
-    Args:
-        path: the file.
-        deep: round an image of 16 bits, v / 257; else it is refused, as nothing is rounded silently.
+    An image of 16 bits is rounded, v / 257, if so asked; else it is refused, as nothing is rounded silently.
 
     Raises:
         WdualmineError: the file is unreadable, or of other values.
     """
     image = read_image(path)
-    if deep and image.dtype == np.uint16:
+    if round_16_bit and image.dtype == np.uint16:
         return np.rint(image / np.float64(257)).astype(np.uint8)
     try:
         return to_8_bit(image, str(path))

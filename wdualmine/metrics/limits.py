@@ -12,10 +12,9 @@ They hold for real-valued images; an 8-bit fused image stays below by what round
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from wdualmine.data.color import is_color, to_grey, to_rgb
+from wdualmine.data.color import to_grey
 from wdualmine.metrics.correlation import pearson
 from wdualmine.metrics.metric import Image
 from wdualmine.metrics.psnr import psnr
@@ -32,9 +31,6 @@ def limits(a: ArrayLike, b: ArrayLike, names: Sequence[str] = NAMES[:2]) -> dict
 
     Returns:
         {"CC": ..., "PSNR": ...}; PSNR is infinite for equal sources.
-
-    Raises:
-        WdualmineError: see :func:`~wdualmine.metrics.validation.check_triple`.
     """
     a, b, _ = check_triple(a, b, a, (*names, names[0]))
     return {"CC": best_correlation(to_grey(a), to_grey(b)), "PSNR": best_psnr(a, b)}
@@ -46,13 +42,6 @@ def best_psnr(a: Image, b: Image) -> float:
     return psnr(a, b, a) + 10 * math.log10(2)
 
 
-def average(a: Image, b: Image) -> NDArray[np.float64]:
-    """The image that reaches :func:`best_psnr`: float64, in RGB (H, W, 3) as soon as one source is."""
-    if is_color(a) or is_color(b):
-        a, b = to_rgb(a), to_rgb(b)
-    return (a.astype(np.float64) + b) / 2
-
-
 def best_correlation(a: Image, b: Image) -> float:
     """Mean correlation (CC) that no fused image exceeds, sqrt((1 + rho) / 2), for sources uint8 (H, W).
 
@@ -60,12 +49,3 @@ def best_correlation(a: Image, b: Image) -> float:
         WdualmineError: a source is constant.
     """
     return math.sqrt((1 + pearson(a, b)) / 2)
-
-
-def standardized_sum(a: Image, b: Image) -> NDArray[np.float64]:
-    """The image that reaches :func:`best_correlation`, float64 (H, W), zero mean.
-
-    It is the sum of the sources, each less its mean and divided by its standard deviation; any scale and
-    offset of it do as well. Where one source is the negative of the other it is constant, and CC undefined.
-    """
-    return sum(((x - x.mean()) / x.std() for x in (a, b)), np.zeros(a.shape))

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Array = NDArray[np.float64]
+#: Score from two sources and their fused image, uint8 (H, W), or (H, W, 3) where the metric takes color.
 Score = Callable[[Image, Image, Image], float]
 Result = TypeVar("Result")
 
@@ -39,36 +41,28 @@ def remembered(function: Callable[..., Result]) -> Callable[..., Result]:
 class Convention:
     """One of the definitions that toolboxes give under the same name."""
 
-    name: str
-    """Short name that `score(..., convention=...)` and `--convention` take, such as ``"bits"``."""
+    name: str  #: Short name that `score(..., convention=...)` and `--convention` take, such as ``"bits"``
     function: Score
     """``f(a, b, fused) -> float`` on uint8 arrays (H, W), or (H, W, 3) where the metric takes color."""
-    formula: str
-    """LaTeX, without the dollar signs, in terms of sources A and B and fused image F."""
-    used_by: str
-    """The papers or toolboxes that compute it so."""
+    formula: str  #: LaTeX, without the dollar signs, in terms of sources A and B and fused image F
+    used_by: str  #: The papers or toolboxes that compute it so
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A fusion metric: what it is called, how to read it, where it comes from and how it is computed."""
 
-    key: str
-    """Registry key and column name, such as ``"EN"``."""
-    name: str
-    """Full name, such as ``"Entropy"``."""
+    key: str  #: Registry key and column name, such as ``"EN"``
+    name: str  #: Full name, such as ``"Entropy"``
     direction: Literal["higher", "lower"]
     """Which way is conventionally better; the tables' arrows and bold follow it."""
-    unit: str
-    """Unit of the default convention (``"bit"``, ``"dB"``, ``"grey level"``), empty if none."""
+    unit: str = ""  #: Unit of the default convention (``"bit"``, ``"dB"``, ``"grey level"``), empty if none
     range: tuple[float, float]
     """Closed interval of values the default convention can take; ``inf`` where unbounded."""
-    source: str
-    """Reference, with its DOI where there is one."""
-    color: bool
+    source: str  #: Reference, with its DOI where there is one
+    color: bool = False
     """True if it is scored on RGB (grey images replicated to three channels), False if on grey."""
-    conventions: tuple[Convention, ...]
-    """All definitions on record, the default first."""
+    conventions: tuple[Convention, ...]  #: All definitions on record, the default first
 
     def convention(self, name: str | None = None) -> Convention:
         """The convention called `name`; the default where `name` is None or not one of this metric's."""

@@ -3,12 +3,11 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wdualmine.metrics.metric import Convention, Image, Metric
-from wdualmine.metrics.ssim import SIDE, covariance, local_mean, mef_similarity, require_size
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.ssim import SIDE, local_mean, mef_similarity
+from wdualmine.metrics.universal_quality import covariance
+from wdualmine.metrics.validation import require_size
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -19,11 +18,6 @@ def ms_ssim(a: Image, b: Image, fused: Image) -> float:
 
     Contrast and structure at every scale, the level at the coarsest only; the window is that of
     :func:`wdualmine.metrics.ssim.ssim`; from scale to scale a mean of 2 x 2 pixels.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 to 1, 1 if all three images are equal; higher is better. A mean similarity below 0 at one scale (an
@@ -68,7 +62,8 @@ def _similarity(x: Array, y: Array) -> float:
     for scale in range(len(_WEIGHTS)):
         if scale:
             x, y = _halve(x), _halve(y)
-        contrast_structure = (2 * covariance(x, y) + _C2) / (covariance(x, x) + covariance(y, y) + _C2)
+        of_x, of_y, shared = (covariance(*pair, local_mean) for pair in ((x, x), (y, y), (x, y)))
+        contrast_structure = (2 * shared + _C2) / (of_x + of_y + _C2)
         if scale == len(_WEIGHTS) - 1:
             mean_x, mean_y = local_mean(x), local_mean(y)
             contrast_structure *= (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
@@ -87,10 +82,8 @@ METRIC = Metric(
     key="MS-SSIM",
     name="Multi-scale structural similarity",
     direction="higher",
-    unit="",
     range=(0.0, 1.0),
     source="Wang, Simoncelli, Bovik 2003, DOI 10.1109/ACSSC.2003.1292216",
-    color=False,
     conventions=(
         Convention(
             name="mean-five-scales",

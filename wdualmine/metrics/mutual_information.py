@@ -10,11 +10,6 @@ from wdualmine.metrics.metric import Convention, Image, Metric
 def mutual_information(a: Image, b: Image, fused: Image) -> float:
     """Mutual information of each source and the fused image, from 256 x 256 joint histograms, summed.
 
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Bits, 0 to 16 (at most twice the entropy of the fused image).
 
@@ -52,7 +47,6 @@ METRIC = Metric(
     unit="bit",
     range=(0.0, 16.0),
     source="Qu, Zhang, Yan 2002, DOI 10.1049/el:20020212",
-    color=False,
     conventions=(
         Convention(
             name="bits",

@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.universal_quality import share
+from wdualmine.metrics.validation import require_size
 
 _STRENGTH = (0.9999, 19, 0.5)  # top, slope and middle of the sigmoid of preserved edge strength
 _ORIENTATION = (0.9995, 22, 0.5)  # the same of preserved orientation
@@ -20,11 +19,6 @@ def nabf(a: Image, b: Image, fused: Image) -> float:
 
     Where the fused image's edge is stronger than both sources', what is not preserved of either source
     counts, with that source's weight. Sobel edges divided by 8, the image mirrored at the border.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 (no artifact; so is a constant fused image) to 1; lower is better.
@@ -66,17 +60,14 @@ def _parts(
     a: Image, b: Image, fused: Image
 ) -> tuple[NDArray[np.bool_], tuple[Array, Array], tuple[Array, Array]]:
     """Where the fused edge is the strongest (H, W), then what each source loses there and its weight."""
-    if min(fused.shape) < 2:
-        raise WdualmineError(
-            f"Nabf: an image of {fused.shape[0]} x {fused.shape[1]} has no edges; use at least 2 x 2 pixels"
-        )
+    require_size("Nabf", fused, 2)
     strength_fused, angle_fused = _edges(fused)
     artifact = np.ones(fused.shape, bool)
     sources = []
     for source in (a, b):
         strength, angle = _edges(source)
         low, high = np.minimum(strength, strength_fused), np.maximum(strength, strength_fused)
-        ratio = np.divide(low, high, out=np.zeros_like(high), where=high > 0)
+        ratio = share(low, high, 0.0)
         parallel = np.abs(np.abs(angle - angle_fused) - np.pi / 2) * 2 / np.pi
         kept = np.sqrt(_sigmoid(ratio, *_STRENGTH) * _sigmoid(parallel, *_ORIENTATION))
         weight = np.where(strength >= _THRESHOLD, strength**_EXPONENT, _SMALLEST_WEIGHT)
@@ -111,10 +102,8 @@ METRIC = Metric(
     key="Nabf",
     name="Fusion artifacts",
     direction="lower",
-    unit="",
     range=(0.0, 1.0),
     source="Kumar 2013, DOI 10.1007/s11760-012-0361-x",
-    color=False,
     conventions=(
         Convention(
             name="kumar",

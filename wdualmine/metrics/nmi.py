@@ -1,9 +1,7 @@
 """NMI: mutual information with both sources, each normalized by the entropies of the two images."""
 
-import numpy as np
-
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.entropy import entropy_of_counts
+from wdualmine.metrics.entropy import entropy_of
 from wdualmine.metrics.metric import Convention, Image, Metric
 from wdualmine.metrics.mutual_information import information_between
 
@@ -12,11 +10,6 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     """Twice the sum over the sources of mutual information over the sum of the two entropies.
 
     256 x 256 joint histograms; the base of the logarithm cancels.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 (the fused image is independent of both sources, a constant one among them) to 2 (it determines and
@@ -27,10 +20,10 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
 
     Source: M. Hossny, S. Nahavandi, D. Creighton, 2008, DOI 10.1049/el:20081754.
     """
-    entropy_fused = _entropy(fused)
+    entropy_fused = entropy_of(fused)
     value = 0.0
     for source in (a, b):
-        entropies = _entropy(source) + entropy_fused
+        entropies = entropy_of(source) + entropy_fused
         if entropies == 0:
             raise WdualmineError(
                 "NMI: a source and the fused image are both constant, so it is undefined; leave them out"
@@ -39,18 +32,12 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     return min(2.0, value)  # rounding can leave 2 + 4e-16 for equal images
 
 
-def _entropy(image: Image) -> float:
-    return entropy_of_counts(np.bincount(image.ravel(), minlength=256))
-
-
 METRIC = Metric(
     key="NMI",
     name="Normalized mutual information",
     direction="higher",
-    unit="",
     range=(0.0, 2.0),
     source="Hossny, Nahavandi, Creighton 2008, DOI 10.1049/el:20081754",
-    color=False,
     conventions=(
         Convention(
             name="publication",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array
 
 _SCALES, _DIRECTIONS = 4, 6
 _SHORTEST, _FACTOR = 3.0, 2.1  # wavelength of the finest filter in pixels, and of each to the one before

@@ -1,15 +1,13 @@
 """Qs, Qw, Qe: Piella and Heijmans' indices, which compare each window with the sources by their contrast."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric, Score, remembered
-from wdualmine.metrics.ssim import SIDE, SIGMA, require_size
-from wdualmine.metrics.universal_quality import Window, gaussian, quality_map, share, uniform, variance
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric, Score, remembered
+from wdualmine.metrics.ssim import SIDE, local_mean
+from wdualmine.metrics.universal_quality import Window, quality_map, share, uniform, variance
+from wdualmine.metrics.validation import require_size
 
 _BLOCK = 8  # side of the publication's uniform window
 _SSIM = (2.55**2, 7.65**2)  # the constants of SSIM for images 0-255
@@ -19,11 +17,6 @@ def qs(a: Image, b: Image, fused: Image) -> float:
     """Fusion quality index: universal quality against each source, weighted by its share of the variance.
 
     8 x 8 uniform windows at every whole position; a window that is flat in both sources counts them equally.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         -1 to 1, 1 if all three are equal; higher is better.
@@ -51,9 +44,6 @@ def qe(a: Image, b: Image, fused: Image) -> float:
     """Edge-dependent fusion quality index: :func:`qw` times that of the three images' edges.
 
     Edges are the norm of Prewitt's two gradients, zeros beyond the border.
-
-    Raises:
-        WdualmineError: see :func:`qw`.
     """
     require_size("Qe", fused, _BLOCK)
     x, y, f = (_edges(image.astype(np.float64)) for image in (a, b, fused))
@@ -67,18 +57,18 @@ def qs_ssim(a: Image, b: Image, fused: Image) -> float:
     Raises:
         WdualmineError: the images are smaller than 11 x 11.
     """
-    return float(_quality(*_ssim_images("Qs", a, b, fused), gaussian(SIDE, SIGMA), _SSIM)[0].mean())
+    return float(_quality(*_ssim_images("Qs", a, b, fused), local_mean, _SSIM)[0].mean())
 
 
 def qw_ssim(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qw` with SSIM, see :func:`qs_ssim`."""
-    return _weighted("Qw", *_quality(*_ssim_images("Qw", a, b, fused), gaussian(SIDE, SIGMA), _SSIM))
+    return _weighted("Qw", *_quality(*_ssim_images("Qw", a, b, fused), local_mean, _SSIM))
 
 
 def qw_edges(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qw_ssim`, but of the edges of the images, see :func:`qe`, instead of the images."""
     x, y, f = _ssim_images("Qw", a, b, fused)
-    return _weighted("Qw", *_quality(_edges(x), _edges(y), _edges(f), gaussian(SIDE, SIGMA), _SSIM))
+    return _weighted("Qw", *_quality(_edges(x), _edges(y), _edges(f), local_mean, _SSIM))
 
 
 def qe_ssim(a: Image, b: Image, fused: Image) -> float:
@@ -136,15 +126,13 @@ def _metric(key: str, name: str, *conventions: tuple[str, Score, str, str]) -> M
         key=key,
         name=name,
         direction="higher",
-        unit="",
         range=(-1.0, 1.0),
         source="Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209",
-        color=False,
         conventions=tuple(Convention(*convention) for convention in conventions),
     )
 
 
-METRICS = (
+PIELLA_METRICS = (
     _metric(
         "Qs",
         "Fusion quality index (Piella)",

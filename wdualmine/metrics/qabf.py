@@ -1,13 +1,11 @@
 """Qabf: how well the edges of the sources, their strength and orientation, survive in the fused image."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.universal_quality import share
 
 _STRENGTH = (0.9994, -15, 0.5)  # Tg, kg, Dg: the publication's sigmoid of preserved edge strength
 _ORIENTATION = (0.9879, -22, 0.8)  # Ta, ka, Da: the same of preserved orientation
@@ -19,11 +17,6 @@ def qabf(a: Image, b: Image, fused: Image) -> float:
     Sobel edges with zeros beyond the border, as in all toolboxes, so that a bright border counts as an edge.
     The orientation is atan(sy / sx) in (-pi/2, pi/2], so that angles near both ends count as opposite though
     the edges are nearly parallel: this is the publication's definition.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 to 1, never quite: even F = A = B gives 0.9748. Higher is better.
@@ -61,7 +54,7 @@ def _qabf(a: Image, b: Image, fused: Image, slip_scale: int | None = None) -> fl
     for source in (a, b):
         strength, angle = _edges(source)
         low, high = np.minimum(strength, strength_fused), np.maximum(strength, strength_fused)
-        ratio = np.divide(low, high, out=np.zeros_like(high), where=high > 0)  # 0/0 has weight 0 anyway
+        ratio = share(low, high, 0.0)  # 0/0 has weight 0 anyway
         if slip_scale is not None:
             ratio = np.where(low == high, strength_fused / slip_scale, ratio)
         parallel = 1 - np.abs(angle - angle_fused) / (np.pi / 2)
@@ -96,10 +89,8 @@ METRIC = Metric(
     key="Qabf",
     name="Edge preservation (Xydeas and Petrović)",
     direction="higher",
-    unit="",
     range=(0.0, 1.0),
     source="Xydeas, Petrović 2000, DOI 10.1049/el:20000267",
-    color=False,
     conventions=(
         Convention(
             name="publication",

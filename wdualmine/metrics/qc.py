@@ -1,14 +1,11 @@
 """Qc: each window of the fused image compared with the sources by how much it goes with them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-from wdualmine.metrics.ssim import require_size
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
 from wdualmine.metrics.universal_quality import Window, covariance, gaussian, quality_map, share, uniform
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.validation import require_size
 
 _BLOCK = 8  # side of the uniform window of the universal quality index
 _SIDE, _SIGMA = 7, 1.5  # of the toolbox's Gaussian window
@@ -19,11 +16,6 @@ def qc(a: Image, b: Image, fused: Image) -> float:
 
     The share is cut off at 0 and 1. 8 x 8 uniform windows at every whole position; where neither source
     varies with the fused image they count equally.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         -1 to 1, 1 if all three are equal; higher is better.
@@ -81,10 +73,8 @@ METRIC = Metric(
     key="Qc",
     name="Similarity by covariance (Cvejic)",
     direction="higher",
-    unit="",
     range=(-1.0, 1.0),
     source="Cvejic, Loza, Bull, Canagarajah 2005, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
-    color=False,
     conventions=(
         Convention(
             name="publication",

@@ -3,13 +3,11 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.universal_quality import share
 
 _F0, _F1, _DEPTH = 15.3870, 1.3456, 0.7622  # contrast sensitivity, a difference of Gaussians in frequency
 _PIXELS_PER_UNIT = 30  # which scales the image's size to the frequencies of the observer
@@ -23,11 +21,6 @@ def qcb(a: Image, b: Image, fused: Image) -> float:
     Each image is min-max stretched to 0-255 and rounded, filtered with the contrast sensitivity, turned into
     band-limited contrast (Gaussians of sigma 2 and 4, zeros beyond the border), and masked. The stretch, the
     border and the absolute value of the contrast are those of Liu's MATLAB code, which papers use.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 to 1, 1 if all three images are equal; higher is better. Where no image has any contrast a pixel
@@ -44,8 +37,7 @@ def qcb(a: Image, b: Image, fused: Image) -> float:
         for image, name in ((a, "source A"), (b, "source B"), (fused, "the fused image"))
     )
     total = contrast_a**2 + contrast_b**2
-    weight_a = np.divide(contrast_a**2, total, out=np.full_like(total, 0.5), where=total > 0)
-    weight_b = np.divide(contrast_b**2, total, out=np.full_like(total, 0.5), where=total > 0)
+    weight_a, weight_b = share(contrast_a**2, total, 0.5), share(contrast_b**2, total, 0.5)
     preserved = weight_a * _ratio(contrast_a, contrast_fused) + weight_b * _ratio(contrast_b, contrast_fused)
     return min(1.0, float(preserved.mean()))  # rounding can leave 1 + 1e-16
 
@@ -81,18 +73,15 @@ def _blur(x: Array, sigma: float) -> Array:
 
 def _ratio(x: Array, y: Array) -> Array:
     """Smaller over larger, 1 where both are 0."""
-    larger = np.maximum(x, y)
-    return np.divide(np.minimum(x, y), larger, out=np.ones_like(larger), where=larger > 0)
+    return share(np.minimum(x, y), np.maximum(x, y), 1.0)
 
 
 METRIC = Metric(
     key="Qcb",
     name="Perceived contrast preservation (Chen and Blum)",
     direction="higher",
-    unit="",
     range=(0.0, 1.0),
     source="Chen, Blum 2009, DOI 10.1016/j.imavis.2007.12.002",
-    color=False,
     conventions=(
         Convention(
             name="publication",

@@ -1,13 +1,10 @@
 """Qcv: the error that an observer sees against each source, region by region."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
 
 _REGION = 16  # side of a region in pixels
 _SHARPNESS = 5  # power of the edges in a region's weight
@@ -19,11 +16,6 @@ def qcv(a: Image, b: Image, fused: Image) -> float:
     Each image is min-max stretched to 0-255 and rounded. The errors are filtered with the contrast
     sensitivity of Mannos and Sakrison; regions are 16 x 16 pixels, those at the border filled up with zeros;
     the weight is the sum of the fifth power of the Sobel edges, so that a few steep edges decide.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         Squared grey levels as seen, at least 0 (all three equal); lower is better.
@@ -90,10 +82,8 @@ METRIC = Metric(
     key="Qcv",
     name="Visible error (Chen and Varshney)",
     direction="lower",
-    unit="",
     range=(0.0, float("inf")),
     source="Chen, Varshney 2007, DOI 10.1016/j.inffus.2005.10.001",
-    color=False,
     conventions=(
         Convention(
             name="alpha-5",

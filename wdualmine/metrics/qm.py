@@ -1,12 +1,10 @@
 """Qm: how well the wavelet details of the sources survive in the fused image."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
 _POWERS = (2 / 3, 1 / 3)  # of the fine level and of the coarse one
 
@@ -16,11 +14,6 @@ def qm(a: Image, b: Image, fused: Image) -> float:
 
     A detail that is off by d grey levels counts exp(-d), on images 0-255: all but exact copies count as lost,
     so that methods that copy pixels are far ahead.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 to 3, 3 if all three are equal; higher is better.
@@ -32,11 +25,7 @@ def qm(a: Image, b: Image, fused: Image) -> float:
     """
     import pywt
 
-    if min(fused.shape) < 4:
-        raise WdualmineError(
-            f"Qm: an image of {fused.shape[0]} x {fused.shape[1]} is too small for two levels of wavelets; "
-            "use at least 4 x 4 pixels"
-        )
+    require_size("Qm", fused, 4)
     levels = [pywt.wavedec2(image.astype(np.float64), "haar", level=2)[:0:-1] for image in (a, b, fused)]
     value = 1.0
     for power, *bands in zip(_POWERS, *levels, strict=True):
@@ -60,10 +49,8 @@ METRIC = Metric(
     key="Qm",
     name="Wavelet detail preservation (Wang and Liu)",
     direction="higher",
-    unit="",
     range=(0.0, 3.0),
     source="Wang, Liu 2008, DOI 10.1109/ICOSP.2008.4697288",
-    color=False,
     conventions=(
         Convention(
             name="sum-of-bands",

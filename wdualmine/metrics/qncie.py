@@ -15,11 +15,6 @@ def qncie(a: Image, b: Image, fused: Image) -> float:
     diagonal) are read as a distribution; the value is one less its entropy to base 256. Most of it does not
     depend on the fused image at all: three independent images have 0.802.
 
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
-
     Returns:
         1 - ln 3 / ln 256 = 0.802 (independent) to 1 (each determines the others, on all 256 levels equally
         often); higher is better.
@@ -39,10 +34,8 @@ METRIC = Metric(
     key="Qncie",
     name="Nonlinear correlation information entropy",
     direction="higher",
-    unit="",
     range=(1 - math.log(3) / math.log(256), 1.0),
     source="Wang, Shen, Zhang 2005, DOI 10.1016/j.physd.2004.11.001",
-    color=False,
     conventions=(
         Convention(
             name="base-256",

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric, remembered
+from wdualmine.metrics.metric import Array, Convention, Image, Metric, remembered
 from wdualmine.metrics.phase_congruency import phase_congruency
-from wdualmine.metrics.ssim import SIDE, SIGMA, require_size
+from wdualmine.metrics.ssim import SIDE, SIGMA
+from wdualmine.metrics.validation import require_size
 
-Array = NDArray[np.float64]
 Maps = tuple[Array, Array, Array]
 
 _FEATURE = 0.1  # phase congruency from which a pixel counts as a feature
@@ -24,11 +24,6 @@ def qp(a: Image, b: Image, fused: Image) -> float:
     At each feature of a source the best of three counts: the correlation, in an 11 x 11 Gaussian window, of
     the fused image's map with that of A, of B, and with the one of the two whose congruency is larger. Maps
     of the sources are set to 0 outside their features.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         -1 to 1, nearly 1 if all three are equal; higher is better.
@@ -103,10 +98,8 @@ METRIC = Metric(
     key="Qp",
     name="Phase congruency preservation (Zhao)",
     direction="higher",
-    unit="",
     range=(-1.0, 1.0),
     source="Zhao, Laganière, Liu 2007, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
-    color=False,
     conventions=(
         Convention(
             name="eigenvalues",

@@ -3,8 +3,8 @@
 import numpy as np
 
 from wdualmine.metrics.metric import Convention, Image, Metric
-from wdualmine.metrics.ssim import require_size
 from wdualmine.metrics.universal_quality import gaussian, quality_map, share, variance
+from wdualmine.metrics.validation import require_size
 
 _SIDE, _SIGMA = 7, 1.5  # of the Gaussian window
 _ALIKE = 0.75  # similarity of the sources from which a window counts them as redundant
@@ -15,11 +15,6 @@ def qy(a: Image, b: Image, fused: Image) -> float:
 
     A window in which the sources differ counts as perfect if it copies either of them: a method may drop one
     source altogether there, and the pixelwise maximum does well.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         -1 to 1, 1 if all three are equal, or F is one of the sources where they differ; higher is better.
@@ -43,10 +38,8 @@ METRIC = Metric(
     key="Qy",
     name="Similarity to the matching source (Yang)",
     direction="higher",
-    unit="",
     range=(-1.0, 1.0),
     source="Yang, Zhang, Wang, Liu 2008, DOI 10.1016/j.inffus.2006.09.001",
-    color=False,
     conventions=(
         Convention(
             name="gaussian-7",

@@ -1,8 +1,6 @@
 """All metrics by key, and the one call that validates three images and scores them."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 from numpy.typing import ArrayLike
 
@@ -41,10 +39,6 @@ from wdualmine.metrics import (
 from wdualmine.metrics.metric import Metric
 from wdualmine.metrics.validation import NAMES, check_triple
 
-Triple = tuple[ArrayLike, ArrayLike, ArrayLike]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 #: Every metric, in the order in which tables and the book list them.
 METRICS: dict[str, Metric] = {
     metric.key: metric
@@ -53,7 +47,7 @@ METRICS: dict[str, Metric] = {
         mutual_information.METRIC,
         correlation.METRIC,
         psnr.METRIC,
-        *feature_mutual_information.METRICS,
+        *feature_mutual_information.FMI_METRICS,
         standard_deviation.METRIC,
         spatial_frequency.METRIC,
         average_gradient.METRIC,
@@ -73,7 +67,7 @@ METRICS: dict[str, Metric] = {
         qm.METRIC,
         qp.METRIC,
         qc.METRIC,
-        *piella.METRICS,
+        *piella.PIELLA_METRICS,
         qy.METRIC,
         qcv.METRIC,
         viff.METRIC,
@@ -85,7 +79,7 @@ PAPER_METRICS = ("EN", "MI", "CC", "PSNR", "FMI")
 
 
 def get_metric(key: str) -> Metric:
-    """Look a metric up, in any case.
+    """Return the metric of a key, in any case.
 
     Raises:
         WdualmineError: an empty key, or no such metric; the message lists those there are.
@@ -137,47 +131,6 @@ def score(
         }
     except WdualmineError as error:  # a metric that is undefined on these images does not know their names
         raise WdualmineError(f"{names[2]}: {error}") from error
-
-
-def score_batch(
-    triples: Iterable[Triple],
-    metrics: Iterable[str] = PAPER_METRICS,
-    convention: str | None = None,
-    names: Iterable[Sequence[str]] | None = None,
-    workers: int = 1,
-) -> list[dict[str, float]]:
-    """Score many (a, b, fused) triples.
-
-    Args:
-        triples: as the first three arguments of :func:`score`.
-        metrics: see :func:`score`.
-        convention: see :func:`score`.
-        names: three names a triple, in the same order.
-        workers: number of threads; more than one only pays where cores are idle. Values do not depend on it.
-
-    Returns:
-        One dictionary a triple, in their order.
-
-    Raises:
-        WdualmineError: see :func:`score`; the first triple that fails ends the batch.
-    """
-    keys = [metric.key for metric in choose(metrics, convention)]
-    triples = list(triples)
-    labels = [NAMES] * len(triples) if names is None else list(names)
-
-    def one(item: tuple[Triple, Sequence[str]]) -> dict[str, float]:
-        (a, b, fused), label = item
-        return score(a, b, fused, metrics=keys, convention=convention, names=label)
-
-    return in_threads(one, list(zip(triples, labels, strict=True)), workers)
-
-
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> list[Result]:
-    """Apply a function to each item in this many threads, keeping the order; the first error ends it."""
-    if workers <= 1:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, items))
 
 
 def choose(metrics: Iterable[str], convention: str | None = None) -> list[Metric]:

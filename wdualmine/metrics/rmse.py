@@ -13,11 +13,6 @@ def root_mean_square_error(a: Image, b: Image, fused: Image) -> float:
     By the triangle inequality it is at least half the error between the sources, and every blend
     t A + (1 - t) B reaches that, each source alone among them: the metric cannot tell them apart.
 
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Grey levels, 0 (all three equal) to 255; lower is better.
 
@@ -51,7 +46,6 @@ METRIC = Metric(
     unit="grey level",
     range=(0.0, 255.0),
     source="Jagalingam, Hegde 2015, DOI 10.1016/j.aqpro.2015.02.019",
-    color=False,
     conventions=(
         Convention(
             name="mean-of-roots",

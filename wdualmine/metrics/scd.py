@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
+from wdualmine.metrics.correlation import moments
 from wdualmine.metrics.metric import Convention, Image, Metric
 
 
@@ -14,11 +15,6 @@ def scd(a: Image, b: Image, fused: Image) -> float:
 
     The differences are signed, not clipped to 8 bits. An offset or gain common to all three images does not
     matter.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         -2 to 2, higher is better; 2 for F = A + B.
@@ -35,10 +31,7 @@ def scd(a: Image, b: Image, fused: Image) -> float:
 
 def _pearson(difference: NDArray[np.int64], source: NDArray[np.int64], minus: str, name: str) -> float:
     """Pearson's correlation from integer sums, so that constancy is exact."""
-    n = source.size
-    x, y = difference.ravel(), source.ravel()
-    sum_x, sum_y = int(x.sum()), int(y.sum())
-    variance_x, variance_y = n * int(x @ x) - sum_x**2, n * int(y @ y) - sum_y**2
+    covariance, variance_x, variance_y = moments(difference, source)
     if variance_x == 0:
         raise WdualmineError(
             f"SCD: the fused image minus source {minus} is constant, so its correlation is undefined; "
@@ -46,7 +39,6 @@ def _pearson(difference: NDArray[np.int64], source: NDArray[np.int64], minus: st
         )
     if variance_y == 0:
         raise WdualmineError(f"SCD: source {name} is constant, so its correlation is undefined; leave it out")
-    covariance = n * int(x @ y) - sum_x * sum_y
     return max(-1.0, min(1.0, covariance / math.sqrt(variance_x) / math.sqrt(variance_y)))
 
 
@@ -54,10 +46,8 @@ METRIC = Metric(
     key="SCD",
     name="Sum of the correlations of differences",
     direction="higher",
-    unit="",
     range=(-2.0, 2.0),
     source="Aslantas, Bendes 2015, DOI 10.1016/j.aeue.2015.09.004",
-    color=False,
     conventions=(
         Convention(
             name="publication",

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.validation import require_size
 
 
 def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
@@ -13,11 +13,6 @@ def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
 
     Both frequencies divide by the number m n of pixels, although there are only m (n - 1) and (m - 1) n
     differences.
-
-    Args:
-        a: first source, uint8 (H, W), unused.
-        b: second source, uint8 (H, W), unused.
-        fused: fused image, uint8 (H, W).
 
     Returns:
         Grey levels, 0 (constant) to 255 sqrt(2) = 360.6 (not reached); higher is read as better.
@@ -37,12 +32,8 @@ def spatial_frequency_per_difference(a: Image, b: Image, fused: Image) -> float:
     Raises:
         WdualmineError: the image is a single row or column.
     """
+    require_size("SF", fused, 2)
     rows, columns = _squares(fused)
-    if not rows.size or not columns.size:
-        raise WdualmineError(
-            f"SF: an image of {fused.shape[0]} x {fused.shape[1]} has no differences along one axis; "
-            "use at least 2 x 2 pixels"
-        )
     return math.sqrt(rows.mean() + columns.mean())
 
 
@@ -64,7 +55,6 @@ METRIC = Metric(
     unit="grey level",
     range=(0.0, 255 * math.sqrt(2)),
     source="Eskicioglu, Fisher 1995, DOI 10.1109/26.477498",
-    color=False,
     conventions=(
         Convention(
             name="per-pixel",

@@ -1,15 +1,14 @@
 """SSIM: structural similarity of the fused image to the sources."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.universal_quality import covariance, gaussian
+from wdualmine.metrics.validation import require_size
 
 SIGMA, SIDE = 1.5, 11  # of the Gaussian window, in pixels
+local_mean = gaussian(SIDE, SIGMA)
 
 
 def ssim(a: Image, b: Image, fused: Image) -> float:
@@ -17,11 +16,6 @@ def ssim(a: Image, b: Image, fused: Image) -> float:
 
     11 x 11 Gaussian window of sigma 1.5, weighted (not sample) variances, K1 = 0.01, K2 = 0.03, range 255,
     valid positions only, no downsampling first.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         -1 to 1, 1 if all three images are equal; higher is better. Constant images have a value too: only
@@ -112,35 +106,17 @@ def mef_similarity(a: Array, b: Array, fused: Array) -> float:
     part_a, part_b = gain * part_a, gain * part_b
 
     variance_wanted = (
-        part_a**2 * covariance(a, a) + part_b**2 * covariance(b, b) + 2 * part_a * part_b * covariance(a, b)
+        part_a**2 * _covariance(a, a)
+        + part_b**2 * _covariance(b, b)
+        + 2 * part_a * part_b * _covariance(a, b)
     )
-    shared = part_a * covariance(a, fused) + part_b * covariance(b, fused)
+    shared = part_a * _covariance(a, fused) + part_b * _covariance(b, fused)
     constant = (0.03 * 255) ** 2
-    return float(((2 * shared + constant) / (variance_wanted + covariance(fused, fused) + constant)).mean())
+    return float(((2 * shared + constant) / (variance_wanted + _covariance(fused, fused) + constant)).mean())
 
 
-def local_mean(x: Array) -> Array:
-    """Gaussian mean over each whole window: (H, W) to (H - 10, W - 10)."""
-    inside = slice(SIDE // 2, -(SIDE // 2))
-    return ndimage.gaussian_filter(x, SIGMA, radius=SIDE // 2)[inside, inside]
-
-
-def covariance(x: Array, y: Array) -> Array:
-    """Gaussian-weighted covariance over each whole window: (H, W) twice to (H - 10, W - 10)."""
-    return local_mean(x * y) - local_mean(x) * local_mean(y)
-
-
-def require_size(metric: str, image: Image, side: int) -> None:
-    """Refuse an image (H, W) with fewer than `side` rows or columns.
-
-    Raises:
-        WdualmineError: it is too small for this metric.
-    """
-    if min(image.shape) < side:
-        raise WdualmineError(
-            f"{metric}: an image of {image.shape[0]} x {image.shape[1]} is too small for its window; "
-            f"use at least {side} x {side} pixels"
-        )
+def _covariance(x: Array, y: Array) -> Array:
+    return covariance(x, y, local_mean)
 
 
 def _scatter(x: Array, y: Array) -> Array:
@@ -163,10 +139,8 @@ METRIC = Metric(
     key="SSIM",
     name="Structural similarity",
     direction="higher",
-    unit="",
     range=(-1.0, 1.0),
     source="Wang, Bovik, Sheikh, Simoncelli 2004, DOI 10.1109/TIP.2003.819861",
-    color=False,
     conventions=(
         Convention(
             name="mean-gaussian-11",

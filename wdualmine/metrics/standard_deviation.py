@@ -8,11 +8,6 @@ from wdualmine.metrics.metric import Convention, Image, Metric
 def standard_deviation(a: Image, b: Image, fused: Image) -> float:
     """Population standard deviation of the fused image; the sources play no part.
 
-    Args:
-        a: first source, uint8 (H, W), unused.
-        b: second source, uint8 (H, W), unused.
-        fused: fused image, uint8 (H, W).
-
     Returns:
         Grey levels, 0 (constant) to 127.5 (half the pixels 0, half 255); higher is read as better.
 
@@ -41,7 +36,6 @@ METRIC = Metric(
     unit="grey level",
     range=(0.0, 127.5),
     source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
-    color=False,
     conventions=(
         Convention(
             name="population",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.entropy import entropy_of_counts
+from wdualmine.metrics.entropy import entropy_of
 from wdualmine.metrics.metric import Convention, Image, Metric
 from wdualmine.metrics.mutual_information import joint_counts
 
@@ -17,11 +17,6 @@ def tsallis_information(a: Image, b: Image, fused: Image) -> float:
     """Tsallis mutual information of order 1.85 of the fused image with each source, summed.
 
     256 x 256 joint histograms. Order 1 would be MI in nats.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         0 (independent of both sources) to 2 (256^0.85 - 1) / 0.85 = 259.9 (equal images with all levels
@@ -41,7 +36,7 @@ def tsallis_normalized(a: Image, b: Image, fused: Image) -> float:
     Raises:
         WdualmineError: both sources are constant.
     """
-    entropies = [entropy_of_counts(np.bincount(image.ravel(), minlength=256)) for image in (a, b)]
+    entropies = [entropy_of(image) for image in (a, b)]
     held = sum(entropy**_NAVA for entropy in entropies) + _information(a, b, _NAVA)
     if held == 0:
         raise WdualmineError("TE: both sources are constant, so they hold no information; leave them out")
@@ -62,10 +57,8 @@ METRIC = Metric(
     key="TE",
     name="Tsallis mutual information",
     direction="higher",
-    unit="",
     range=(0.0, 2 * (math.pow(256, _ORDER - 1) - 1) / (_ORDER - 1)),
     source="Cvejic, Canagarajah, Bull 2006, DOI 10.1049/el:20060693",
-    color=False,
     conventions=(
         Convention(
             name="sum",

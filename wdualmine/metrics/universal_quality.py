@@ -7,10 +7,10 @@ two constants of SSIM it is SSIM; without, a flat window has a quality, too: wha
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array
+
 Window = Callable[[Array], Array]
 
 #: A variance below this share of the mean square is what rounding leaves of 0.
@@ -56,12 +56,7 @@ def quality_map(
 ) -> Array:
     """Compare two images, float64 (H, W) and at least 0, window by window.
 
-    Args:
-        x: one image.
-        y: the other.
-        mean: the window, see :func:`uniform` and :func:`gaussian`.
-        level_constant: C1 of SSIM; 0 makes it the universal quality index.
-        contrast_constant: C2 of SSIM.
+    The two constants are C1 and C2 of SSIM; 0 makes it the universal quality index.
 
     Returns:
         -1 to 1 for every whole window.

@@ -49,7 +49,7 @@ def check_triple(
 
 
 def is_constant(image: Image) -> bool:
-    """Say whether an image, uint8 (H, W) or (H, W, 3), has one grey level only."""
+    """Return whether an image, uint8 (H, W) or (H, W, 3), has one grey level only."""
     grey = to_grey(image)
     return bool((grey == grey.flat[0]).all())
 
@@ -84,6 +84,14 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
                 "round it to uint8 first"
             )
     return array.astype(np.uint8, copy=False)
+
+
+def require_size(metric: str, image: Image, side: int) -> None:
+    """Refuse an image (H, W) with fewer than `side` rows or columns."""
+    if min(image.shape) < side:
+        raise WdualmineError(
+            f"{metric}: an image of {_size(image)} is too small; use at least {side} x {side} pixels"
+        )
 
 
 def _require_range(array: np.ndarray, name: str) -> None:

@@ -3,29 +3,22 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
-
-Array = NDArray[np.float64]
+from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.universal_quality import gaussian
+from wdualmine.metrics.validation import require_size
 
 _WINDOWS = (17, 9, 5, 3)  # side of the Gaussian window at each of the four scales; its sigma is a fifth
 _NOISE = 2.0  # variance of the visual noise, in squared grey levels
 _SMALL = 1e-10  # variances below it are flat
-_SMALLEST_SIDE = 41  # what leaves the fourth scale a whole window
+SMALLEST = 41  # what leaves the fourth scale a whole window
 
 
 def vif(a: Image, b: Image, fused: Image) -> float:
     """Pixel-domain VIF of the fused image against each source, summed.
 
     Four scales of Gaussian windows, valid positions only, noise variance 2 on 0-255.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
 
     Returns:
         At least 0 (a constant fused image), 2 if all three are equal, above that where the fused image has
@@ -51,7 +44,7 @@ def fidelity(source: Image, fused: Image) -> float:
     Raises:
         WdualmineError: the reference is constant, or the images are smaller than 41 x 41.
     """
-    require_scales("VIF", source)
+    require_size("VIF", source, SMALLEST)
     if (source == source.flat[0]).all():
         raise WdualmineError("VIF: a source is constant, so it has no information to keep; leave it out")
     kept = total = 0.0
@@ -71,16 +64,17 @@ def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tupl
 
     Yields:
         Information about the source through the fused image, that through the source itself, in nats, and
-        the gain with which the fused image carries the source; all at least 0, one value a whole window.
+        the gain with which the fused image carries the source; all at least 0, one value per whole window.
     """
     x, y = source.astype(np.float64), fused.astype(np.float64)
-    for scale, window in enumerate(_WINDOWS):
+    for scale, side in enumerate(_WINDOWS):
+        mean = gaussian(side, side / 5)
         if scale:
-            x, y = _blur(x, window)[::2, ::2], _blur(y, window)[::2, ::2]
-        mean_x, mean_y = _blur(x, window), _blur(y, window)
-        variance_x = np.maximum(_blur(x * x, window) - mean_x**2, 0)
-        variance_y = np.maximum(_blur(y * y, window) - mean_y**2, 0)
-        covariance = _blur(x * y, window) - mean_x * mean_y
+            x, y = mean(x)[::2, ::2], mean(y)[::2, ::2]
+        mean_x, mean_y = mean(x), mean(y)
+        variance_x = np.maximum(mean(x * x) - mean_x**2, 0)
+        variance_y = np.maximum(mean(y * y) - mean_y**2, 0)
+        covariance = mean(x * y) - mean_x * mean_y
 
         # The fused image as gain times the source plus noise; only a positive gain carries information.
         informative = (variance_x >= _SMALL) & (variance_y >= _SMALL) & (covariance > 0)
@@ -88,26 +82,6 @@ def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tupl
         distortion = np.maximum(variance_y - gain * covariance, _SMALL)
         kept = np.log1p(gain**2 * variance_x / (distortion + noise))
         yield kept, np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / noise), gain
-
-
-def require_scales(metric: str, image: Image) -> None:
-    """Refuse an image (H, W) that the coarsest scale has no whole window of.
-
-    Raises:
-        WdualmineError: it is too small for this metric.
-    """
-    if min(image.shape) < _SMALLEST_SIDE:
-        raise WdualmineError(
-            f"{metric}: an image of {image.shape[0]} x {image.shape[1]} is too small for its four scales; "
-            f"use at least {_SMALLEST_SIDE} x {_SMALLEST_SIDE} pixels"
-        )
-
-
-def _blur(x: Array, window: int) -> Array:
-    """Gaussian mean over each whole window: (H, W) to (H - window + 1, W - window + 1)."""
-    radius = window // 2
-    inside = slice(radius, -radius)
-    return ndimage.gaussian_filter(x, window / 5, radius=radius)[inside, inside]
 
 
 _SUM = (
@@ -120,10 +94,8 @@ METRIC = Metric(
     key="VIF",
     name="Visual information fidelity (pixel domain)",
     direction="higher",
-    unit="",
     range=(0.0, float("inf")),
     source="Sheikh, Bovik 2006, DOI 10.1109/TIP.2005.859378",
-    color=False,
     conventions=(
         Convention(
             name="sum",

@@ -3,7 +3,8 @@
 import numpy as np
 
 from wdualmine.metrics.metric import Convention, Image, Metric
-from wdualmine.metrics.vif import information_maps, require_scales
+from wdualmine.metrics.validation import require_size
+from wdualmine.metrics.vif import SMALLEST, information_maps
 
 _NOISE = 0.005 * 255**2  # variance of the visual noise, in squared grey levels
 _WEIGHTS = (1 / 2.15, 0.0, 0.15 / 2.15, 1 / 2.15)  # of the four scales, the finest first
@@ -16,11 +17,6 @@ def viff(a: Image, b: Image, fused: Image) -> float:
     The gain is that with which the fused image carries a source, so that a faint or lost source decides. The
     windows are those of the pixel-domain VIF; the noise is 160 times its noise.
 
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
-
     Returns:
         At least 0, 1 if all three are equal, above that where the fused image has more contrast than a
         source; higher is better.
@@ -30,7 +26,7 @@ def viff(a: Image, b: Image, fused: Image) -> float:
 
     Source: Y. Han, Y. Cai, Y. Cao, X. Xu, 2013, DOI 10.1016/j.inffus.2011.08.002.
     """
-    require_scales("VIFF", fused)
+    require_size("VIFF", fused, SMALLEST)
     value = 0.0
     scales_a, scales_b = (information_maps(source, fused, _NOISE) for source in (a, b))
     for weight, of_a, of_b in zip(_WEIGHTS, scales_a, scales_b, strict=True):
@@ -44,10 +40,8 @@ METRIC = Metric(
     key="VIFF",
     name="Visual information fidelity for fusion (Han)",
     direction="higher",
-    unit="",
     range=(0.0, float("inf")),
     source="Han, Cai, Cao, Xu 2013, DOI 10.1016/j.inffus.2011.08.002",
-    color=False,
     conventions=(
         Convention(
             name="smaller-gain",

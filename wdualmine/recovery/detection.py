@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.recovery.objective import RecoveryWeights, image_terms, random_spots, range_loss, signal_loss
-from wdualmine.recovery.signals import BLACK, REACH
+from wdualmine.recovery.signals import HEAD_LEVEL, REACH
 
 #: Standard deviations in pixels of the Gaussian spots; one size a batch, that of the filter.
 SPOT_SIZE = (0.8, 3.5)
@@ -109,6 +109,6 @@ class DetectionObjective(nn.Module):
 
 def _clutter(answers: Tensor, brighter: Tensor) -> Tensor:
     """Deviation of a filter's answers inside the head, over all images of the batch."""
-    head = (brighter[..., REACH:-REACH, REACH:-REACH] > BLACK / 255).float()
+    head = (brighter[..., REACH:-REACH, REACH:-REACH] > HEAD_LEVEL / 255).float()
     mean = (answers * head).sum() / head.sum().clamp(min=1)
     return (((answers - mean).square() * head).sum() / head.sum().clamp(min=1) + 1e-6).sqrt()

@@ -19,7 +19,7 @@ from torch import Tensor
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused, luma_tensor
-from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, head, insert
+from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, insert
 from wdualmine.statistics import Group, jackknife_interval
 
 #: Signals a pair, source and shape, at most.
@@ -59,7 +59,7 @@ def measure_recovery(
         progress: called after every pair.
 
     Returns:
-        A row a signal: pair, source ("a" or "b"), shape, size, angle, amplitude, row, column, recovery,
+        A row per signal: pair, source ("a" or "b"), shape, size, angle, amplitude, row, column, recovery,
         visibility, clutter.
 
     Raises:
@@ -69,14 +69,14 @@ def measure_recovery(
     rows = []
     for pair in pairs:
         luma_a, luma_b = pair.luma_a, pair.luma_b
-        without = _fuse(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
+        without = fuse_levels(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
         spread = _local_deviation(without)
         for source, drawn in draw_signals(luma_a, luma_b, signals, (seed, zlib.crc32(pair.name.encode()))):
             if not drawn:
                 continue
             changed = torch.from_numpy(insert(luma_a if source == "a" else luma_b, drawn))[None, None]
             images = (changed, luma_tensor(luma_b)) if source == "a" else (luma_tensor(luma_a), changed)
-            difference = _fuse(fuse, *images, pair.name) - without
+            difference = fuse_levels(fuse, *images, pair.name) - without
             for signal in drawn:
                 deviation = spread[signal.row, signal.column]
                 scores = signal_scores(signal, difference[signal.window], without[signal.window], deviation)
@@ -87,11 +87,17 @@ def measure_recovery(
     return pd.DataFrame(rows)
 
 
+def recovered(signal: Signal, difference: Array) -> float:
+    """Return the recovery of one signal from its window of F_s - F, in grey levels."""
+    template = signal.template
+    return float((difference * template).sum() / (template**2).sum())
+
+
 def signal_scores(signal: Signal, difference: Array, without: Array, deviation: float) -> dict[str, float]:
     """Score one signal from windows of F_s - F and of F, in grey levels, and the deviation of F around it."""
     template = signal.template
     energy = float((template**2).sum())
-    recovery = float((difference * template).sum()) / energy
+    recovery = recovered(signal, difference)
     return {
         "recovery": recovery,
         "visibility": recovery * abs(signal.amplitude) / (float(deviation) + FLOOR),
@@ -100,15 +106,15 @@ def signal_scores(signal: Signal, difference: Array, without: Array, deviation: 
 
 
 def summarize_recovery(scores: pd.DataFrame, group: Group | None = None, level: float = 0.95) -> pd.DataFrame:
-    """Sum up what :func:`measure_recovery` gives, for each source.
+    """Summarize what :func:`measure_recovery` gives, for each source.
 
     Args:
-        scores: a row a signal.
+        scores: a row per signal.
         group: gives a pair's volume by its name; None takes every pair for a volume of its own.
         level: of the intervals, by the jackknife over the volumes, since signals of one volume are alike.
 
     Returns:
-        A row a source ("a", "b") and statistic: columns source, statistic, value, low, high. Statistics:
+        A row per source ("a", "b") and statistic: columns source, statistic, value, low, high. Statistics:
         ``mean`` and ``p10`` (10th percentile) of the recovery; ``lost`` and ``inverted``, the shares with a
         recovery below 0.25 and below 0; ``visibility``, its mean; ``detectability``, the d' of a
         non-prewhitening matched filter that knows shape and place: the mean answer to a signal over the
@@ -133,7 +139,7 @@ def summarize_recovery(scores: pd.DataFrame, group: Group | None = None, level: 
 
 
 def _columns(scores: pd.DataFrame) -> tuple[NDArray, ...]:
-    """Give recovery, visibility, the filter's answer and clutter (grey levels), and each signal's class."""
+    """Return recovery, visibility, the filter's answer and clutter (grey levels), and each signal's class."""
     recovery = scores["recovery"].to_numpy()
     answer = recovery * scores["amplitude"].abs().to_numpy()
     classes = pd.factorize(scores["shape"] + scores["size"].astype(str))[0]
@@ -158,44 +164,7 @@ def _statistics(
     }
 
 
-def noise_gain(
-    fuse: Fuse, pairs: Sequence[Pair], deviation: float = 4.0, seed: int = SEED
-) -> dict[str, float]:
-    """Say by how much noise in one source comes through, as a share of its own standard deviation.
-
-    Gaussian noise is added to one source where it leaves the range nowhere; noise is a signal, too, so that
-    1 is noise with its own contrast, as in the source, and more is noise amplified.
-
-    Args:
-        fuse: any way to fuse.
-        pairs: sources.
-        deviation: of the noise, in grey levels.
-        seed: of the noise, with the pair's name.
-
-    Returns:
-        The gain of noise in source "a" and in source "b": root mean square over all pixels of all heads.
-    """
-    energies = {"a": np.zeros(2), "b": np.zeros(2)}  # of what came through, and of the noise
-    for pair in pairs:
-        lumas = [pair.luma_a.astype(np.float64), pair.luma_b.astype(np.float64)]
-        inside = head(pair.luma_a, pair.luma_b)
-        without = _fuse(fuse, _tensor(lumas[0]), _tensor(lumas[1]), pair.name)
-        for number, source in enumerate(energies):
-            generator = np.random.default_rng((seed, zlib.crc32(pair.name.encode()), number))
-            noise = generator.normal(0, deviation, lumas[number].shape)
-            noise[(lumas[number] + noise < 0) | (lumas[number] + noise > 255)] = 0
-            first, second = (_tensor(luma + noise * (number == k)) for k, luma in enumerate(lumas))
-            difference = _fuse(fuse, first, second, pair.name) - without
-            where = inside & (noise != 0)
-            energies[source] += (difference[where] ** 2).sum(), (noise[where] ** 2).sum()
-    return {source: math.sqrt(through / added) for source, (through, added) in energies.items()}
-
-
-def _tensor(luma: Array) -> Tensor:
-    return torch.from_numpy((luma / 255).astype(np.float32))[None, None]
-
-
-def _fuse(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
+def fuse_levels(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
     """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
     with torch.inference_mode():
         fused = check_fused(fuse(a, b), a, name)

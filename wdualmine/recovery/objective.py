@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wdualmine.blur import gaussian_blur
-from wdualmine.errors import WdualmineError
-from wdualmine.losses import pearson
+from wdualmine.losses import TermWeights, pearson, similarity_map
 from wdualmine.model import Fusion
 
 #: Spots put into a pair of 128 x 128 patches, half of them into each source on average.
@@ -28,9 +26,7 @@ SPOT_AMPLITUDE = (10 / 255, 50 / 255)
 def signal_loss(difference: Tensor, signal: Tensor) -> Tensor:
     """Energy of what is wrong with the fused image's change, over the energy of the signal; 0 if it is kept.
 
-    Args:
-        difference: fused image with the signal in a source, less the one without, (N, 1, H, W).
-        signal: what was put into either source, the same shape.
+    The difference is that of the fused images with and without the signal in a source, (N, 1, H, W).
     """
     error = (difference - signal).square().sum(dim=(-3, -2, -1))
     energy = signal.square().sum(dim=(-3, -2, -1))
@@ -40,33 +36,14 @@ def signal_loss(difference: Tensor, signal: Tensor) -> Tensor:
 def source_correlation_loss(fused: Tensor, image1: Tensor, image2: Tensor, epsilon: float = 1e-4) -> Tensor:
     """1 - CC, the mean Pearson correlation with the two sources; 0 to 2.
 
-    Args:
-        fused: (N, 1, H, W).
-        image1: I_1.
-        image2: I_2.
-        epsilon: added to each variance, so that an empty patch counts for nothing.
+    Epsilon joins each variance, so that an empty patch counts for nothing.
     """
     return 1 - (pearson(fused, image1, epsilon) + pearson(fused, image2, epsilon)).mean() / 2
 
 
 def structure_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
-    """1 - SSIM, its mean over the two sources, over whole 11 x 11 Gaussian windows; 0 to 2.
-
-    As :func:`wdualmine.metrics.ssim.ssim`, differentiable; DOI 10.1109/TIP.2003.819861.
-    """
-
-    def local_mean(x: Tensor) -> Tensor:
-        return gaussian_blur(x, 1.5, 5, pad=False)
-
-    mean_f, square_f = local_mean(fused), local_mean(fused.square())
-    similarity = torch.zeros((), dtype=fused.dtype, device=fused.device)
-    for source in (image1, image2):
-        mean = local_mean(source)
-        variances = square_f - mean_f.square() + local_mean(source.square()) - mean.square()
-        covariance = local_mean(fused * source) - mean_f * mean
-        luminance = (2 * mean_f * mean + 0.01**2) / (mean_f.square() + mean.square() + 0.01**2)
-        similarity = similarity + (luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)).mean() / 2
-    return 1 - similarity
+    """1 - SSIM, its mean over the two sources; 0 to 2."""
+    return 1 - (similarity_map(fused, image1).mean() / 2 + similarity_map(fused, image2).mean() / 2)
 
 
 def edge_loss(fused: Tensor, image1: Tensor, image2: Tensor, epsilon: float = 1e-4) -> Tensor:
@@ -75,12 +52,7 @@ def edge_loss(fused: Tensor, image1: Tensor, image2: Tensor, epsilon: float = 1e
     As :func:`wdualmine.metrics.qabf.qabf`, differentiable and with the angle between two edges taken as it
     is, at most a right angle (the metric's angle jumps where an edge turns through the vertical); DOI
     10.1049/el:20000267.
-
-    Args:
-        fused: (N, 1, H, W).
-        image1: I_1.
-        image2: I_2.
-        epsilon: strength below which an edge has no direction.
+    An edge of a strength below epsilon has no direction.
     """
 
     def edges(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -123,15 +95,13 @@ def random_spots(
 ) -> tuple[Tensor, Tensor]:
     """Draw Gaussian spots for either source: places, sizes, amplitudes and signs at random.
 
-    A spot goes into one source, so that the two maps are those of different signals.
-
     Args:
         image: the shape and the device, (N, 1, H, W).
         generator: on the CPU.
         sizes: smallest and largest standard deviation in pixels.
 
     Returns:
-        Two maps (N, 1, H, W), one to add to each source.
+        Two maps of the image's shape (N, 1, H, W), one to add to each source; a spot goes into one of them.
     """
     count, _, height, width = image.shape
     spots = max(1, height * width // SPOT_PIXELS)
@@ -150,7 +120,7 @@ def random_spots(
 
 
 def image_terms(unclipped: Tensor, image1: Tensor, image2: Tensor) -> dict[str, Tensor]:
-    """Give the terms that look at one fused image, all but the signals', by name."""
+    """Return the terms that look at one fused image, all but the signals', by name."""
     fused = unclipped.clamp(0, 1)
     return {
         "correlation": source_correlation_loss(fused, image1, image2),
@@ -162,7 +132,7 @@ def image_terms(unclipped: Tensor, image1: Tensor, image2: Tensor) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class RecoveryWeights:
+class RecoveryWeights(TermWeights):
     """The weights of the objective's terms."""
 
     signal: float = 20.0
@@ -171,11 +141,6 @@ class RecoveryWeights:
     structure: float = 2.0
     brightness: float = 50.0
     range: float = 5.0
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not 0 <= value < float("inf"):
-                raise WdualmineError(f"loss weight {name} = {value}: give a finite number of at least 0")
 
 
 class RecoveryObjective(nn.Module):
@@ -187,16 +152,7 @@ class RecoveryObjective(nn.Module):
         self.residual_scale = residual_scale
 
     def inputs(self, image1: Tensor, image2: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Say what the network is to fuse in a step: the batch without signals, then the same with them.
-
-        Args:
-            image1: I_1, (N, 1, H, W).
-            image2: I_2.
-            generator: draws the signals.
-
-        Returns:
-            Two tensors (2N, 1, H, W).
-        """
+        """Return what the network fuses in a step, (2N, 1, H, W): the batch without signals, then with."""
         spots1, spots2 = random_spots(image1, generator)
         changed1, changed2 = (image1 + spots1).clamp(0, 1), (image2 + spots2).clamp(0, 1)
         return torch.cat((image1, changed1)), torch.cat((image2, changed2))
@@ -204,12 +160,9 @@ class RecoveryObjective(nn.Module):
     def forward(
         self, pieces: Sequence[Fusion], image1: Tensor, image2: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give the weighted sum and its six unweighted terms by name, all scalars.
+        """Return the weighted sum and its six unweighted terms by name, all scalars.
 
-        Args:
-            pieces: the network's output for what :meth:`inputs` gave, whole or in pieces of it, in order.
-            image1: the first of :meth:`inputs`.
-            image2: the second.
+        The network's output for what :meth:`inputs` gave comes in pieces of it, in order.
         """
         unclipped = torch.cat([piece.average + self.residual_scale * piece.residual for piece in pieces])
         without, changed = unclipped.chunk(2)

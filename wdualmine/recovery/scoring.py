@@ -15,7 +15,7 @@ from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import measure_recovery
 
 #: What the field prints: CC, Qabf and SSIM are in the objective of recovery, the others in no objective.
-METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
+RANKING_METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
 #: Columns of a signal in ``signals.csv``.
 SIGNAL_COLUMNS = (
     "shape", "size", "amplitude", "row", "column", "recovery", "visibility", "clutter",
@@ -29,7 +29,7 @@ SIGNALS = 5
 
 
 def at_scales(model: WDualMine, scales: Sequence[float] = SCALES, seed: int | None = None) -> list[Candidate]:
-    """Give a recovery network as one candidate a residual scale."""
+    """Return a recovery network as one candidate per residual scale."""
     name = W_DUALMINE_RECOVERY.name
     return [
         Candidate(name if scale == 1 else f"{name}-{scale:g}", fuse_with(model, scale), False, seed)
@@ -40,13 +40,7 @@ def at_scales(model: WDualMine, scales: Sequence[float] = SCALES, seed: int | No
 def measure(
     candidates: Sequence[Candidate], pairs: Sequence[Pair], task: str, progress: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure methods by the field's metrics and by signal recovery.
-
-    Args:
-        candidates: what to measure; one name each.
-        pairs: sources.
-        task: goes into the table.
-        progress: show a progress bar.
+    """Measure methods, one name each, by the field's metrics and by signal recovery.
 
     Returns:
         A frame as :func:`~wdualmine.evaluation.evaluate` gives it, with each pair's mean ``recovery_a``,
@@ -55,7 +49,7 @@ def measure(
     """
     steps = 2 * len(candidates) * len(pairs)
     with task_bar(f"{task} ranking", steps, progress) as advance:
-        scores = evaluate(candidates, pairs, task, metrics=METRICS, progress=advance)
+        scores = evaluate(candidates, pairs, task, metrics=RANKING_METRICS, progress=advance)
         signals = pd.concat(
             [
                 measure_recovery(candidate.fuse, pairs, SIGNALS, progress=advance).assign(

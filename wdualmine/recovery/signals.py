@@ -24,7 +24,7 @@ SPACING = 24
 #: Inside the head: so many pixels from its edge.
 MARGIN = 6
 #: The head is what is brighter than this grey level of 255 in either source, with what that encloses.
-BLACK = 10
+HEAD_LEVEL = 10
 AMPLITUDES = (15.0, 30.0, 45.0)
 
 
@@ -82,23 +82,14 @@ SHAPES: dict[str, tuple[Callable[[float, float], Array], tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class Signal:
-    """One signal and its place.
+    """One signal and its place."""
 
-    Attributes:
-        shape: a key of :data:`SHAPES`.
-        size: in pixels; what it measures depends on the shape.
-        angle: direction in radians.
-        amplitude: grey levels of 255; negative makes it darker.
-        row: of its center.
-        column: of its center.
-    """
-
-    shape: str
-    size: float
-    angle: float
-    amplitude: float
-    row: int
-    column: int
+    shape: str  #: a key of :data:`SHAPES`
+    size: float  #: in pixels; what it measures depends on the shape
+    angle: float  #: direction in radians
+    amplitude: float  #: grey levels of 255; negative makes it darker
+    row: int  #: of its center
+    column: int  #: of its center
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -115,13 +106,11 @@ class Signal:
 
 
 def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find the head: the largest connected part that is brighter than :data:`BLACK`, with what it encloses.
+    """Find the head: the largest connected part brighter than :data:`HEAD_LEVEL`, with what it encloses.
 
-    Args:
-        luma_a: (H, W) uint8.
-        luma_b: the same shape.
+    The lumas are uint8 (H, W) and so, as bool, is the head.
     """
-    filled = ndimage.binary_fill_holes(np.maximum(luma_a, luma_b) > BLACK)
+    filled = ndimage.binary_fill_holes(np.maximum(luma_a, luma_b) > HEAD_LEVEL)
     parts, count = ndimage.label(filled)
     if not count:
         return np.zeros(luma_a.shape, dtype=bool)
@@ -129,13 +118,19 @@ def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.boo
 
 
 def place_signals(
-    luma: NDArray[np.uint8], inside: NDArray[np.bool_], shape: str, limit: int, generator: np.random.Generator
+    luma: NDArray[np.uint8],
+    inside: NDArray[np.bool_],
+    shape: str,
+    limit: int,
+    generator: np.random.Generator,
+    amplitudes: Sequence[float] = AMPLITUDES,
+    spacing: float = SPACING,
 ) -> list[Signal]:
-    """Draw signals of one shape, and places for them, at random.
+    """Draw signals of one shape, and places for them, at random: at most so many.
 
-    Places are at least :data:`MARGIN` pixels inside the head and :data:`SPACING` pixels apart. Size, angle,
-    amplitude (of :data:`AMPLITUDES`) and sign are drawn anew for each; a place where the drawn sign would
-    leave the range 0 to 255 is tried with the other sign, then passed over.
+    Places are at least :data:`MARGIN` pixels inside the head. Size, angle, amplitude and sign are drawn anew
+    for each; a place where the drawn sign would leave the range 0 to 255 is tried with the other sign, then
+    passed over.
 
     Args:
         luma: the source that they are put into, (H, W) uint8.
@@ -143,6 +138,8 @@ def place_signals(
         shape: a key of :data:`SHAPES`.
         limit: draw at most so many.
         generator: of the places and of what is drawn.
+        amplitudes: grey levels to draw from.
+        spacing: distance of two places at least, in pixels.
 
     Raises:
         WdualmineError: there is no such shape, or the limit is below 1.
@@ -165,7 +162,7 @@ def place_signals(
             shape,
             float(generator.choice(SHAPES[shape][1])),
             float(generator.uniform(0, np.pi)),
-            float(generator.choice(AMPLITUDES) * generator.choice((-1, 1))),
+            float(generator.choice(amplitudes) * generator.choice((-1, 1))),
             row,
             column,
         )
@@ -173,7 +170,7 @@ def place_signals(
             changed = luma[signal.window] + signal.template
             if changed.min() >= 0 and changed.max() <= 255:
                 found.append(signal)
-                free &= np.hypot(*(places - (row, column)).T) >= SPACING
+                free &= np.hypot(*(places - (row, column)).T) >= spacing
                 break
         if len(found) == limit:
             break
@@ -181,15 +178,7 @@ def place_signals(
 
 
 def insert(luma: NDArray[np.uint8], signals: Sequence[Signal]) -> NDArray[np.float32]:
-    """Put signals into an image.
-
-    Args:
-        luma: (H, W) uint8.
-        signals: none of which touches another.
-
-    Returns:
-        (H, W) in [0, 1].
-    """
+    """Put signals, none of which touches another, into a luma, uint8 (H, W); return it in [0, 1]."""
     image = luma.astype(np.float64)
     for signal in signals:
         image[signal.window] += signal.template
@@ -197,7 +186,12 @@ def insert(luma: NDArray[np.uint8], signals: Sequence[Signal]) -> NDArray[np.flo
 
 
 def draw_signals(
-    luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8], limit: int, seed: Sequence[int]
+    luma_a: NDArray[np.uint8],
+    luma_b: NDArray[np.uint8],
+    limit: int,
+    seed: Sequence[int],
+    amplitudes: Sequence[float] = AMPLITUDES,
+    spacing: float = SPACING,
 ) -> Iterator[tuple[str, list[Signal]]]:
     """Draw, for each source ("a", "b") and each shape, signals that go into that source together.
 
@@ -206,9 +200,11 @@ def draw_signals(
         luma_b: second source.
         limit: at most so many a source and shape.
         seed: of everything that is drawn.
+        amplitudes: grey levels to draw from.
+        spacing: distance of two places at least, in pixels.
     """
     inside = head(luma_a, luma_b)
     for number, (source, luma) in enumerate((("a", luma_a), ("b", luma_b))):
         for kind, shape in enumerate(SHAPES):
             generator = np.random.default_rng([*seed, number, kind])
-            yield source, place_signals(luma, inside, shape, limit, generator)
+            yield source, place_signals(luma, inside, shape, limit, generator, amplitudes, spacing)

@@ -58,11 +58,7 @@ class Command:
             raise WdualmineError(f"timeout {timeout:g}: give a number of seconds above 0")
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        """Fuse two lumas (1, 1, H, W) in [0, 1], handed over rounded to 8 bits, to one of the same shape.
-
-        Raises:
-            WdualmineError: see :meth:`fuse`.
-        """
+        """Fuse two lumas (1, 1, H, W) in [0, 1], handed over rounded to 8 bits, to one of the same shape."""
         levels = [np.rint(image[0, 0].double().cpu().numpy() * 255).astype(np.uint8) for image in (a, b)]
         return torch.from_numpy(to_grey(self.fuse(*levels)) / np.float32(255))[None, None]
 

@@ -42,7 +42,7 @@ def _metric(key: str) -> str:
 
 @styled
 def plot_differences(findings: Findings) -> Figure:
-    """Draw each judged method's difference to the average in its finish, pair by pair, a panel a metric."""
+    """Draw each judged method's difference to the average in its finish, pair by pair, a panel per metric."""
     keys = [key for key in CURVES if key in findings.metrics] or list(findings.metrics[: len(CURVES)])
     columns = min(2, len(keys))
     rows = -(-len(keys) // columns)
@@ -138,7 +138,7 @@ def draw_pictures(findings: Findings) -> list[dict[str, Any]]:
 
 
 def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
-    """Give by how much a method is better than the average on each pair, in the metric that is clearest.
+    """Return by how much a method is better than the average on each pair, in the metric that is clearest.
 
     Returns:
         The metric whose difference is the largest in standard errors, of those that are tested and look at
@@ -160,10 +160,10 @@ def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
 def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, str]]:
     """Show a pair, with a map of what one method makes of it less the average in the same finish."""
     paths = findings.files[name]
-    pair = read_pair(name, *paths[:2], deep=findings.deep)
+    pair = read_pair(name, *paths[:2], round_16_bit=findings.round_16_bit)
     averages = {stretch: finished(pair, average, stretch) for stretch in set(findings.stretched.values())}
     fused = {
-        judged.name: read_levels(path, findings.deep)
+        judged.name: read_levels(path, findings.round_16_bit)
         for judged, path in zip(findings.judged, paths[2:], strict=True)
     }
     greys = to_grey(fused[method]), to_grey(averages[findings.stretched[method]])

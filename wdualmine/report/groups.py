@@ -16,15 +16,10 @@ TELL = "--groups with a CSV file of the columns pair and group, or with a regula
 
 @dataclass(frozen=True)
 class Grouping:
-    """The volumes of the pairs.
+    """The volumes of the pairs."""
 
-    Attributes:
-        volumes: the volume of each pair, by the pair's name.
-        source: where that is from, as a sentence.
-    """
-
-    volumes: Mapping[str, str]
-    source: str
+    volumes: Mapping[str, str]  #: the volume of each pair, by the pair's name
+    source: str  #: where that is from, as a sentence
 
     @property
     def count(self) -> int:
@@ -37,7 +32,7 @@ class Grouping:
 
 
 def group_pairs(names: Sequence[str], groups: str | Path | None = None) -> Grouping:
-    """Tell the volume of each pair.
+    """Return the volume of each pair.
 
     Args:
         names: of the pairs.

@@ -48,60 +48,43 @@ RECOVERY_PAIRS = 6
 
 @dataclass(frozen=True)
 class Judged:
-    """A method on trial.
+    """A method on trial."""
 
-    Attributes:
-        name: what the report calls it.
-        fused: its fused images, a folder or a file.
-        fuse: how it fuses, for signal recovery: a :class:`Command`, or a function of two lumas (N, 1, H, W)
-            in [0, 1]; None leaves that out.
-    """
-
-    name: str
-    fused: Path
+    name: str  #: what the report calls it
+    fused: Path  #: its fused images, a folder or a file
+    #: how it fuses, for signal recovery: a :class:`Command`, or a function of two lumas (N, 1, H, W) in [0,
+    #: 1]; None leaves that out
     fuse: Fuse | Command | None = None
 
 
 @dataclass
 class Findings:
-    """What was found, as frames.
+    """What was found, as frames."""
 
-    Attributes:
-        judged: the methods on trial.
-        files: paths of A, B and each judged image by pair.
-        groups: the volume of each pair.
-        metrics: keys of what was scored.
-        asked: those of them that tests are made of, chosen before the scores were known.
-        stretched: by judged name, whether its images span the full range.
-        scores: a row a pair, method and finish: pair, method, stretch, a column a metric, the columns of
-            :func:`~wdualmine.background.background_scores`, ``METRIC, black`` with a black background, and
-            from_average, the mean distance to the average in grey levels.
-        limits: a row a pair: pair, CC and PSNR, as far as they are scored.
-        comparisons: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against; of
-            what no test is made, p, p_corrected and detectable are NaN.
-        undefined: by method and whether it is stretched, sentences about scores that do not exist.
-        misaligned: sentences about pairs whose sources are evidently not registered.
-        deep: whether images of 16 bits were rounded to 8.
-        recovery: a row a signal, with the column method; empty where no way to fuse was given.
-        recovery_summary: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise.
-        remakes: by judged name, the mean distance in grey levels between its first image and what its
-            command makes of that pair.
-    """
-
-    judged: Sequence[Judged]
-    files: Mapping[str, Sequence[Path]]
-    groups: Grouping
-    metrics: Sequence[str]
-    asked: Sequence[str]
-    stretched: Mapping[str, bool]
+    judged: Sequence[Judged]  #: the methods on trial
+    files: Mapping[str, Sequence[Path]]  #: paths of A, B and each judged image by pair
+    groups: Grouping  #: the volume of each pair
+    metrics: Sequence[str]  #: keys of what was scored
+    asked: Sequence[str]  #: those of them that tests are made of, chosen before the scores were known
+    stretched: Mapping[str, bool]  #: by judged name, whether its images span the full range
+    #: a row a pair, method and finish: pair, method, stretch, a column a metric, the columns of
+    #: :func:`~wdualmine.background.background_scores`, ``METRIC, black`` with a black background, and
+    #: from_average, the mean distance to the average in grey levels
     scores: pd.DataFrame
-    limits: pd.DataFrame
+    limits: pd.DataFrame  #: a row a pair: pair, CC and PSNR, as far as they are scored
+    #: what :func:`~wdualmine.statistics.compare` gives, with the columns method and against; of what no test
+    #: is made, p, p_corrected and detectable are NaN
     comparisons: pd.DataFrame
+    #: by method and whether it is stretched, sentences about scores that do not exist
     undefined: dict[tuple[str, bool], list[str]]
-    misaligned: list[str]
-    deep: bool = False
+    misaligned: list[str]  #: sentences about pairs whose sources are evidently not registered
+    round_16_bit: bool = False  #: whether images of 16 bits were rounded to 8
+    #: a row a signal, with the column method; empty where no way to fuse was given
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
+    #: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise
     recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    #: by judged name, the mean distance in grey levels between its first image and what its command makes of
+    #: that pair
     remakes: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -110,7 +93,7 @@ class Findings:
         return int(self.comparisons["p"].notna().sum())
 
     def rows(self, method: str, stretch: bool | None = None) -> pd.DataFrame:
-        """Scores of one method, a row a pair; of a judged one there is only one finish."""
+        """Scores of one method, a row per pair; of a judged one there is only one finish."""
         own = self.scores[self.scores["method"] == method]
         return own if stretch is None else own[own["stretch"] == stretch]
 
@@ -131,7 +114,7 @@ def judge(
     metrics: Sequence[str] | None = None,
     recovery_pairs: int = RECOVERY_PAIRS,
     allow: bool = False,
-    deep: bool = False,
+    round_16_bit: bool = False,
     progress: bool = True,
     groups: str | Path | None = None,
     workers: int = 1,
@@ -146,7 +129,7 @@ def judge(
             :data:`~wdualmine.metrics.PAPER_METRICS` are tested.
         recovery_pairs: put signals into at most so many pairs.
         allow: go on with sources that are evidently not registered, and say so.
-        deep: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
+        round_16_bit: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
         progress: show a progress bar.
         groups: which pairs are slices of one volume, see :func:`~wdualmine.report.groups.group_pairs`.
         workers: processes at most; values do not depend on it. With several, a script needs
@@ -167,7 +150,7 @@ def judge(
         for name, paths, names in _rows(matched)
     }
     grouping = group_pairs(list(files), groups)
-    made = _run_commands(files, judged, deep)
+    made = _run_commands(files, judged, round_16_bit)
     rows: list[dict] = []
     bounds: list[dict] = []
     reasons: dict[tuple[str, bool, str], list[str]] = {}
@@ -175,13 +158,13 @@ def judge(
         processes(min(workers, len(files), len(files) * len(keys) // WORTH)) as apply,
         task_bar("report", len(files), progress) as advance,
     ):
-        looked = apply(partial(look_at_pair, allow=allow, deep=deep), files.items())
+        looked = apply(partial(look_at_pair, allow=allow, round_16_bit=round_16_bit), files.items())
         full, misaligned = zip(*looked, strict=True)
         stretched = {
             method.name: sum(found) >= MOSTLY * len(files)
             for method, found in zip(judged, zip(*full, strict=True), strict=True)
         }
-        work = partial(score_pair, stretched=stretched, keys=keys, deep=deep)
+        work = partial(score_pair, stretched=stretched, keys=keys, round_16_bit=round_16_bit)
         for own, bound in apply(work, files.items()):
             for row in own:
                 for key, reason in row.pop("reasons").items():
@@ -195,7 +178,7 @@ def judge(
     findings = Findings(
         judged, files, grouping, keys, asked, stretched, scores, pd.DataFrame(bounds)[shown],
         _compare(judged, stretched, scores, keys, asked, grouping), _undefined(reasons, len(files)),
-        list(chain.from_iterable(misaligned)), deep,
+        list(chain.from_iterable(misaligned)), round_16_bit,
     )  # fmt: skip
     _recover(findings, made, recovery_pairs, progress)
     return findings
@@ -234,14 +217,14 @@ def _rows(
 
 
 def _run_commands(
-    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], deep: bool
+    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], round_16_bit: bool
 ) -> dict[str, NDArray[np.uint8]]:
     """Run each command on the first pair before the long work, so that a mistake in it shows at once."""
     commands = {method.name: method.fuse for method in judged if isinstance(method.fuse, Command)}
     if not commands:
         return {}
     name, paths = next(iter(files.items()))
-    pair = read_pair(name, *paths[:2], deep=deep)
+    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
     return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
 
@@ -303,23 +286,18 @@ def _undefined(
 
 
 def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: int, progress: bool) -> None:
-    """Put signals into evenly spaced pairs, for the methods that can be run and for the references.
-
-    Args:
-        findings: what the recovery is added to.
-        made: what each command makes of the first pair.
-        limit: take at most so many pairs.
-        progress: show a progress bar.
-    """
+    """Put signals into evenly spaced pairs, for the methods that can be run and for the references."""
     runnable = {method.name: method.fuse for method in findings.judged if method.fuse is not None}
     if not runnable:
         return
     names = list(findings.files)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
-    pairs = [read_pair(name, *findings.files[name][:2], deep=findings.deep) for name in chosen]
+    pairs = [
+        read_pair(name, *findings.files[name][:2], round_16_bit=findings.round_16_bit) for name in chosen
+    ]
     for number, method in enumerate(findings.judged):
         if method.name in made:
-            given = to_grey(read_levels(findings.files[names[0]][2 + number], findings.deep))
+            given = to_grey(read_levels(findings.files[names[0]][2 + number], findings.round_16_bit))
             distance = np.abs(to_grey(made[method.name]).astype(np.int16) - given).mean()
             findings.remakes[method.name] = float(distance)
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}

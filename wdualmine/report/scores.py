@@ -41,13 +41,13 @@ NEAR = 4
 Files = tuple[str, Sequence[Path]]
 
 
-def read_pair(name: str, path_a: Path, path_b: Path, *, deep: bool = False) -> Pair:
+def read_pair(name: str, path_a: Path, path_b: Path, *, round_16_bit: bool = False) -> Pair:
     """Read two sources, those of 16 bits rounded to 8 where that is asked for.
 
     Raises:
         WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
     """
-    a, b = read_levels(path_a, deep), read_levels(path_b, deep)
+    a, b = read_levels(path_a, round_16_bit), read_levels(path_b, round_16_bit)
     check_triple(a, b, a, (str(path_a), str(path_b), str(path_a)))
     return Pair(name, a, b)
 
@@ -58,22 +58,17 @@ def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
     return fuse_images(pair.image_a, pair.image_b, fuse, stretch, names)
 
 
-def look_at_pair(files: Files, allow: bool, deep: bool) -> tuple[list[bool], list[str]]:
+def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bool], list[str]]:
     """Read the images of a pair before the long work.
-
-    Args:
-        files: the pair.
-        allow: do not refuse sources that are evidently not registered.
-        deep: round images of 16 bits to 8.
 
     Returns:
         Whether each judged image spans the full range; a sentence if the sources are misaligned.
 
     Raises:
-        WdualmineError: an image cannot be scored, or the sources are misaligned.
+        WdualmineError: an image cannot be scored, or the sources are misaligned and that is not allowed.
     """
     name, paths = files
-    pair = read_pair(name, *paths[:2], deep=deep)
+    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
     misaligned = []
     if not allow:
         require_one_place(*paths[:2])
@@ -83,7 +78,7 @@ def look_at_pair(files: Files, allow: bool, deep: bool) -> tuple[list[bool], lis
     wanted = to_grey(finished(pair, average, stretch=True))
     full = []
     for path in paths[2:]:
-        image = read_levels(path, deep)
+        image = read_levels(path, round_16_bit)
         check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
         grey = to_grey(image)
         dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
@@ -92,34 +87,28 @@ def look_at_pair(files: Files, allow: bool, deep: bool) -> tuple[list[bool], lis
 
 
 def score_pair(
-    files: Files, stretched: Mapping[str, bool], keys: Sequence[str], deep: bool
+    files: Files, stretched: Mapping[str, bool], keys: Sequence[str], round_16_bit: bool
 ) -> tuple[list[dict], dict]:
-    """Score a pair.
-
-    Args:
-        files: the pair.
-        stretched: the judged methods in the order of their files, and whether their images are stretched.
-        keys: metrics.
-        deep: round images of 16 bits to 8.
+    """Score a pair: its judged images, by method whether they are stretched, in the order of the files.
 
     Returns:
-        A row a method and finish, with the reasons of missing scores by metric under ``reasons``; the
-        closed-form limits.
+        A row per method, baselines included, and finish, with the reasons of missing scores by metric under
+        ``reasons``; the closed-form limits.
     """
     name, paths = files
-    pair = read_pair(name, *paths[:2], deep=deep)
+    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
     bounds = limits(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
-    return list(_rows(pair, paths[2:], stretched, keys, deep)), {"pair": name, **bounds}
+    return list(_rows(pair, paths[2:], stretched, keys, round_16_bit)), {"pair": name, **bounds}
 
 
 def _rows(
-    pair: Pair, paths: Sequence[Path], stretched: Mapping[str, bool], keys: Sequence[str], deep: bool
+    pair: Pair, paths: Sequence[Path], stretched: Mapping[str, bool], keys: Sequence[str], round_16_bit: bool
 ) -> Iterator[dict]:
     """Rows of one pair: the judged images, then the baselines in each finish that one of them has."""
     finishes = sorted(set(stretched.values()))
     averages = {stretch: finished(pair, average, stretch) for stretch in finishes}
     for (method, stretch), path in zip(stretched.items(), paths, strict=True):
-        yield _row(pair, read_levels(path, deep), method, stretch, keys, averages[stretch])
+        yield _row(pair, read_levels(path, round_16_bit), method, stretch, keys, averages[stretch])
     compared = [key for key in keys if key in REFERENCED]
     for stretch in finishes:
         for name in REFERENCES:

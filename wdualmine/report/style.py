@@ -36,15 +36,8 @@ STYLE: Any = {  # of matplotlib's settings
     "grid.linewidth": 0.6,
     "svg.hashsalt": "wdualmine",  # the same figure is the same file
 }
-#: Images and maps lie on black, on a light page as on a dark one, as on a screen for reading scans.
-ON_BLACK: Any = {
-    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "black"),
-    **dict.fromkeys(
-        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), "0.92"
-    ),
-}
-#: For maps that are at least 0, and for those of both signs.
-SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
+#: For maps of both signs.
+DIVERGING = "RdBu_r"
 LINES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)))
 COLORS = sns.color_palette("colorblind")
 
@@ -65,17 +58,8 @@ def styled(draw: Callable[Parameters, Figure], style: Any = STYLE) -> Callable[P
     return inside
 
 
-def styled_on_black(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Make a function draw in the project's style for images and maps."""
-    return styled(draw, STYLE | ON_BLACK)
-
-
 def render_figure(figure: Figure, form: str) -> bytes:
-    """Give a figure as a file's content; the same figure gives the same bytes.
-
-    Args:
-        figure: what to save.
-        form: "svg" for lines, "png" for images.
+    """Return a figure as the content of an "svg" file (lines) or a "png" (images); the same bytes every time.
 
     Raises:
         WdualmineError: there is no such form.
@@ -87,24 +71,3 @@ def render_figure(figure: Figure, form: str) -> bytes:
         metadata = {"Date": None} if form == "svg" else {"Software": None}
         figure.savefig(content, format=form, dpi=RESOLUTION, metadata=metadata)
     return content.getvalue()
-
-
-def show(figure: Figure, caption: str = "", form: str = "svg") -> None:
-    """Show a figure in a notebook with its caption below, and close it.
-
-    Args:
-        figure: what to show.
-        caption: Markdown.
-        form: "svg" for lines, "png" for images.
-
-    Raises:
-        WdualmineError: there is no such form.
-    """
-    from IPython.display import SVG, Image, Markdown, display
-
-    content = render_figure(figure, form)
-    plt.close(figure)
-    # A width alone: with a height too, a narrow screen would squeeze the image.
-    display(SVG(content) if form == "svg" else Image(content, width=round(100 * WIDTH)))
-    if caption:
-        display(Markdown(caption))

@@ -86,7 +86,7 @@ def _sides(better: list[str], worse: list[str], equal: list[str]) -> str:
 
 
 def _untested(findings: Findings, method: str) -> list[str]:
-    """Say where a method gains and loses on the average in the metrics that are not tested."""
+    """Return sentences on gains and losses on the average in the metrics that are not tested."""
     rows = compared(findings, method, "average")
     clear = rows[rows["p"].isna() & (rows["low"] * rows["high"] > 0)]
     better, worse = (list(clear.loc[clear["gain"] * sign > 0, "metric"]) for sign in (1, -1))
@@ -103,7 +103,7 @@ def _untested(findings: Findings, method: str) -> list[str]:
 
 
 def _left_out(findings: Findings, method: str) -> list[str]:
-    """Say which metrics take no part in the comparison with the average, and why."""
+    """Return sentences on which metrics take no part in the comparison with the average, and why."""
     stretch = findings.stretched[method]
     found = []
     for name in (method, "average"):
@@ -140,7 +140,7 @@ def _frontier(findings: Findings, method: str) -> list[str]:
 
 
 def _finish(findings: Findings, method: str) -> list[str]:
-    """Say how the images were saved, and so the baselines, and which other methods' were not."""
+    """Return how the images were saved, and so the baselines, and which other methods' were not."""
     stretch = findings.stretched[method]
     sentences = [
         f"Its images {'span' if stretch else 'do not all span'} the full range from black to white, so the "
@@ -155,7 +155,7 @@ def _finish(findings: Findings, method: str) -> list[str]:
 
 
 def _background(findings: Findings, method: str) -> list[str]:
-    """Say what the background of the images does to the scores."""
+    """Return what the background of the images does to the scores."""
     own = findings.rows(method)
     share, nonzero = own["background_share"].mean(), own["background_nonzero"].mean()
     if not share or np.isnan(nonzero):

@@ -34,12 +34,8 @@ NONE = "–"
 def write_report(findings: Findings, output: str | Path) -> Path:
     """Write ``report.html``, ``scores.csv``, ``comparisons.csv``, ``recovery.csv`` and ``report.json``.
 
-    Args:
-        findings: what :func:`~wdualmine.report.judge` found.
-        output: the folder; an earlier report there is replaced.
-
     Returns:
-        The page.
+        The page; an earlier report in the folder is replaced.
 
     Raises:
         WdualmineError: the folder holds something else, or cannot be written.
@@ -64,7 +60,7 @@ def check_output(output: Path) -> None:
     """Refuse a folder for the report that holds anything but an earlier one, or that cannot be written.
 
     Raises:
-        WdualmineError: so it is, or it is a file.
+        WdualmineError: it does, or is a file.
     """
     try:
         if output.exists() and not output.is_dir():
@@ -91,10 +87,6 @@ def _try_folder(output: Path) -> None:
         for folder in missing:
             with suppress(OSError):  # never made, or in use by now
                 folder.rmdir()
-
-
-# ----------------------------------------------------------------------------------------------------
-# JSON and CSV
 
 
 def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]:
@@ -130,17 +122,11 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
             }
             for name, stretch, rows in _shown(findings, blends=True)
         ],
-        "comparisons": [
-            {name: _finite(value) for name, value in row.items()}
-            for row in findings.comparisons.to_dict("records")
-        ],
-        "recovery": [
-            {name: _finite(value) for name, value in row.items()}
-            for row in findings.recovery_summary.to_dict("records")
-        ],
+        "comparisons": _records(findings.comparisons),
+        "recovery": _records(findings.recovery_summary),
         "undefined": _undefined(findings),
         "misaligned": findings.misaligned,
-        "rounded_to_8_bit": findings.deep,
+        "rounded_to_8_bit": findings.round_16_bit,
     }
 
 
@@ -149,6 +135,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _records(frame: pd.DataFrame) -> list[dict]:
+    return [{str(key): _finite(value) for key, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _undefined(findings: Findings) -> list[str]:
@@ -176,10 +166,6 @@ def _shown(findings: Findings, blends: bool = False) -> Iterable[tuple[str, bool
                 yield str(name), stretch, findings.rows(str(name), stretch)
 
 
-# ----------------------------------------------------------------------------------------------------
-# The page
-
-
 def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
     names = [method.name for method in findings.judged]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -194,7 +180,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         scores=_scores_table(findings),
         undefined=_undefined(findings),
         misaligned=findings.misaligned,
-        deep=findings.deep,
+        round_16_bit=findings.round_16_bit,
         comparisons=_comparison_tables(findings),
         figures=draw_figures(findings),
         recovery=_recovery_table(findings),
@@ -216,7 +202,7 @@ def _table(caption: str, frame: pd.DataFrame, text: bool = False) -> dict[str, A
 
 
 def _scores_table(findings: Findings) -> dict[str, Any]:
-    """A row a metric, a column a method, the limit last."""
+    """A row per metric, a column per method, the limit last."""
     columns: dict[str, list[str]] = {
         "Metric": [f"{key} {METRICS[key].arrow}" for key in findings.metrics],
     }

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from wdualmine.data import get_task
 from wdualmine.records import Run
 from wdualmine.report.style import WIDTH, styled
-from wdualmine_book.audit.tables import NAMES, background_table, frontier_table, paper_row, title
+from wdualmine_book.audit.tables import NAMES, background_table, frontier_table, paper_row
 
 #: Told apart in grey and by readers who see no red or green.
 _COLORS = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00")
@@ -56,7 +57,7 @@ def plot_frontier(runs: Mapping[str, Run], metrics: Sequence[str] = ("MI", "Qabf
             axis.margins(0.12)
             axis.set_xlabel("CC")
             axis.set_ylabel(metric)
-            axis.set_title(title(task))
+            axis.set_title(get_task(task).folder)
     if axes.size:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
@@ -79,7 +80,7 @@ def plot_entropy(runs: Mapping[str, Run]) -> Figure:
             label="added by the background",
         )  # fmt: skip
         axis.set_xlabel("EN (bit)")
-        axis.set_title(title(task))
+        axis.set_title(get_task(task).folder)
     if axes.size:
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)

@@ -17,7 +17,7 @@ from wdualmine.background import BACKGROUND, BLACK, background_scores, blacken
 from wdualmine.data import Pair, Task
 from wdualmine.data.color import to_grey
 from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import LIMIT, published_files, published_image
+from wdualmine.evaluation import LIMIT
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import W_DUALMINE, blend, fuse_with, load_model, maximum
 from wdualmine.metrics import score
@@ -26,10 +26,11 @@ from wdualmine.model import WDualMine
 from wdualmine.progress import task_bar
 from wdualmine.records import KEYS
 from wdualmine.report.scores import BLENDS
+from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.recorder import Request
 
 KIND = "audit"
-METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD")
+AUDIT_METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD")
 #: For images of which only the gross statistics are in question: milliseconds a pair.
 QUICK = ("EN", "MI", "CC", "PSNR", "SD")
 #: Seeds of the untrained networks.
@@ -41,11 +42,11 @@ BLACKENED = "+black-background"
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What is audited.
+class AuditedMethod:
+    """A way to fuse, and what is scored of it.
 
     Attributes:
-        method: its name in the record.
+        name: its name in the record.
         fuse: how it fuses.
         seed: the seed that made it, if any.
         stretched: metrics of the stretched image.
@@ -53,10 +54,10 @@ class Subject:
         blackened: metrics of the stretched image with its background set to black; empty leaves it out.
     """
 
-    method: str
+    name: str
     fuse: Fuse
     seed: int | None = None
-    stretched: tuple[str, ...] = METRICS
+    stretched: tuple[str, ...] = AUDIT_METRICS
     unstretched: tuple[str, ...] = QUICK
     blackened: tuple[str, ...] = ()
 
@@ -71,22 +72,22 @@ def audit(request: Request) -> pd.DataFrame:
     metrics stand the columns of :func:`background_scores`. What was not asked for is left empty.
     """
     pairs, task, source = request.pairs, request.task, request.source
-    subjects = _subjects(task)
+    audited = _audited_methods(task)
     published = published_files(task, source)
     rows: list[dict[str, Any]] = []
     with task_bar(f"{task.key} audit", len(pairs), request.progress) as advance:
         for pair in pairs:
-            for subject in subjects:
-                rows += _fused_rows(subject, pair)
-            for method, files in published.items():
-                image = published_image(files, pair.name, method)
-                rows.append(_row(pair, image, method, METRICS))
-                rows.append(_blackened_row(pair, image, method, (*QUICK, "SSIM")))
+            for method in audited:
+                rows += _fused_rows(method, pair)
+            for name, files in published.items():
+                image = published_image(files, pair.name, name)
+                rows.append(_row(pair, image, name, AUDIT_METRICS))
+                rows.append(_blackened_row(pair, image, name, (*QUICK, "SSIM")))
             bounds = limits(pair.image_a, pair.image_b, (f"{pair.name} ({task.a})", f"{pair.name} (MRI)"))
             rows.append({"pair": pair.name, "method": LIMIT, "stretch": False, **bounds})
             advance()
     frame = pd.DataFrame(rows).assign(task=task.key, split="test").astype({"seed": "Int64"})
-    return frame.reindex(columns=[*KEYS, *METRICS, *BACKGROUND])
+    return frame.reindex(columns=[*KEYS, *AUDIT_METRICS, *BACKGROUND])
 
 
 def noisy_average(amplitude: int, seed: int = 0) -> Fuse:
@@ -127,30 +128,32 @@ def untrained_network(seed: int) -> WDualMine:
         return WDualMine().eval().requires_grad_(False)
 
 
-def _subjects(task: Task) -> list[Subject]:
+def _audited_methods(task: Task) -> list[AuditedMethod]:
     black = (*QUICK, "SSIM")
-    subjects = [
-        Subject(f"blend-{t:.1f}", blend(maximum, t), blackened=black if t in (0, 1) else ()) for t in BLENDS
+    audited = [
+        AuditedMethod(f"blend-{t:.1f}", blend(maximum, t), blackened=black if t in (0, 1) else ())
+        for t in BLENDS
     ]
-    subjects.append(Subject(W_DUALMINE.name, fuse_with(load_model(task.key)), blackened=black))
-    subjects += [
-        Subject("untrained", fuse_with(untrained_network(seed)), seed, blackened=black) for seed in SEEDS
+    audited.append(AuditedMethod(W_DUALMINE.name, fuse_with(load_model(task.key)), blackened=black))
+    audited += [
+        AuditedMethod("untrained", fuse_with(untrained_network(seed)), seed, blackened=black)
+        for seed in SEEDS
     ]
     for k in NOISE:
-        subjects.append(Subject(f"noise-{k}", noisy_average(k), None, black, (), blackened=QUICK))
-    subjects.append(Subject("adverse-residual", adverse_residual, stretched=QUICK))
-    return subjects
+        audited.append(AuditedMethod(f"noise-{k}", noisy_average(k), None, black, (), blackened=QUICK))
+    audited.append(AuditedMethod("adverse-residual", adverse_residual, stretched=QUICK))
+    return audited
 
 
-def _fused_rows(subject: Subject, pair: Pair) -> Iterator[dict[str, Any]]:
+def _fused_rows(method: AuditedMethod, pair: Pair) -> Iterator[dict[str, Any]]:
     with torch.inference_mode():  # once, although it is finished in two ways
-        fused = subject.fuse(luma_tensor(pair.luma_a), luma_tensor(pair.luma_b))
-    for stretch, metrics in ((True, subject.stretched), (False, subject.unstretched)):
+        fused = method.fuse(luma_tensor(pair.luma_a), luma_tensor(pair.luma_b))
+    for stretch, metrics in ((True, method.stretched), (False, method.unstretched)):
         if metrics:
             image = fuse_images(pair.image_a, pair.image_b, lambda a, b: fused, stretch)
-            yield _row(pair, image, subject.method, metrics, stretch, subject.seed)
-            if stretch and subject.blackened:
-                yield _blackened_row(pair, image, subject.method, subject.blackened, subject.seed)
+            yield _row(pair, image, method.name, metrics, stretch, method.seed)
+            if stretch and method.blackened:
+                yield _blackened_row(pair, image, method.name, method.blackened, method.seed)
 
 
 def _row(

@@ -1,16 +1,18 @@
-"""Tables of the audit: records in, frames out."""
+"""Tables of the audit: records in, frames out; and the frames as HTML."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.report.scores import BLEND_TITLES, BLENDS, REFERENCED
 from wdualmine.report.words import dominating
-from wdualmine_book.audit.record import BLACKENED, KIND, METRICS, NOISE
-from wdualmine_book.committed import paper_values, published_scores, records_by_task
+from wdualmine_book.audit.record import AUDIT_METRICS, BLACKENED, KIND, NOISE
+from wdualmine_book.printing import by_task, experiment_of_weights, training_words
+from wdualmine_book.records import paper_values, published_scores, records_by_task
 
 PAPER = "W-DUALMINE"
 RIVALS = {"adafuse": "AdaFuse", "asfe-fusion": "ASFE-Fusion"}
@@ -34,7 +36,7 @@ def audit_runs(runs: Iterable[Run]) -> dict[str, Run]:
     return records_by_task(runs, KIND)
 
 
-def pair_scores(run: Run, method: str, stretch: bool = True) -> pd.DataFrame:
+def method_scores(run: Run, method: str, stretch: bool = True) -> pd.DataFrame:
     """Scores of one method by pair, its seeds averaged; empty where it was not audited."""
     rows = run.metrics[(run.metrics["method"] == method) & (run.metrics["stretch"].astype(bool) == stretch)]
     return rows.drop(columns=["task", "split", "method", "stretch", "seed"]).groupby("pair").mean()
@@ -42,18 +44,13 @@ def pair_scores(run: Run, method: str, stretch: bool = True) -> pd.DataFrame:
 
 def mean_scores(run: Run, method: str, stretch: bool = True) -> pd.Series:
     """Means of one method over the pairs, NaN where it was not audited."""
-    return pair_scores(run, method, stretch).mean()
+    return method_scores(run, method, stretch).mean()
 
 
 def paper_row(task: str, row: str = PAPER, column: str = "mean") -> pd.Series:
     """What Tables 1 to 3 print for a row, by metric."""
     table = paper_values().query("task == @task and row == @row and table in (1, 2, 3)")
     return table.set_index("metric")[column]
-
-
-def title(task: str) -> str:
-    """The name of a task in print, such as CT-MRI."""
-    return get_task(task).folder
 
 
 def published_table() -> pd.DataFrame:
@@ -82,7 +79,7 @@ def average_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     for task, run in runs.items():
         parts.append(_tall(paper_row(task), paper_row(task, column="std"), task, "the paper's W-DUALMINE"))
         for stretch, name in ((True, "average, stretched"), (False, "average")):
-            pairs = pair_scores(run, "blend-0.0", stretch)
+            pairs = method_scores(run, "blend-0.0", stretch)
             parts.append(_tall(pairs.mean(), pairs.std(ddof=0), task, name))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -97,7 +94,7 @@ def _tall(mean: pd.Series, std: pd.Series, task: str, row: str) -> pd.DataFrame:
 def frontier_table(run: Run, blends: Sequence[float] = BLENDS) -> pd.DataFrame:
     """Means of the stretched blends and of the methods: index method, columns the metrics of the audit."""
     methods = [*(f"blend-{t:.1f}" for t in blends), "w-dualmine", "untrained", *RIVALS]
-    means = {method: mean_scores(run, method)[list(METRICS)] for method in methods}
+    means = {method: mean_scores(run, method)[list(AUDIT_METRICS)] for method in methods}
     return pd.DataFrame({name: row for name, row in means.items() if row.notna().any()}).T
 
 
@@ -147,7 +144,7 @@ def limits_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     """
     rows = {}
     for task, run in runs.items():
-        limit = pair_scores(run, "limit", False)[["CC", "PSNR"]]
+        limit = method_scores(run, "limit", False)[["CC", "PSNR"]]
         shown = {"closed-form limit": limit}
         for method, stretch in (
             ("blend-0.0", False),
@@ -157,7 +154,7 @@ def limits_table(runs: Mapping[str, Run]) -> pd.DataFrame:
             *((rival, True) for rival in RIVALS),
         ):
             name = NAMES[method] + (", stretched" if method == "blend-0.0" and stretch else "")
-            shown[name] = pair_scores(run, method, stretch)[["CC", "PSNR"]]
+            shown[name] = method_scores(run, method, stretch)[["CC", "PSNR"]]
         for name, scores in shown.items():
             if len(scores):
                 rows[task, name] = _with_gaps(scores.mean(), limit.mean())
@@ -217,3 +214,150 @@ def background_table(runs: Mapping[str, Run]) -> pd.DataFrame:
 def average_gaps(runs: Mapping[str, Run]) -> pd.DataFrame:
     """The stretched average less the paper's W-DUALMINE: a row a metric, a column a task."""
     return pd.DataFrame({task: mean_scores(run, "blend-0.0") - paper_row(task) for task, run in runs.items()})
+
+
+def untrained_gaps(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return untrained networks less the paper's W-DUALMINE, a row per task and seed: columns MI, CC, PSNR.
+
+    Two more columns say whether a network stays below AdaFuse in MI ("below in MI"), and below both rivals in
+    CC ("below in CC").
+    """
+    parts = []
+    for task, run in runs.items():
+        seeds = _untrained(run)
+        lowest = min(paper_row(task, rival)["CC"] for rival in RIVALS.values())
+        below = {
+            "below in MI": seeds["MI"] < paper_row(task, "AdaFuse")["MI"],
+            "below in CC": seeds["CC"] < lowest,
+        }
+        parts.append((seeds - paper_row(task)[seeds.columns].astype(float)).assign(**below))
+    return pd.concat(parts, keys=list(runs))
+
+
+def training_changes(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return by task how our trained weights' MI, CC and PSNR differ from the untrained seeds' mean."""
+    changes = {}
+    for task, run in runs.items():
+        before = _untrained(run).mean()
+        changes[task] = mean_scores(run, "w-dualmine")[before.index] - before
+    return pd.DataFrame(changes).T
+
+
+def _untrained(run: Run) -> pd.DataFrame:
+    """Return the means over the pairs, a row per seed of the untrained network."""
+    return run.metrics.query("method == 'untrained' and stretch").groupby("seed")[["MI", "CC", "PSNR"]].mean()
+
+
+def stretch_changes(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return what the stretch alone changes in the plain average, a row per task and a column per metric."""
+    changes = {
+        task: mean_scores(run, "blend-0.0") - mean_scores(run, "blend-0.0", False)
+        for task, run in runs.items()
+    }
+    return pd.DataFrame(changes).T
+
+
+def correlation_gaps(limits: pd.DataFrame) -> pd.DataFrame:
+    """Return how close the methods of the paper's tables are in CC, from :func:`limits_table`.
+
+    Returns:
+        A row per task: columns spread (their largest difference) and gap (the largest to the limit).
+    """
+    gaps = limits["CC gap"]
+    known = gaps[gaps.index.get_level_values(1).isin([*RIVALS.values(), "the paper's W-DUALMINE"])]
+    by_task = known.groupby(level=0, sort=False)
+    return pd.DataFrame({"spread": by_task.max() - by_task.min(), "gap": by_task.max()})
+
+
+def rows_of(table: pd.DataFrame, methods: Iterable[str]) -> pd.DataFrame:
+    """Return the rows of methods, by name, of a table whose index is (task, printed name)."""
+    return table[table.index.get_level_values(1).isin([NAMES[method] for method in methods])]
+
+
+def weights_label(runs: Mapping[str, Run]) -> str:
+    """Print how the package's weights of the audited tasks were trained: preset, length and widths."""
+    experiments = {task: experiment_of_weights(WEIGHTS / f"{task}.safetensors") for task in runs}
+    labels = {
+        task: f"preset {e.preset}, seed {e.seed}, {training_words(e)}" for task, e in experiments.items()
+    }
+    return by_task(labels) or "none"
+
+
+def render_frame(table: pd.DataFrame, decimals: int | Mapping[str, int] = 4, missing: str = "–") -> str:
+    """Print a table of means as HTML, its index as the first columns, each group's name once.
+
+    Args:
+        table: index (task, row) or (row,), one column a number; columns may have two levels.
+        decimals: for all columns, or by column.
+        missing: what to print for NaN.
+    """
+
+    def text(values: pd.Series) -> list[str]:
+        places = decimals if isinstance(decimals, int) else decimals[str(values.name)]
+        return [missing if pd.isna(value) else f"{value:.{places}f}" for value in values]
+
+    if table.empty:
+        return ""
+    grid = pd.DataFrame({column: text(table[column]) for column in table}, index=table.index)
+    if isinstance(grid.index, pd.MultiIndex):
+        grid.index = pd.MultiIndex.from_tuples([(get_task(task).folder, row) for task, row in grid.index])
+    return _styled(grid)
+
+
+def render_means(table: pd.DataFrame) -> str:
+    """Print a frame of task, row, metric, mean and std as HTML: a row a task and metric, a column a row."""
+    cells: dict[str, dict[tuple[str, str], str]] = {}
+    for row in table.to_dict("records"):
+        key = get_task(row["task"]).folder, row["metric"]
+        cells.setdefault(row["row"], {})[key] = f"{row['mean']:.4f} ± {row['std']:.4f}"
+    return _styled(pd.DataFrame(cells).fillna("–"))
+
+
+def render_published(table: pd.DataFrame) -> str:
+    """Print :func:`published_table` as HTML; what agrees to four decimals is bold."""
+    cells: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+    for row in table.to_dict("records"):
+        for name in ("paper", "ours"):
+            text = f"{row[name]:.4f} ± {row[name + '_std']:.4f}"
+            column = cells.setdefault((row["method"], name), {})
+            column[get_task(row["task"]).folder, row["metric"]] = (
+                f"<strong>{text}</strong>" if row["agree"] else text
+            )
+    return _styled(pd.DataFrame(cells))
+
+
+def render_frontier(table: pd.DataFrame) -> str:
+    """Print :func:`frontier_table` as HTML."""
+    return render_frame(table.rename(index=NAMES), DECIMALS)
+
+
+def render_stretch(table: pd.DataFrame) -> str:
+    """Print :func:`stretch_table` as HTML."""
+    metrics = map(str, table.columns.get_level_values(0))
+    columns = map(str, table.columns)
+    return render_frame(table, {column: DECIMALS[key] for column, key in zip(columns, metrics, strict=True)})
+
+
+def render_dominance(table: pd.DataFrame) -> str:
+    """Print :func:`dominance_table` as HTML: for each method and task the blends that beat it."""
+    cells: dict[str, dict[str, str]] = {}
+    for row in table.to_dict("records"):
+        name = "the paper's W-DUALMINE" if row["method"] == "paper" else NAMES[row["method"]]
+        blends = [", ".join((NAMES[blend.split(", ")[0]], *blend.split(", ")[1:])) for blend in row["blends"]]
+        beaten = "; ".join(blends) if row["beaten"] else "none"
+        cells.setdefault(get_task(row["task"]).folder, {})[f"{name}, in {row['metrics']}"] = beaten
+    return _styled(pd.DataFrame(cells).fillna("–"))
+
+
+def render_background(table: pd.DataFrame) -> str:
+    """Print :func:`background_table` as HTML."""
+    shown = table.drop(columns=["CC", "CC, black"])  # they hardly move
+    shown["background_nonzero"] *= 100
+    shown = shown.rename(columns={"background_mean": "mean", "background_nonzero": "not black (%)"})
+    names = map(str, shown.columns)
+    decimals = {name: 3 if name.startswith("SSIM") else 0 if "%" in name else 2 for name in names}
+    return render_frame(shown, decimals)
+
+
+def _styled(grid: pd.DataFrame) -> str:
+    return grid.style.set_table_attributes('class="comparison"').to_html()

@@ -17,7 +17,7 @@ from wdualmine_book.figures.parts import Part, equations_of, format_shape, inspe
 from wdualmine_book.figures.sheet import Block, Sheet, count_words, equation_words
 
 #: The function and the symbol of each term of Eq. 12, by the name of its weight.
-TERMS: dict[str, tuple[Callable[..., Tensor], str]] = {
+LOSS_TERMS: dict[str, tuple[Callable[..., Tensor], str]] = {
     "average": (losses.average_content_loss, r"$\mathcal{L}_{avg}$"),
     "gradient": (losses.gradient_maximum_loss, r"$\mathcal{L}_{grad}$"),
     "correlation": (losses.correlation_loss, r"$\mathcal{L}_{cc}$"),
@@ -94,8 +94,8 @@ def _weights(weights: LossWeights) -> dict[str, float]:
 
 
 def _term_text(name: str, weight: float) -> str:
-    function, symbol = TERMS[name]
-    number = list(TERMS).index(name) + 1  # TERMS has the order of Eq. 12
+    function, symbol = LOSS_TERMS[name]
+    number = list(LOSS_TERMS).index(name) + 1  # LOSS_TERMS has the order of Eq. 12
     parameters = inspect.signature(function).parameters.values()
     inputs = ", ".join(_SYMBOLS[p.name] for p in parameters if p.default is inspect.Parameter.empty)
     title = f"{name.replace('_', ' ').capitalize()}, {equation_words(equations_of(function))}"

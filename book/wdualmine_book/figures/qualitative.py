@@ -23,12 +23,13 @@ from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import average, fuse_with, load_model
-from wdualmine.methods.learned import WEIGHTS
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics.correlation import pearson
-from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.model import WDualMine, sobel_magnitude
 from wdualmine.records import Run
-from wdualmine.report.style import DIVERGING, SEQUENTIAL, WIDTH, styled_on_black
+from wdualmine.report.style import DIVERGING, WIDTH
+from wdualmine_book.figures.style import SEQUENTIAL, styled_on_black
+from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import experiment_of_weights, training_words
 
 AVERAGE, NETWORK = "Average", "W-DUALMINE"

@@ -1,7 +1,7 @@
 """Figure 6 and other views of per-pair scores: curves over the pairs, radar chart, distributions, front."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,12 +16,12 @@ from wdualmine.data.pairs import natural_key
 from wdualmine.data.tasks import get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import METRICS
-from wdualmine.metrics.published import METHODS as PUBLISHED
 from wdualmine.records import Run
 from wdualmine.report.style import WIDTH, styled
-from wdualmine_book.committed import published_scores
 from wdualmine_book.figures.methods import method_style
+from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import training_words
+from wdualmine_book.records import published_scores
 from wdualmine_book.results.tables import ROWS
 
 #: The panels of the paper's Figure 6, in its order.
@@ -108,7 +108,7 @@ def plot_curves(
     Raises:
         WdualmineError: a metric is no column, or a method to draw or relate to has no scores.
     """
-    tables = {metric: _by_method(scores, metric) for metric in metrics}
+    tables = {metric: by_method(scores, metric) for metric in metrics}
     if relative_to is not None:
         if any(relative_to not in table for table in tables.values()):
             raise WdualmineError(f"{relative_to}: has no scores to relate to; choose a method that has")
@@ -160,7 +160,7 @@ def radar_values(scores: pd.DataFrame, metrics: Sequence[str], methods: Sequence
     for metric in metrics:
         if metric in METRICS and METRICS[metric].direction != "higher":
             raise WdualmineError(f"{metric}: lower is better, which a radar chart cannot show; leave it out")
-    means = pd.DataFrame({metric: _by_method(scores, metric).mean() for metric in metrics})
+    means = pd.DataFrame({metric: by_method(scores, metric).mean() for metric in metrics})
     means = means.loc[[method for method in methods if method in means.index]]
     return means / means.max()
 
@@ -184,8 +184,8 @@ def _curve(method: str) -> dict:
     return style | {"markersize": 3.2, "linewidth": 1.1}
 
 
-def _by_method(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Scores as (pairs, methods), in the order of the frame; methods without any are left out."""
+def by_method(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return a metric's scores as (pairs, methods), in order; methods without any are left out."""
     if metric not in scores.columns:
         raise WdualmineError(f"{metric}: is not a column of the scores; score it first")
     table = scores.pivot(index="pair", columns="method", values=metric)
@@ -334,23 +334,3 @@ def on_front(values: NDArray) -> NDArray[np.bool_]:
 
 def _sign(metric: str) -> int:
     return -1 if metric in METRICS and METRICS[metric].direction == "lower" else 1
-
-
-def scores_conclusion(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Conclude from :func:`pair_scores` by task: on how many pairs W-DUALMINE leads in CC."""
-    wins: dict[str, int] = {}
-    pairs, most = 0, 0.0
-    for scores in tables.values():
-        by_method = _by_method(scores, "CC")
-        if not {COMPARED[2], COMPARED[3]} <= set(by_method):
-            continue
-        pairs += len(by_method)
-        ours = by_method[COMPARED[2]]
-        most = max(most, float((ours - by_method[COMPARED[3]]).abs().max()))
-        for rival in set(COMPARED[:2]) & set(by_method):
-            wins[rival] = wins.get(rival, 0) + int((ours > by_method[rival]).sum())
-    leads = " and ".join(f"{rival} on {wins[rival]}" for rival in COMPARED[:2] if rival in wins)
-    return (
-        f"W-DUALMINE's CC is higher than that of {leads or 'no network, as none was scored,'} of {pairs} "
-        f"pairs. On no pair does it differ from that of the stretched average by more than {most:.4f}."
-    )

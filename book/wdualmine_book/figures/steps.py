@@ -18,8 +18,9 @@ from wdualmine.errors import WdualmineError
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import CLASSICAL
 from wdualmine.model import Fusion, WDualMine, sobel_magnitude
-from wdualmine.report.style import DIVERGING, SEQUENTIAL, WIDTH, render_figure, styled_on_black
+from wdualmine.report.style import DIVERGING, WIDTH, render_figure
 from wdualmine.wavelet import haar_dwt
+from wdualmine_book.figures.style import SEQUENTIAL, styled_on_black
 
 #: What each picture shows, as its alternative text and caption.
 STEPS = {

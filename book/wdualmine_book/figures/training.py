@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from wdualmine.errors import WdualmineError
+from wdualmine.methods import W_DUALMINE
 from wdualmine.records import Run
-from wdualmine.report.style import COLORS, LINES, SEQUENTIAL, WIDTH, styled
+from wdualmine.report.style import COLORS, LINES, WIDTH, styled
+from wdualmine_book.figures.style import SEQUENTIAL
 
 #: Columns of ``log.csv`` and what they are; the terms unweighted.
-TERMS = {
+LOG_COLUMNS = {
     "average": "average content, Eq. 13",
     "gradient": "gradient maximum, Eq. 14",
     "correlation": "correlation, Eq. 15",
@@ -35,9 +37,9 @@ def plot_log(log: pd.DataFrame) -> Figure:
         WdualmineError: it has no epoch, or lacks a column.
     """
     _check("the log", log)
-    colors = plt.get_cmap(SEQUENTIAL)(np.linspace(0, 0.9, len(TERMS)))
+    colors = plt.get_cmap(SEQUENTIAL)(np.linspace(0, 0.9, len(LOG_COLUMNS)))
     figure, axes = plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")
-    for (name, label), color, style in zip(TERMS.items(), colors, LINES, strict=True):
+    for (name, label), color, style in zip(LOG_COLUMNS.items(), colors, LINES, strict=True):
         relative = log[name] / log[name].iloc[0]
         axes.plot(log["epoch"], relative, linestyle=style, color=color, label=label, lw=2)
     axes.set(xlabel="epoch", ylabel="value relative to epoch 1")
@@ -69,7 +71,7 @@ def plot_logs(logs: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
         for log in seeds:
             _check(name, log)
     figure, grid = plt.subplots(3, 2, figsize=(WIDTH, 7.2), layout="constrained", sharex=True)
-    for axes, (term, title) in zip(grid.flat, TERMS.items(), strict=True):
+    for axes, (term, title) in zip(grid.flat, LOG_COLUMNS.items(), strict=True):
         for (name, seeds), color, style in zip(logs.items(), cycle(COLORS), cycle(LINES), strict=False):
             for number, log in enumerate(seeds):
                 marker = "o" if len(log) == 1 else None  # a line needs two points
@@ -94,11 +96,17 @@ def plot_logs(logs: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
 
 
 def _check(name: str, log: pd.DataFrame) -> None:
-    missing = [column for column in ("epoch", *TERMS) if column not in log.columns]
+    missing = [column for column in ("epoch", *LOG_COLUMNS) if column not in log.columns]
     if missing:
         raise WdualmineError(f"{name}: no column {', '.join(missing)}; give the log.csv of a training run")
     if log.empty:
         raise WdualmineError(f"{name}: no epoch yet; train first")
+
+
+def score_changes(run: Run) -> pd.Series:
+    """Return by how much training changed each mean score of a network, against itself untrained."""
+    means = {result.method: pd.Series(result.mean) for result in run.info.results}
+    return means[W_DUALMINE.name] - means["untrained"]
 
 
 def group_logs(runs: Sequence[Run]) -> dict[str, list[pd.DataFrame]]:

@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 
 from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
-from wdualmine.evaluation import Candidate, published_files, published_image
+from wdualmine.evaluation import Candidate
 from wdualmine.fusion import fuse_images
 from wdualmine.methods import W_DUALMINE, fuse_with, load_model
 from wdualmine.metrics import METRICS, score
 from wdualmine.progress import task_bar
+from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.recorder import Request, classical_candidates
 
 

@@ -96,7 +96,8 @@ def render_conventions(table: pd.DataFrame) -> str:
     return print_grid(shown.assign(tau=[f"{tau:.2f}" for tau in shown["tau"]]), "html")
 
 
-def ranking_changes(table: pd.DataFrame) -> str:
-    """Name the metrics of a :func:`convention_table` under which the ranking of methods changes."""
-    changed = table.query("order == 'changes'").groupby("metric", sort=False)["convention"].agg(", ".join)
-    return "; ".join(f"{metric} ({names})" for metric, names in changed.items()) or "none"
+def ranking_changes(table: pd.DataFrame) -> dict[str, str]:
+    """Return the metrics of a :func:`convention_table` whose ranking changes, and under which conventions."""
+    changed = table[table["order"] == "changes"]
+    names = changed.groupby("metric", sort=False)["convention"].agg(", ".join)
+    return {str(metric): str(conventions) for metric, conventions in names.items()}

@@ -17,7 +17,8 @@ from wdualmine.recovery.scoring import SCALES
 from wdualmine.recovery.signals import head
 from wdualmine.report.style import COLORS, WIDTH, styled
 from wdualmine_book.figures.qualitative import Window
-from wdualmine_book.recovery.tables import RANKED, method_title
+from wdualmine_book.recovery.tables import RANKED
+from wdualmine_book.titles import title
 
 #: Side of a small detail, in pixels, and of the window that shows it.
 DETAIL, SIDE = 9, 57
@@ -53,7 +54,7 @@ def plot_recovery_front(tables: Mapping[str, pd.DataFrame]) -> Figure:
                     marker=_MARKS[name],
                     markersize=6,
                     color=COLORS[3] if name == own else COLORS[0],
-                    label=method_title(name),
+                    label=title(name),
                 )
         axes.set(title=get_task(task).folder, xlabel="CC")
         axes.grid(True)
@@ -97,10 +98,10 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
     window = hidden_detail(pair)
     sources = dict(zip(get_task(task).modalities, (pair.image_a, pair.image_b), strict=True))
     fused = {
-        title: fuse_images(pair.image_a, pair.image_b, fuse, stretch=False) for title, fuse in fusers.items()
+        name: fuse_images(pair.image_a, pair.image_b, fuse, stretch=False) for name, fuse in fusers.items()
     }
-    near = {title: image[window.slices] for title, image in (sources | fused).items()}
-    panels = [*((f"{title}, whole", image) for title, image in sources.items()), *near.items()]
+    near = {name: image[window.slices] for name, image in (sources | fused).items()}
+    panels = [*((f"{name}, whole", image) for name, image in sources.items()), *near.items()]
     columns = 3
     rows = -(-len(panels) // columns)
     figure, grid = plt.subplots(
@@ -108,9 +109,9 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
     )
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, (title, image) in zip(grid.flat, panels, strict=False):
+    for axes, (name, image) in zip(grid.flat, panels, strict=False):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(title)
+        axes.set_title(name)
     for axes in grid.flat[: len(sources)]:
         corner = (window.left - 0.5, window.top - 0.5)
         axes.add_patch(Rectangle(corner, window.side, window.side, fill=False, color=COLORS[1]))
@@ -121,5 +122,5 @@ def detail_fusers(network: Fuse) -> dict[str, Fuse]:
     """Give the ways to fuse that :func:`plot_hidden_detail` sets side by side, by short titles."""
     titles = {"average": "Average", "maximum": "Maximum", "laplacian-pyramid": "Laplacian pyramid"}
     titles["detail-average"] = "Average plus details"
-    chosen = {title: CLASSICAL[name].fuse for name, title in titles.items()}
-    return {title: fuse for title, fuse in chosen.items() if fuse} | {"Recovery network": network}
+    chosen = {name: CLASSICAL[key].fuse for key, name in titles.items()}
+    return {name: fuse for name, fuse in chosen.items() if fuse} | {"Recovery network": network}

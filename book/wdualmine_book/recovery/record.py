@@ -29,10 +29,11 @@ from wdualmine.methods.learned import fuse_padded
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, write_csv
-from wdualmine.recovery.bound import best_image, objective_of, objective_of_image
-from wdualmine.recovery.measure import LOST, measure_recovery, noise_gain
-from wdualmine.recovery.scoring import METRICS, at_scales, measure
+from wdualmine.recovery.measure import LOST, measure_recovery
+from wdualmine.recovery.scoring import RANKING_METRICS, at_scales, measure
 from wdualmine_book.recorder import Request
+from wdualmine_book.recovery.bound import best_image, objective_of, objective_of_image
+from wdualmine_book.recovery.noise import noise_gain
 
 KIND = "ranking"
 #: The kind of the other record, and the method whose rows in it hold the best image of each pair.
@@ -86,7 +87,7 @@ def bound(request: Request) -> pd.DataFrame:
 
     candidates = [Candidate(name, fuse, False) for name, fuse in (ways | {BOUND: best}).items()]
     with task_bar(f"{task.key} bound", len(candidates) * len(pairs), request.progress) as advance:
-        scores = evaluate(candidates, pairs, task.key, metrics=METRICS, progress=advance)
+        scores = evaluate(candidates, pairs, task.key, metrics=RANKING_METRICS, progress=advance)
 
     def unclipped(a: Tensor, b: Tensor) -> Tensor:
         return (a + b) / 2 + network.config.residual_scale * fuse_padded(network, a, b)[1]
@@ -120,8 +121,8 @@ def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:
 
     Returns:
         A row a method, condition and source ("a", "b"). Condition ``noise``: ``value`` is the gain of noise
-        (:func:`~wdualmine.recovery.measure.noise_gain`). Condition ``shift-K``: the MRI was moved by K pixels
-        down and to the right; ``value`` is the mean recovery, ``lost`` the share lost, and ``CC`` the
+        (:func:`~wdualmine_book.recovery.noise.noise_gain`). Condition ``shift-K``: the MRI was moved by K
+        pixels down and to the right; ``value`` is the mean recovery, ``lost`` the share lost, and ``CC`` the
         fused image's correlation with the sources as they were before the shift.
     """
     rows: list[dict[str, Any]] = []

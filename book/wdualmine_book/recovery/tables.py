@@ -1,27 +1,31 @@
 """Signal recovery in tables: the ranking of methods, which metrics agree with it, and unseen volumes."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from wdualmine.data import TASKS, volume_of
+from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.experiments import FOLDS, RECOVERY_TERMS
-from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
-from wdualmine.metrics import METRICS as REGISTRY
+from wdualmine.methods import CLASSICAL, W_DUALMINE_RECOVERY
+from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
 from wdualmine.recovery.measure import summarize_recovery
-from wdualmine.recovery.scoring import METRICS
+from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import mean_and_error, t_quantile
-from wdualmine_book.committed import record_of, results_folder
-from wdualmine_book.recovery.record import BOUND, KIND, load_signals
+from wdualmine_book.records import record_of, results_folder
+from wdualmine_book.recovery.record import BOUND, KIND, SHIFTS, load_robustness, load_signals
+from wdualmine_book.systems.retrained import NETWORKS
+from wdualmine_book.titles import title
 
 #: Methods that stand for themselves: the blends and the other residual scales are points of two fronts.
-RANKED = tuple(method.name for method in (*CLASSICAL.values(), *LEARNED.values()))
+RANKED = (*CLASSICAL, *NETWORKS)
 #: Of an interval that is asked for each metric on each task, so that 95 % stand for all of them together.
-AGREEMENT_LEVEL = 1 - 0.05 / (len(METRICS) * len(TASKS))
+AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
+#: What was asked for before training: recovery of at least, CC at most so far below the average.
+GOALS = {"mean": 0.90, "p10": 0.75, "CC": 0.004, "CC, color": 0.010}
 VARIANT = "recovery"
 FOLD = "recovery-fold-"
 
@@ -29,21 +33,6 @@ FOLD = "recovery-fold-"
 def recovery_runs() -> list[Run]:
     """Give the committed rankings and trainings for recovery: those in ``results/recovery``."""
     return find_runs([results_folder() / "recovery"])
-
-
-def method_title(name: str) -> str:
-    """Say how a method of a ranking is called in tables: its title, with the residual scale or share."""
-    known = CLASSICAL | LEARNED
-    if name in known:
-        return known[name].title
-    if name == BOUND:
-        return "Best image of each pair"
-    if name.startswith("blend-"):
-        return f"Blend, {float(name.removeprefix('blend-')):.0%} maximum"
-    prefix = f"{W_DUALMINE_RECOVERY.name}-"
-    if name.startswith(prefix):
-        return f"{W_DUALMINE_RECOVERY.title}, λ = {name.removeprefix(prefix)}"
-    return name
 
 
 def trainings(task: str, runs: Sequence[Run], folds: bool) -> list[Run]:
@@ -108,7 +97,7 @@ def seeds_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
-def terms_table(runs: Sequence[Run]) -> pd.DataFrame:
+def loss_terms_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Tabulate what the terms of the objective do, a row a task and term; columns as :func:`ranking_table`.
 
     The column term holds the term that was left out. "fold-0" is the whole training on the same split and
@@ -146,11 +135,11 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
     scores = run.metrics[run.metrics["method"].isin(RANKED)]
     methods = scores["method"].nunique()
     scores = scores.assign(worse=scores[["recovery_a", "recovery_b"]].min(axis=1))
-    means = scores.groupby("method")[[*METRICS, "recovery_a", "recovery_b"]].mean()
+    means = scores.groupby("method")[[*RANKING_METRICS, "recovery_a", "recovery_b"]].mean()
     worse = means[["recovery_a", "recovery_b"]].min(axis=1)
     rows = []
-    for metric in METRICS:
-        sign = -1 if REGISTRY[metric].direction == "lower" else 1
+    for metric in RANKING_METRICS:
+        sign = -1 if METRICS[metric].direction == "lower" else 1
         each = {
             pair: sign * float(spearmanr(own[metric], own["worse"]).statistic)
             for pair, own in scores.groupby("pair")
@@ -166,7 +155,7 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
                 "within": within,
                 "low": low,
                 "high": high,
-                "first": method_title(str((sign * means[metric]).idxmax())),
+                "first": title(str((sign * means[metric]).idxmax())),
             }
         )
     return pd.DataFrame(rows).sort_values("within", ascending=False, ignore_index=True)
@@ -207,7 +196,7 @@ def bound_table(run: Run) -> pd.DataFrame:
     Returns:
         A row a metric (CC, Qabf, SSIM): columns metric, average, network, bound; means over the pairs.
     """
-    means = run.metrics[~run.metrics["stretch"].astype(bool)].groupby("method")[list(METRICS)].mean()
+    means = run.metrics[~run.metrics["stretch"].astype(bool)].groupby("method")[list(RANKING_METRICS)].mean()
     names = {"average": "average", "network": W_DUALMINE_RECOVERY.name, "bound": BOUND}
     return pd.DataFrame(
         {"metric": metric} | {title: float(means[metric][name]) for title, name in names.items()}
@@ -227,7 +216,7 @@ def front_at(run: Run, metric: str, correlation: float) -> float:
 def _tabulate(signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str] | None) -> pd.DataFrame:
     present = list(dict.fromkeys(signals["method"]))
     names = present if methods is None else [name for name in methods if name in present]
-    means = scores.groupby("method")[list(METRICS)].mean()
+    means = scores.groupby("method")[list(RANKING_METRICS)].mean()
     rows = []
     for name in names:
         row: dict[str, Any] = {"method": name}
@@ -236,5 +225,94 @@ def _tabulate(signals: pd.DataFrame, scores: pd.DataFrame, methods: Sequence[str
             key = f"{entry.statistic}_{entry.source}"
             row |= {key: entry.value, f"{key}_low": entry.low, f"{key}_high": entry.high}
         row["worse"] = min(row["mean_a"], row["mean_b"])
-        rows.append(row | {metric: float(means[metric][name]) for metric in METRICS})
+        rows.append(row | {metric: float(means[metric][name]) for metric in RANKING_METRICS})
     return pd.DataFrame(rows).sort_values("worse", ascending=False, ignore_index=True)
+
+
+class Agreement(NamedTuple):
+    """Metrics that rank methods as recovery does, against it, or either way, for several sets of methods."""
+
+    agree: list[str]
+    against: list[str]
+    turn: list[str]
+
+
+def agreement(tables: Sequence[pd.DataFrame]) -> Agreement:
+    """Return what :func:`agreement_table` shows for every one of several sets of methods."""
+    by_metric = [table.set_index("metric").loc[tables[0]["metric"]] for table in tables]
+    low, high, within = (
+        pd.DataFrame([table[name] for table in by_metric]) for name in ("low", "high", "within")
+    )
+
+    def names(chosen: pd.Series) -> list[str]:
+        return [str(metric) for metric in chosen.index[chosen]]
+
+    turn = (within > 0).any() & (within < 0).any()
+    return Agreement(names((low > 0).all()), names((high < 0).all()), names(turn))
+
+
+def on_unseen(unseen: Mapping[str, pd.DataFrame], statistic: str) -> pd.DataFrame:
+    """Return a statistic of every method on unseen volumes.
+
+    Args:
+        unseen: :func:`unseen_table` by task; tasks without one are left out.
+        statistic: of :func:`~wdualmine.recovery.measure.summarize_recovery`, such as "mean" or "lost".
+
+    Returns:
+        A row per task and source, a column per method.
+    """
+    return pd.DataFrame(
+        {
+            (task, source): table.set_index("method")[f"{statistic}_{source}"]
+            for task, table in unseen.items()
+            if len(table)
+            for source in "ab"
+        }
+    ).T
+
+
+def missed_goals(unseen: Mapping[str, pd.DataFrame]) -> dict[str, list[str]]:
+    """Return which of :data:`GOALS` the recovery network misses on unseen volumes, and on which tasks."""
+    own, missed = W_DUALMINE_RECOVERY.name, dict[str, list[str]]()
+    for task, table in unseen.items():
+        if table.empty:
+            continue
+        rows = table.set_index("method")
+        row, least = rows.loc[own], rows["CC"]["average"] - GOALS["CC" if task == "ct-mri" else "CC, color"]
+        fallen = {
+            "mean": row["worse"] < GOALS["mean"],
+            "10th percentile": row[["p10_a", "p10_b"]].min() < GOALS["p10"],
+            "none lost": row[["lost_a", "lost_b"]].max() > 0,
+            "CC": row["CC"] < least,
+            "highest visibility": {rows[f"visibility_{source}"].idxmax() for source in "ab"} != {own},
+        }
+        for goal in (goal for goal, short in fallen.items() if short):
+            missed.setdefault(goal, []).append(get_task(task).folder)
+    return missed
+
+
+class Robustness(NamedTuple):
+    """What noise and the largest shift of :data:`SHIFTS` do to the recovery network, and to the average."""
+
+    gain: float
+    shift: int
+    kept: float
+    fall: float
+    fall_of_average: float
+
+
+def robustness_of(run: Run) -> Robustness:
+    """Return what a ranking says of noise and shifts; of the two sources, the worse."""
+    cells = load_robustness(run).set_index(["method", "condition", "source"])
+    own, last = W_DUALMINE_RECOVERY.name, f"shift-{SHIFTS[-1]}"
+    fall, fall_of_average = (
+        float(cells["CC"][name, "shift-0", "a"] - cells["CC"][name, last, "a"]) for name in (own, "average")
+    )
+    gain = max(float(cells["value"][own, "noise", source]) for source in "ab")
+    kept = min(float(cells["value"][own, last, source]) for source in "ab")
+    return Robustness(gain, SHIFTS[-1], kept, fall, fall_of_average)
+
+
+def both(row: Mapping[Hashable, float], statistic: str, form: str) -> str:
+    """Print a statistic of both sources, such as "0.912 and 0.934"."""
+    return " and ".join(f"{row[f'{statistic}_{source}']:{form}}" for source in "ab")

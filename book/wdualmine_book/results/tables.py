@@ -12,7 +12,6 @@ from wdualmine.methods import W_DUALMINE
 from wdualmine.metrics import PAPER_METRICS, get_metric
 from wdualmine.records import RecordedExperiment, Run
 from wdualmine.statistics import compare
-from wdualmine_book.committed import length_runs, paper_values, published_scores, reference_runs, study_runs
 from wdualmine_book.printing import (
     anchor,
     arrow,
@@ -21,6 +20,13 @@ from wdualmine_book.printing import (
     print_grid,
     schedule_words,
     training_words,
+)
+from wdualmine_book.records import (
+    paper_values,
+    published_scores,
+    reference_runs,
+    study_runs,
+    training_length_runs,
 )
 
 #: The paper's comparison tables by number.
@@ -185,7 +191,7 @@ def comparison_with_average(runs: Sequence[Run], reference: Sequence[Run] | None
     return table[["task", *table.columns.drop("task")]]
 
 
-def render_comparison(table: pd.DataFrame) -> str:
+def render_with_average(table: pd.DataFrame) -> str:
     """Print :func:`comparison_with_average` as HTML; small p values as a bound."""
     rows = [
         {
@@ -205,7 +211,7 @@ def render_comparison(table: pd.DataFrame) -> str:
     return print_grid(pd.DataFrame(rows), "html")
 
 
-def render(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None = None) -> str:
+def render_comparison(table: pd.DataFrame, form: str = "md", titles: dict[str, str] | None = None) -> str:
     """Print a table: one row a metric and method, one column a source of numbers; the best are bold.
 
     The deviation of the seeds' means, where several ran, stands in brackets. In HTML each number of ours
@@ -310,6 +316,11 @@ def summary_table(runs: Sequence[Run], reference: Sequence[Run] | None = None) -
     return pd.DataFrame(rows).set_index(["Task", "Metric"]).astype(float)
 
 
+def largest_gaps(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the largest distance from the paper over the tasks, a row per metric; columns as given."""
+    return summary.sub(summary["Paper"], axis="index").abs().groupby("Metric").max()
+
+
 def networks_table(runs: Sequence[Run], studies: Sequence[Run] | None = None) -> pd.DataFrame:
     """Tell apart the networks on CT-MRI that are called W-DUALMINE, nearest to the paper's schedule first.
 
@@ -325,7 +336,7 @@ def networks_table(runs: Sequence[Run], studies: Sequence[Run] | None = None) ->
     groups: dict[str, list[Run]] = {}
     for place, found in (
         ("Reference", reference_runs()),
-        ("Study of length", length_runs()),
+        ("Study of length", training_length_runs()),
         ("Studies", study_runs() if studies is None else studies),
         ("This build", runs),
     ):

@@ -7,12 +7,13 @@ import pandas as pd
 
 from wdualmine.data import TASKS, volume_of
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import PRESETS, STUDIES
+from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
-from wdualmine.statistics import crossed_interval, crossed_p_value, holm
-from wdualmine_book.committed import paper_values, reference_runs, study_runs
+from wdualmine_book.experiments import STUDIES
 from wdualmine_book.printing import anchor, check_alike, print_grid
+from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
+from wdualmine_book.statistics import crossed_interval, crossed_p_value, holm
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
 ABLATIONS = {
@@ -62,7 +63,7 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
         One row a metric and variant, the full model last: columns task, metric, variant (printed name), paper
         (its number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
         difference (to the full model, over the seeds that both have and the volumes), low, high
-        (:func:`wdualmine.statistics.crossed_interval`), p (of a difference of 0), p_corrected (by Holm's
+        (:func:`wdualmine_book.statistics.crossed_interval`), p (of a difference of 0), p_corrected (by Holm's
         method for all differences of Tables 4 and 5 together, as they come from one study), told_apart
         (whether p_corrected is below 1 - level and four decimals show the difference) and run (name of the
         first run's folder).
@@ -74,7 +75,7 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
     if number not in ABLATIONS:
         raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
     every = {name: [key] for variants in ABLATIONS.values() for key, name in variants.items()}
-    table = _judged(_differences("ct-mri", every, runs, level), level)
+    table = _corrected(_differences("ct-mri", every, runs, level), level)
     table = table[table["variant"].isin([*ABLATIONS[number].values(), _FULL])].reset_index(drop=True)
     paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
     keys = {name: key for key, name in ABLATIONS[number].items()} | {_FULL: PROPOSED}
@@ -98,7 +99,9 @@ def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
 
     Args, returns and raises as :func:`ablation_table`; paper is NaN, p_corrected is over this table.
     """
-    return _judged(_differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level)
+    return _corrected(
+        _differences("ct-mri", {name: [key] for key, name in CHOICES.items()}, runs, level), level
+    )
 
 
 def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
@@ -110,10 +113,10 @@ def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
     """
     folds = {DISJOINT: list(STUDIES["leakage"].variants)}
     parts = [_differences(task, folds, runs, level) for task in TASKS]
-    return _judged(pd.concat(parts, ignore_index=True), level)
+    return _corrected(pd.concat(parts, ignore_index=True), level)
 
 
-def _judged(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def _corrected(table: pd.DataFrame, level: float) -> pd.DataFrame:
     """Correct the p values for their number, and say which differences can be told from zero."""
     known = table["p"].notna()
     table["p_corrected"] = table["p"].astype(float)
@@ -145,14 +148,18 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
             continue
         scores = pd.concat([run.metrics for run in chosen]).groupby("method")[list(PAPER_METRICS)].mean()
         experiment = chosen[0].info.trained
-        schedule, model = experiment.schedule, experiment.model
-        row = {"variant": variant, "seeds": len(chosen), "widths": "-".join(map(str, model["widths"]))}
+        schedule = experiment.schedule
+        row = {
+            "variant": variant,
+            "seeds": len(chosen),
+            "widths": "-".join(map(str, experiment.model["widths"])),
+        }
         before = row | {"variant": "untrained", "epochs": 0}
         untrained = [{**before, **dict(zip(PAPER_METRICS, scores.loc["untrained"], strict=True))}]
         row |= {"learning_rate": schedule.learning_rate, "epochs": schedule.epochs}
         row["run"] = chosen[0].folder.name
-        residual = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
-        row |= {"residual": residual, "moved": residual * model["residual_scale"]}
+        row["residual"] = float(np.mean([run.log["residual"].iloc[-1] for run in chosen]))
+        row["moved"] = float(np.mean([average_moved(run) for run in chosen]))
         rows.append({**row, **dict(zip(PAPER_METRICS, scores.loc["w-dualmine"], strict=True))})
         data = chosen[0].info.data.name
     rows += untrained  # of the most seeds: the preset's own
@@ -171,22 +178,6 @@ def rates_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
     columns = ["variant", "learning_rate", "epochs", "widths", "seeds", "residual", "moved"]
     columns += [*PAPER_METRICS, "run"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def rates_sentence(table: pd.DataFrame) -> str:
-    """Say where the paper's rate and epochs end, from :func:`rates_table`; empty where they have not run."""
-    rows = table.set_index("variant")
-    if "rate-1e-5" not in rows.index or "rate-1e-3" not in rows.index:
-        return ""
-    slow, fast, paper = rows.loc["rate-1e-5"], rows.loc["rate-1e-3"], rows.loc[PAPER]
-    gaps = ", ".join(f"{name} {slow[name] - paper[name]:+.4f}" for name in ("EN", "MI", "CC", "PSNR"))
-    return (
-        "With the paper's rate and number of epochs, on the preset's patches and widths, the mean |tanh R| "
-        f"ends at {slow['residual']:.4f}: Eq. 11 then moves the average by {slow['moved']:.5f} of the full "
-        f"range, {255 * slow['moved']:.2f} grey levels. With a rate of 1e-3 and {fast['epochs']:.0f} epochs "
-        f"it ends at {fast['residual']:.4f}. The scores at the paper's rate, less those that the paper "
-        f"prints for W-DUALMINE: {gaps}."
-    )
 
 
 def study_logs(study: str, runs: Sequence[Run] | None = None) -> dict[str, list[pd.DataFrame]]:
@@ -252,35 +243,39 @@ def _differences(
     return pd.DataFrame(rows).reindex(columns=_COLUMNS)
 
 
-def paper_noise_sentence() -> str:
-    """Say how far apart the paper's own two rows of its full model on CT-MRI are, beside what it credits."""
-    paper = paper_values().query("metric == 'MI'").set_index(["table", "row"])["mean"]
-    first, second = paper[1, "W-DUALMINE"], paper[4, PROPOSED]
-    spatial = paper[4, "no-spatial-expert"]
+def printed_information() -> pd.Series:
+    """Return the MI that the paper prints on CT-MRI, by table and row: it prints its full model twice."""
+    return paper_values().query("metric == 'MI' and task == 'ct-mri'").set_index(["table", "row"])["mean"]
+
+
+def significant(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of this module whose difference is told from zero."""
+    return table[table["told_apart"].eq(True)]
+
+
+def asked(table: pd.DataFrame) -> int:
+    """Count the differences of a table of this module that have an interval."""
+    return int(table["low"].notna().sum())
+
+
+def listed_differences(table: pd.DataFrame) -> str:
+    """Print differences, such as "CT-MRI, without L_avg, EN +0.12"; "none" where there is none."""
+    rows = table.to_dict("records")
     return (
-        f"The paper itself prints two rows of its full model on CT-MRI: {first:.4f} bit of MI in Table 1, "
-        f"{second:.4f} in Table 4. They differ by {abs(second - first):.4f}, and {second - spatial:.4f} is "
-        "what Table 4 credits to the spatial expert."
+        "; ".join(
+            f"{TASKS[row['task']].folder}, {row['variant']}, {row['metric']} {row['difference']:+.3g}"
+            for row in rows
+        )
+        or "none"
     )
 
 
-def told_count(table: pd.DataFrame) -> str:
-    """Count the differences of a table of this module that can be told from zero: "2 of 15"."""
-    known = table.dropna(subset="low")
-    return f"{(known['told_apart'] == True).sum()} of {len(known)}"  # noqa: E712 (None where not asked)
-
-
-def leakage_sentence(table: pd.DataFrame) -> str:
-    """Say what keeping test volumes out of training changed, from :func:`leakage_table`."""
-    known = table.dropna(subset="difference")
+def largest_change(table: pd.DataFrame, metric: str) -> pd.Series | None:
+    """Return the row of a metric whose difference is the largest, up or down; None where there is none."""
+    known = table[(table["metric"] == metric) & table["difference"].notna()]
     if known.empty:
-        return ""
-    most = known["difference"].astype(float).abs().groupby(known["metric"]).max()
-    return (
-        f"With the test volumes kept out of training, CC changes by at most {most['CC']:.5f}, MI by "
-        f"{most['MI']:.2f} bit and PSNR by {most['PSNR']:.4f} dB; {told_count(table)} differences can be "
-        "told from zero."
-    )
+        return None
+    return known.iloc[int(known["difference"].astype(float).abs().to_numpy().argmax())]
 
 
 def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours") -> str:
@@ -329,23 +324,6 @@ def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours
             }
         )
     return print_grid(pd.DataFrame(rows), form)
-
-
-def difference_sentences(table: pd.DataFrame) -> list[str]:
-    """Say for each variant (and task, where there are several) which differences can be told from zero."""
-    sentences = []
-    known = table.dropna(subset="low")
-    names = zip(known["task"].astype(str), known["variant"].astype(str), strict=True)
-    for task, variant in dict.fromkeys(names):
-        rows = known.query("task == @task and variant == @variant").to_dict("records")
-        told = [f"{row['metric']} ({row['difference']:+.3g})" for row in rows if row["told_apart"]]
-        rest = [row["metric"] for row in rows if not row["told_apart"]]
-        parts = [f"{', '.join(told)} can be told from zero"] if told else []
-        if rest:
-            parts.append(", ".join(rest) + (" cannot" if told else " cannot be told from zero"))
-        where = f"{TASKS[task].folder}, " if table["task"].nunique() > 1 else ""
-        sentences.append(f"{where}{variant}: {'; '.join(parts)}.")
-    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
 
 
 def render_rates(table: pd.DataFrame) -> str:

@@ -18,19 +18,22 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from wdualmine.errors import WdualmineError
-from wdualmine.methods import CLASSICAL, LEARNED, fuse_with, get_method
+from wdualmine.methods import CLASSICAL, fuse_with, get_method
 from wdualmine.methods.learned import network_of, parameters
 from wdualmine.progress import task_bar
-from wdualmine.records import SCHEMA, Run, held, load_run, now, seal, write_csv, write_json
+from wdualmine.records import SCHEMA, Run, load_run, lock_folder, now, seal, write_csv, write_json
 from wdualmine.runtime import code_state, environment, hardware, pick_device
 from wdualmine_book.recorder import require_kind
+from wdualmine_book.systems.retrained import ADAFUSE, ASFE_FUSION, NETWORKS
 
 KIND = "cost"
 SIDE = 256
 REPEATS = 5
 #: Configurations at which a system costs as many operations as its published network, which has far more
 #: parameters; its own size stands beside them.
-WIDENED = {"adafuse": {"width": 51}, "asfe-fusion": {"width": 102}}
+WIDENED = {ADAFUSE.name: {"width": 51}, ASFE_FUSION.name: {"width": 102}}
+#: Parameters and GFLOP a 256 x 256 pair of the published networks that are far from the ones here.
+PUBLISHED = {ADAFUSE.name: (539e6, 110.0), ASFE_FUSION.name: (176e6, 223.0)}
 
 
 def run_cost(
@@ -48,7 +51,7 @@ def run_cost(
 
     Args:
         output: the run's folder; an older record there is replaced.
-        methods: names; None takes all of the registry, and the systems of :data:`WIDENED` once more.
+        methods: names; None takes all of the book, and the systems of :data:`WIDENED` once more.
         side: of the square images, in pixels.
         repeats: timed calls, after one to warm up.
         device: see :func:`~wdualmine.runtime.pick_device`.
@@ -67,11 +70,11 @@ def run_cost(
     if side < 1 or repeats < 1:
         raise WdualmineError(f"side {side}, repeats {repeats}: give numbers of at least 1")
     output, chosen = Path(output), pick_device(device)
-    jobs = [(name, False) for name in methods or (*LEARNED, *CLASSICAL)]
+    jobs = [(name, False) for name in methods or (*NETWORKS, *CLASSICAL)]
     jobs += [(name, True) for name in WIDENED if methods is None]
     for name, _ in jobs:
         get_method(name)
-    with held(output):
+    with lock_folder(output):
         if (output / "run.json").is_file():
             require_kind(load_run(output), KIND)
         rows, started = [], time.perf_counter()

@@ -6,10 +6,12 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from wdualmine.data import get_task
-from wdualmine.methods import CLASSICAL, LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
+from wdualmine.methods import CLASSICAL, W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.records import Run
 from wdualmine.report.style import COLORS, WIDTH, styled
-from wdualmine_book.systems.tables import limit_of, system_title, systems_table
+from wdualmine_book.systems.retrained import NETWORKS, SYSTEMS
+from wdualmine_book.systems.tables import limit_of, systems_table
+from wdualmine_book.titles import title
 
 _MARKS = "osD^v<>PX*hpd8H"
 #: Methods by kind: those with nothing to learn, the systems that the paper names, the paper's network.
@@ -46,7 +48,7 @@ def plot_systems(runs: Mapping[str, Run]) -> Figure:
                     marker=_MARKS[number % len(_MARKS)],
                     markersize=9 if name == "average" else 6,  # W-DUALMINE lies upon it
                     color=color,
-                    label=system_title(name),
+                    label=title(name),
                 )
         axes.set(title=get_task(task).folder, xlabel="CC")
         axes.grid(True)
@@ -54,6 +56,6 @@ def plot_systems(runs: Mapping[str, Run]) -> Figure:
     handles = {
         label: line for axes in grid[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    order = [title for name in (*CLASSICAL, *LEARNED) if (title := system_title(name)) in handles]
-    figure.legend([handles[t] for t in order], order, loc="outside lower center", ncols=4)
+    order = [label for name in (*CLASSICAL, *NETWORKS) if (label := title(name)) in handles]
+    figure.legend([handles[t] for t in order], order, loc="outside lower center", ncols=3)
     return figure

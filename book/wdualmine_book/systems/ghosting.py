@@ -16,19 +16,19 @@ from wdualmine.data import Pair
 from wdualmine.evaluation import Candidate
 from wdualmine.fusion import fuse_images
 from wdualmine.methods import CLASSICAL, load_fuse
-from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
 from wdualmine.recovery.measure import measure_recovery
 from wdualmine_book.recorder import Request
+from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "ghosting"
 #: How the MRI is moved: by so many pixels down and to the right, or turned by so many degrees to the left.
 MOVES: dict[str, tuple[int, ...]] = {"shift": (2, 4, 8), "turn": (2, 5, 10)}
 #: The MRI where it lay.
 STILL = ("shift", 0)
-METRICS = ("CC", "Qabf", "SSIM")
+GHOSTING_METRICS = ("CC", "Qabf", "SSIM")
 #: Scores against the sources as the method got them; those without it are against registered ones.
 GIVEN = "_given"
 #: Pairs of a task, spread over its test pairs.
@@ -38,18 +38,19 @@ PAIRS = 6
 def ghosting(request: Request) -> pd.DataFrame:
     """Fuse with an MRI that is moved, by every method, and record it as a run of kind "ghosting".
 
-    Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair; :data:`METRICS` of
-    the fused image with the sources where they lay, and, named ``METRIC_given``, with those that the method
-    got; recovery_a and recovery_b, the means over the signals of a pair. Images are not stretched.
+    Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair;
+    :data:`GHOSTING_METRICS` of the fused image with the sources where they lay, and, named ``METRIC_given``,
+    with those that the method got; recovery_a and recovery_b, the means over the signals of a pair. Images
+    are not stretched.
     """
     pairs, task = request.pairs, request.task
     chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
-    methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
+    methods = [*CLASSICAL.values(), *trained_networks(task.key)]
     candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
     frame = measure_ghosting(candidates, chosen, request.progress, task.key)
     write_csv(request.output / "ghosting.csv", frame)
     still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
-    columns = ["pair", "method", *METRICS, "recovery_a", "recovery_b"]
+    columns = ["pair", "method", *GHOSTING_METRICS, "recovery_a", "recovery_b"]
     return still[columns].assign(task=task.key, split="test", stretch=False)
 
 
@@ -67,14 +68,14 @@ def measure_ghosting(
                     fused = fuse_images(given.image_a, given.image_b, candidate.fuse, stretch=False)
                     signals = measure_recovery(candidate.fuse, [given], signals=1)
                     own = signals.groupby("source")["recovery"].mean()
-                    scores = score(given.image_a, given.image_b, fused, METRICS)
+                    scores = score(given.image_a, given.image_b, fused, GHOSTING_METRICS)
                     rows.append(
                         {
                             "method": candidate.method,
                             "move": move,
                             "amount": amount,
                             "pair": pair.name,
-                            **score(pair.image_a, pair.image_b, fused, METRICS),
+                            **score(pair.image_a, pair.image_b, fused, GHOSTING_METRICS),
                             **{f"{name}{GIVEN}": value for name, value in scores.items()},
                             "recovery_a": own.get("a"),
                             "recovery_b": own.get("b"),

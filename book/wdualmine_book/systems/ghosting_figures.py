@@ -9,7 +9,7 @@ from wdualmine.report.style import WIDTH, styled
 from wdualmine_book.systems.figures import KINDS
 from wdualmine_book.systems.ghosting import GIVEN, MOVES
 from wdualmine_book.systems.ghosting_tables import UNITS, ghosting_table
-from wdualmine_book.systems.tables import system_title
+from wdualmine_book.titles import title
 
 _STYLES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 _MARKS = "osD^v<>PX*hpd8H"
@@ -46,7 +46,7 @@ def plot_ghosting(run: Run) -> Figure:
                         linestyle=_STYLES[number % len(_STYLES)],
                         marker=_MARKS[number % len(_MARKS)],
                         markersize=4,
-                        label=system_title(name),
+                        label=title(name),
                     )
             axes.grid(True)
             axes.set_xticks([0, *MOVES[move]])
@@ -61,7 +61,7 @@ def plot_ghosting(run: Run) -> Figure:
     figure.legend(
         *grid[0, 0].get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=4,
+        ncols=3,
         handlelength=2.2,
         columnspacing=0.9,
     )

@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
-from wdualmine.methods import CLASSICAL, LEARNED
+from wdualmine.methods import CLASSICAL
 from wdualmine.records import Run, find_runs
-from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import html_grid
-from wdualmine_book.systems.ghosting import GIVEN, KIND, METRICS, MOVES, STILL
-from wdualmine_book.systems.tables import system_title
+from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.systems.ghosting import GHOSTING_METRICS, GIVEN, KIND, MOVES, STILL
+from wdualmine_book.systems.retrained import NETWORKS
+from wdualmine_book.titles import title
 
 #: Units of the amounts of :data:`~wdualmine_book.systems.ghosting.MOVES`.
 UNITS = {"shift": "pixels", "turn": "degrees"}
-SCORES = (*METRICS, *(f"{name}{GIVEN}" for name in METRICS), "recovery_a", "recovery_b")
+SCORES = (*GHOSTING_METRICS, *(f"{name}{GIVEN}" for name in GHOSTING_METRICS), "recovery_a", "recovery_b")
 
 
 def ghosting_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:
@@ -34,7 +35,7 @@ def ghosting_table(run: Run) -> pd.DataFrame:
     still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
     every = pd.concat([frame.drop(still.index), *(still.assign(move=move) for move in MOVES)])
     means = every.groupby(["method", "move", "amount"], sort=False)[list(SCORES)].mean().reset_index()
-    order = {name: number for number, name in enumerate((*CLASSICAL, *LEARNED))}
+    order = {name: number for number, name in enumerate((*CLASSICAL, *NETWORKS))}
     places = means["method"].map(order)
     return (
         means.assign(place=places).sort_values(["place", "move", "amount"]).drop(columns="place")
@@ -63,7 +64,7 @@ def render_ghosting(run: Run) -> str:
     names["recovery_b"] = "recovery MRI"
     rows = []
     for method in changes.index:
-        row = {"Method": system_title(method)}
+        row = {"Method": title(method)}
         for move, amounts in MOVES.items():
             for score, name in names.items():
                 end = table.loc[(method, move, amounts[-1]), score]
@@ -73,20 +74,25 @@ def render_ghosting(run: Run) -> str:
     return html_grid(pd.DataFrame(rows), "comparison sortable")
 
 
-def ghosting_sentence(run: Run) -> str:
-    """Say which methods lose the most and the least where the MRI is moved, and whether scores show it."""
+def ghosting_extremes(run: Run) -> pd.DataFrame:
+    """Return which methods lose the least and the most CC at the largest move, and whether scores show it.
+
+    Returns:
+        A row per move: columns amount, unit, least and most (methods), least_change and most_change (of CC
+        with the registered scans), given_low and given_high (of CC with the scans as given), recovery_low,
+        recovery_high and recovery_median (changes over methods and sources).
+    """
     changes = changes_table(run)
-    parts = []
+    rows = {}
     for move, amounts in MOVES.items():
-        true = {str(name): float(value) for name, value in changes[(move, "CC")].items()}
-        given = changes[(move, f"CC{GIVEN}")]
-        least, most = max(true, key=true.__getitem__), min(true, key=true.__getitem__)
+        true, given = changes[(move, "CC")], changes[(move, f"CC{GIVEN}")]
         recovery = changes[[(move, "recovery_a"), (move, "recovery_b")]].to_numpy()
-        parts.append(
-            f"{'Shifted' if move == 'shift' else 'Turned'} by {amounts[-1]} {UNITS[move]}, CC with the "
-            f"registered scans falls least with {system_title(least)} ({true[least]:+.3f}) and most with "
-            f"{system_title(most)} ({true[most]:+.3f}); CC with the scans as given, which a table prints, "
-            f"changes by {given.min():+.3f} to {given.max():+.3f}. The recovery of a scan changes by "
-            f"{recovery.min():+.2f} to {recovery.max():+.2f}, in the median {np.median(recovery):+.2f}."
-        )
-    return f"**{get_task(run.info.task).folder}**: " + " ".join(parts)
+        rows[move] = {
+            "amount": amounts[-1], "unit": UNITS[move],
+            "least": true.idxmax(), "least_change": true.max(),
+            "most": true.idxmin(), "most_change": true.min(),
+            "given_low": given.min(), "given_high": given.max(),
+            "recovery_low": recovery.min(), "recovery_high": recovery.max(),
+            "recovery_median": np.median(recovery),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index")

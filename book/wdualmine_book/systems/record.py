@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from wdualmine.data import DataSource, Pair, Task
-from wdualmine.evaluation import Candidate, published_files, published_image
+from wdualmine.evaluation import Candidate
 from wdualmine.methods import CLASSICAL, load_fuse
-from wdualmine.methods.learned import packaged_methods
 from wdualmine.metrics import score
 from wdualmine.records import write_csv
-from wdualmine.recovery.scoring import METRICS, measure
+from wdualmine.recovery.scoring import RANKING_METRICS, measure
+from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.recorder import Request, limit_rows
+from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "comparison"
 SUFFIX = "-published"  # of a method whose rows score the images that its authors published
@@ -25,13 +26,13 @@ SUFFIX = "-published"  # of a method whose rows score the images that its author
 def comparison(request: Request) -> pd.DataFrame:
     """Measure every method on a task's test pairs, and record it as a run of kind "comparison".
 
-    Methods: those with nothing to learn, and the learned ones whose weights for the task come with the
-    package. Beside the real pairs lie the images that AdaFuse and ASFE-Fusion published: they are scored as
+    Methods: those with nothing to learn, and the networks whose weights for the task are in the repository.
+    Beside the real pairs lie the images that AdaFuse and ASFE-Fusion published: they are scored as
     ``adafuse-published`` and ``asfe-fusion-published``, stretched as they are, and have no recovery, because
     nothing else can be fused by them. The rows of the method "limit" hold the limits of CC and PSNR.
     """
     pairs, task, source = request.pairs, request.task, request.source
-    methods = [*CLASSICAL.values(), *packaged_methods(task.key)]
+    methods = [*CLASSICAL.values(), *trained_networks(task.key)]
     candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
     frame, signals = measure(candidates, pairs, task.key, request.progress)
     write_csv(request.output / "signals.csv", signals)
@@ -42,7 +43,10 @@ def _published(pairs: Sequence[Pair], task: Task, source: DataSource) -> list[pd
     frames = []
     for method, files in published_files(task, source).items():
         images = [published_image(files, pair.name, method) for pair in pairs]
-        scores = [score(p.image_a, p.image_b, image, METRICS) for p, image in zip(pairs, images, strict=True)]
+        scores = [
+            score(p.image_a, p.image_b, image, RANKING_METRICS)
+            for p, image in zip(pairs, images, strict=True)
+        ]
         frames.append(
             pd.DataFrame(scores).assign(
                 task=task.key,

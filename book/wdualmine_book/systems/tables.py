@@ -9,18 +9,20 @@ import pandas as pd
 from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.evaluation import LIMIT
 from wdualmine.experiments import FOLDS
-from wdualmine.methods import LEARNED, SYSTEMS, W_DUALMINE, W_DUALMINE_RECOVERY
-from wdualmine.methods.learned import packaged_file
-from wdualmine.metrics import METRICS as REGISTRY
+from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY
+from wdualmine.methods.learned import weights_file
+from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
-from wdualmine.recovery.scoring import METRICS
+from wdualmine.recovery.scoring import RANKING_METRICS
 from wdualmine.statistics import SIGNIFICANT, compare
-from wdualmine_book.committed import records_by_task, results_folder
 from wdualmine_book.printing import arrow, by_task, experiment_of_weights, html_grid, training_words
-from wdualmine_book.recovery.tables import method_title
+from wdualmine_book.records import records_by_task, results_folder
 from wdualmine_book.studies.tables import SHOWN
 from wdualmine_book.systems.cost import KIND as COST_KIND
-from wdualmine_book.systems.record import KIND, SUFFIX
+from wdualmine_book.systems.cost import PUBLISHED
+from wdualmine_book.systems.record import KIND
+from wdualmine_book.systems.retrained import SYSTEMS
+from wdualmine_book.titles import title
 
 RECOVERY = ("recovery_a", "recovery_b")
 #: What each system is compared with, volume by volume.
@@ -37,14 +39,6 @@ def comparisons(runs: Sequence[Run]) -> dict[str, Run]:
     return records_by_task(runs, KIND)
 
 
-def system_title(name: str) -> str:
-    """Say how a method of a comparison or of a cost is called in tables."""
-    for suffix, words in ((SUFFIX, "published images"), ("-widened", "widened to the published GFLOP")):
-        if name.endswith(suffix):
-            return f"{method_title(name.removesuffix(suffix))}, {words}"
-    return method_title(name)
-
-
 def systems_table(run: Run) -> pd.DataFrame:
     """Tabulate a comparison.
 
@@ -57,7 +51,7 @@ def systems_table(run: Run) -> pd.DataFrame:
         pairs), recovery_a, recovery_b, worse (the smaller of these two; empty for published images).
     """
     scores = run.metrics[run.metrics["method"] != LIMIT]
-    signs = {name: -1 if REGISTRY[name].direction == "lower" else 1 for name in METRICS}
+    signs = {name: -1 if METRICS[name].direction == "lower" else 1 for name in RANKING_METRICS}
     ranks = pd.DataFrame(
         {
             name: (sign * scores[name]).groupby(scores["pair"]).rank(ascending=False)
@@ -65,12 +59,12 @@ def systems_table(run: Run) -> pd.DataFrame:
         }
     )
     by_volume = ranks.mean(axis=1).groupby([scores["method"], scores["pair"].map(volume_of)]).mean()
-    means = scores.groupby("method", sort=False)[[*METRICS, *RECOVERY]].mean()
+    means = scores.groupby("method", sort=False)[[*RANKING_METRICS, *RECOVERY]].mean()
     table = means.assign(
         rank=by_volume.groupby("method").mean(),
         worse=means[list(RECOVERY)].min(axis=1, skipna=False),
     )
-    columns = ["rank", *METRICS, *RECOVERY, "worse"]
+    columns = ["rank", *RANKING_METRICS, *RECOVERY, "worse"]
     return table.sort_values("rank")[columns].rename_axis("method").reset_index()
 
 
@@ -98,7 +92,7 @@ def differences_table(run: Run, reference: str) -> pd.DataFrame:
     second: dict[str, pd.Series] = {}
     for name, frame in scores.items():
         own = frame.set_index("pair")
-        for metric in (*METRICS, *RECOVERY):
+        for metric in (*RANKING_METRICS, *RECOVERY):
             if np.isfinite([*own[metric], *other[metric]]).all():
                 column = f"{name!s} {metric}"
                 first[column], second[column] = own[metric], other[metric]
@@ -106,7 +100,7 @@ def differences_table(run: Run, reference: str) -> pd.DataFrame:
         pd.DataFrame(first).reset_index(), pd.DataFrame(second).reset_index(), list(first), volume_of
     )
     table[["method", "metric"]] = table["metric"].str.split(" ", n=1, expand=True).to_numpy()
-    lower = table["metric"].map(lambda key: key in REGISTRY and REGISTRY[key].direction == "lower")
+    lower = table["metric"].map(lambda key: key in METRICS and METRICS[key].direction == "lower")
     better = (table["difference"] > 0) != lower
     told = (table["p_corrected"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
     return table.assign(verdict=np.select([told & better, told & ~better], ["better", "worse"], ""))
@@ -150,18 +144,18 @@ def training_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def own_training_sentence() -> str:
-    """Say how long the networks of the paper were trained whose weights come with the package."""
-    parts = ["The weights of the paper's network had other budgets"]
+def own_trainings() -> dict[str, str]:
+    """Print by title how long the networks of the paper were trained whose weights come with the package."""
+    trainings = {}
     for method in (W_DUALMINE, W_DUALMINE_RECOVERY):
         words = {}
         for task in TASKS:
-            experiment = experiment_of_weights(packaged_file(method, task))
+            experiment = experiment_of_weights(weights_file(method, task))
             side = experiment.schedule.patch_size
             crop = f"patches of {side}" if side else "whole images"
             words[task] = f"{training_words(experiment)}, {crop}"
-        parts.append(f"*{method.title}*. {by_task(words)}")
-    return ". ".join(parts) + "."
+        trainings[method.title] = by_task(words)
+    return trainings
 
 
 def cost_table(run: Run) -> pd.DataFrame:
@@ -172,14 +166,13 @@ def cost_table(run: Run) -> pd.DataFrame:
     rows = []
     for row in table.to_dict("records"):
         has_network = row["parameters"] == row["parameters"]
-        published = LEARNED[row["method"]].system if row["method"] in LEARNED else None
-        far = published.published if published else None
+        far = PUBLISHED.get(row["method"])
         cells: dict[str, Any] = {
-            "Method": system_title(row["method"]),
+            "Method": title(row["method"]),
             "Parameters": f"{row['parameters']:,.0f}" if has_network else "–",
-            "published": f"{far.parameters:,.0f}" if far else "–",
+            "published": f"{far[0]:,.0f}" if far else "–",
             "GFLOP": f"{row['gflop']:.1f}" if has_network else "–",
-            "published GFLOP": f"{far.flop / 1e9:.0f}" if far else "–",
+            "published GFLOP": f"{far[1]:.0f}" if far else "–",
             "Seconds a pair": f"{row['processor_seconds']:.3f}",
             "by the clock": f"{row['seconds']:.3f}",
         }
@@ -200,51 +193,55 @@ def render_cost(table: pd.DataFrame) -> str:
     return html_grid(table, "comparison sortable")
 
 
-def cost_sentence(run: Run) -> str:
-    """Say how much longer than our networks the systems take whose published networks are far larger."""
+def widened_costs(run: Run) -> pd.DataFrame:
+    """Return how much longer than our networks the systems take that are widened to their published size.
+
+    Returns:
+        A row per system, by its title: columns gflop, and by our networks' titles the ratio of seconds.
+    """
     table = run.table("cost.csv").set_index("method")
-    own = [name for name in (W_DUALMINE.name, W_DUALMINE_RECOVERY.name) if name in table.index]
-    seconds, gflop = table["processor_seconds"], table["gflop"]
-    sentences = [f"{run.info.hardware.processor}."]
-    for name in (str(name) for name in table.index if own and str(name).endswith("-widened")):
-        times = [f"{seconds[name] / seconds[one]:.0f} times as long as {system_title(one)}" for one in own]
-        sentences.append(f"{system_title(name)} ({float(gflop[name]):.0f}), takes {' and '.join(times)}.")
-    return " ".join(sentences)
+    widened = table[table.index.str.endswith("-widened")]
+    ratios = {
+        method.title: widened["processor_seconds"] / table["processor_seconds"][method.name]
+        for method in (W_DUALMINE, W_DUALMINE_RECOVERY)
+        if method.name in table.index and len(widened)
+    }
+    return pd.DataFrame({"gflop": widened["gflop"]} | ratios if ratios else {}).rename(index=title)
 
 
 def render_systems(table: pd.DataFrame, task: str) -> str:
     """Print :func:`systems_table` as an HTML table that a click on a head sorts."""
     rows = []
     for row in table.to_dict("records"):
-        cells = {"Method": system_title(row["method"]), "Mean rank ↓": f"{row['rank']:.1f}"}
+        cells = {"Method": title(row["method"]), "Mean rank ↓": f"{row['rank']:.1f}"}
         for source, modality in zip("ab", get_task(task).modalities, strict=True):
             value = row[f"recovery_{source}"]
             cells[f"Recovery {modality} ↑"] = f"{value:.3f}" if value == value else "–"
-        for name in METRICS:
+        for name in RANKING_METRICS:
             cells[f"{name} {arrow(name, 'html')}"] = f"{row[name]:.4f}"
         rows.append(cells)
     return html_grid(pd.DataFrame(rows), "comparison sortable")
 
 
-def render_differences(run: Run) -> str:
+def render_verdicts(run: Run) -> str:
     """Print in which metrics each method is told from the average and from W-DUALMINE, as HTML."""
     tables = {reference: differences_table(run, reference) for reference in REFERENCES}
     modalities = dict(zip(RECOVERY, get_task(run.info.task).modalities, strict=True))
     names = {name: f"recovery {modality}" for name, modality in modalities.items()}
     rows = []
     for method in systems_table(run)["method"]:
-        cells = {"Method": system_title(method)}
+        cells = {"Method": title(method)}
         for reference, table in tables.items():
             own = table[table["method"] == method]
             for verdict in ("better", "worse"):
                 told = own.loc[own["verdict"] == verdict, "metric"]
                 words = ", ".join(names.get(metric, metric) for metric in told)
-                cells[f"{verdict} than {system_title(reference)}"] = words or "–"
+                cells[f"{verdict} than {title(reference)}"] = words or "–"
         rows.append(cells)
     return html_grid(pd.DataFrame(rows), "claims")
 
 
-def unseen_table(table: pd.DataFrame) -> pd.DataFrame:
+def seen_and_unseen_table(table: pd.DataFrame) -> pd.DataFrame:
     """Set trainings with the test pairs' volumes kept apart beside those on the paper's split.
 
     Args:
@@ -269,13 +266,13 @@ def unseen_table(table: pd.DataFrame) -> pd.DataFrame:
 def render_training(table: pd.DataFrame) -> str:
     """Print :func:`training_table` as HTML: budgets, and scores on seen and unseen volumes."""
     rows = []
-    for scores in unseen_table(table).to_dict("records"):
+    for scores in seen_and_unseen_table(table).to_dict("records"):
         method, task = scores["method"], scores["task"]
         own = table[(table["method"] == method) & (table["task"] == task)]
         seen = own[own["fold"].isna()]
         first = (seen if len(seen) else own).iloc[0]
         cells = {
-            "System": system_title(method),
+            "System": title(method),
             "Task": TASKS[task].folder,
             "Parameters": f"{first['parameters']:,}",
             "Steps": f"{first['steps']:.0f}" if first["steps"] == first["steps"] else "–",
@@ -290,74 +287,34 @@ def render_training(table: pd.DataFrame) -> str:
     return html_grid(pd.DataFrame(rows), "comparison")
 
 
-def unseen_sentence(table: pd.DataFrame) -> str:
-    """Say what keeping the volumes of the test pairs out of training changed; "" where nothing was."""
-    scores = unseen_table(table).dropna()
-    if scores.empty:
-        return ""
-    clauses = []
-    for name in ("CC", "FMI"):
-        change = scores[f"{name} unseen"] - scores[f"{name} seen"]
-        most = scores.iloc[int(change.abs().to_numpy().argmax())]
-        where = f"{system_title(most['method'])} on {TASKS[most['task']].folder}"
-        clauses.append(f"{name} by {change.min():+.4f} to {change.max():+.4f}, most with {where}")
-    return (
-        "With the volumes of the test pairs kept out of training, the scores of the same pairs change: "
-        f"{'; '.join(clauses)}. That is from one training each; how much of it is chance is not known."
-    )
+def unseen_changes(table: pd.DataFrame, metric: str) -> pd.Series:
+    """Return by method and task what keeping the test pairs' volumes out of training changed in a metric."""
+    scores = seen_and_unseen_table(table).dropna().set_index(["method", "task"])
+    return scores[f"{metric} unseen"] - scores[f"{metric} seen"]
 
 
-def systems_sentence(run: Run) -> str:
-    """Say who leads a task by mean rank, by correlation and by the recovery of the worse kept source."""
-    table = systems_table(run).set_index("method")
-    kept = table["worse"].dropna()
-    by_correlation, by_recovery = str(table["CC"].idxmax()), str(kept.idxmax())
-    first, folder = str(table.index[0]), get_task(run.info.task).folder
-    learned = [method.name for method in SYSTEMS if method.name in kept.index]
-    text = (
-        f"**{folder}**: over the {len(METRICS)} metrics "
-        f"{system_title(first)} has the best mean rank ({table['rank'].iloc[0]:.1f} of "
-        f"{len(table)}); the highest correlation is that of {system_title(by_correlation)} "
-        f"({table['CC'].max():.4f}, its limit {limit_of(run, 'CC'):.4f}); most of the worse "
-        f"kept source comes through with {system_title(by_recovery)} ({kept[by_recovery]:.2f})."
-    )
-    if learned:
-        best = str(kept[learned].idxmax())
-        text += (
-            f" Of the systems of others trained here, {system_title(best)} keeps the most of it "
-            f"({kept[best]:.2f}); the average keeps {kept['average']:.2f}."
-        )
-    return text
+def of_others(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`systems_table` of the systems of others, by method."""
+    return table[table["method"].isin([method.name for method in SYSTEMS])].set_index("method")
 
 
-def systems_conclusion(runs: Mapping[str, Run]) -> str:
-    """Say in a few sentences what the comparisons bear out over all tasks."""
-    if not runs:
-        return "Nothing was compared yet. `wdualmine-book record comparison TASK -o FOLDER` makes a record."
-    learned = [method.name for method in SYSTEMS]
-    gaps, plain, kept, average, above = [], [], [], [], set()
-    for run in runs.values():
-        table, limit = systems_table(run).set_index("method"), limit_of(run, "CC")
-        own = table.loc[[name for name in learned if name in table.index]]
-        if own.empty:
-            continue
-        gaps.append(limit - own["CC"].max())
-        plain.append(limit - table["CC"]["average"])
-        kept.append(own["worse"].max())
-        average.append(table["worse"]["average"])
-        above |= set(own.index[own["worse"] > table["worse"]["average"]])
-    if not gaps:
-        return "Only methods with nothing to learn were compared: no weights of another system are at hand."
-    titles = ", ".join(system_title(name) for name in learned if name in above)
-    return (
-        f"Trained on the same pairs by the same loop, the best of the systems of others stays "
-        f"{_span(gaps, 4)} below the limit of correlation, the average {_span(plain, 4)}. Of the source that "
-        f"it keeps less of, the best of them keeps {_span(kept, 2)}, the average {_span(average, 2)}; "
-        + (f"above the average on some task: {titles}." if titles else "none of them is above the average.")
-    )
+def others_and_average(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Set the best of the systems of others beside the average, a row per comparison that has some.
 
-
-def _span(values: Sequence[float], digits: int) -> str:
-    """Print the range of some numbers, or the one that all of them print as."""
-    ends = dict.fromkeys((f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"))
-    return " to ".join(ends)
+    Returns:
+        Columns gap and average_gap (how far their CC stays below its limit), worse and average_worse (the
+        recovery of the source that they keep less of), above (which systems pass the average in it).
+    """
+    rows = {}
+    for task, run in runs.items():
+        table, limit = systems_table(run), limit_of(run, "CC")
+        own, average = of_others(table), table.set_index("method").loc["average"]
+        if len(own):
+            rows[task] = {
+                "gap": limit - own["CC"].max(),
+                "average_gap": limit - average["CC"],
+                "worse": own["worse"].max(),
+                "average_worse": average["worse"],
+                "above": list(own.index[own["worse"] > average["worse"]]),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,407 @@
+"""Fusion in the page: it computes what the package computes, from a server and from disk, and reaches nobody.
+
+Those with ``built_book`` open the built book in headless Chromium, cut off from any other host.
+"""
+
+import base64
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from browsing import WIDTHS, watch
+from calling import call
+from scripts import load_script
+from tolerances import TOLERANCES
+
+from wdualmine import score
+from wdualmine.data import TASKS, find_data, load_pairs
+from wdualmine.data.images import read_image, write_image
+from wdualmine.errors import WdualmineError
+from wdualmine.fusion import fuse_images
+from wdualmine.methods import CLASSICAL
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+METRICS = ("EN", "MI", "CC", "PSNR", "Qabf")
+PATIENCE = 60_000  # milliseconds
+OPENING_WEIGHT = 300_000  # bytes before the first interaction
+
+builder = load_script(WEB / "build.py")
+
+
+# ----------------------------------------------------------------------------------------------------
+# The sources
+
+
+def test_weights_are_found_by_their_names(tmp_path: Path) -> None:
+    for name in ("ct-mri", "ct-mri-recovery", "pet-mri"):
+        (tmp_path / f"{name}.safetensors").touch()
+    found = [(weights.task, weights.method) for weights in builder.packaged_weights(tmp_path)]
+    assert found == [("ct-mri", "w-dualmine"), ("ct-mri", "w-dualmine-recovery"), ("pet-mri", "w-dualmine")]
+    assert {weights.path for weights in builder.packaged_weights()} == set(
+        builder.WEIGHTS.glob("*.safetensors")
+    )
+
+
+def test_joined_modules_share_no_name_and_keep_no_import() -> None:
+    script = builder.bundle()
+    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", script, re.MULTILINE)
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    assert not re.search(r"^(import|export) ", script, re.MULTILINE)
+    assert set(builder.MODULES) == {path.stem for path in (WEB / "src").glob("*.js")}
+
+
+def test_types_hold() -> None:
+    compiler = WEB / "node_modules" / ".bin" / "tsc"
+    if not (compiler.is_file() and shutil.which("node")):
+        pytest.skip("`npm install` in web/ gets the type checker")
+    result = subprocess.run([compiler], cwd=WEB, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_runtime_is_what_its_publisher_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for line in (WEB / "vendor" / "SHA256SUMS").read_text().splitlines():
+        builder.vendored(line.split()[1])
+    shutil.copytree(WEB / "vendor", tmp_path / "vendor")
+    with (tmp_path / "vendor" / "ort.wasm.min.js").open("a") as file:
+        file.write(" ")
+    monkeypatch.setattr(builder, "VENDOR", tmp_path / "vendor")
+    with pytest.raises(WdualmineError, match=r"ort\.wasm\.min\.js: is not the file"):
+        builder.vendored("ort.wasm.min.js")
+
+
+def test_what_is_committed_stays_small() -> None:
+    assert sum(path.stat().st_size for path in (WEB / "vendor").iterdir()) < 6e6
+
+
+# ----------------------------------------------------------------------------------------------------
+# The pages
+
+
+@pytest.fixture(params=WIDTHS)
+def screen(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def address(screen: str, site: str, built_book: Path) -> str:
+    """The desktop opens the pages from a server, the phone from disk."""
+    return site if screen == "desktop" else built_book.absolute().as_uri()
+
+
+@pytest.fixture
+def tab(screen: str, browser: Any) -> Iterator[Any]:
+    """A page that reaches no other host; it may log nothing, fail at nothing and not scroll sideways."""
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": WIDTHS[screen], "height": 844})
+    seen = watch(tab)
+    yield tab
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    tab.close()
+    assert seen == []
+    assert width <= WIDTHS[screen]
+
+
+def open_page(tab: Any, address: str) -> None:
+    tab.goto(f"{address}/try.html")
+    wait(tab)
+
+
+def wait(tab: Any) -> None:
+    """Until the page has computed what was asked of it."""
+    tab.wait_for_selector("#fusion-page[data-scored=yes]:not([aria-busy])", timeout=PATIENCE)
+
+
+def drop(tab: Any, *paths: Path) -> None:
+    """Drop files onto the page as a reader would."""
+    files = [{"name": path.name, "data": base64.b64encode(path.read_bytes()).decode()} for path in paths]
+    tab.evaluate(
+        """files => {
+          const transfer = new DataTransfer();
+          for (const {name, data} of files) {
+            transfer.items.add(new File([Uint8Array.from(atob(data), c => c.charCodeAt(0))], name));
+          }
+          const page = document.getElementById("fusion-page");
+          page.dataset.scored = "";
+          page.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, cancelable: true}));
+        }""",
+        files,
+    )
+
+
+def choose(tab: Any, label: str, value: str) -> None:
+    tab.evaluate("document.getElementById('fusion-page').dataset.scored = ''")
+    tab.get_by_label(label, exact=True).select_option(value)
+    wait(tab)
+
+
+def move(tab: Any, label: str, value: float) -> None:
+    slider = tab.get_by_label(re.compile(label))
+    slider.evaluate(
+        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }", str(value)
+    )
+    tab.wait_for_function("document.getElementById('fusion-page').dataset.scored === ''")
+    wait(tab)
+
+
+def saved(tab: Any, button: str, path: Path) -> np.ndarray:
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name=button).click()
+    download.value.save_as(path)
+    return read_image(path)
+
+
+def example(task: str) -> tuple[np.ndarray, np.ndarray]:
+    """A pair of the phantom."""
+    pair = load_pairs(task, limit=1, data=find_data("phantom"))[0]
+    return pair.image_a, pair.image_b
+
+
+def shown_scores(tab: Any) -> dict[str, float]:
+    return {key: float(tab.inner_text(f"tr[data-metric={key}] td:nth-of-type(1)")) for key in METRICS}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """A pair of each task as files, real where the data is; one is cut to odd sides."""
+    folder = tmp_path_factory.mktemp("pairs")
+    made = {}
+    for task in TASKS.values():
+        pair = load_pairs(task, limit=1, data=find_data())[0]
+        cut = np.s_[10:231, 20:203] if task.key == "ct-mri" else np.s_[:, :]
+        made[task.key] = (
+            write_image(folder / f"{task.a} of {task.key}.png", pair.image_a[cut]),
+            write_image(folder / f"MRI-{task.key}.png", pair.image_b[cut]),
+        )
+    return made
+
+
+def test_files_fuse_and_score_as_on_the_command_line(
+    tab: Any,
+    address: str,
+    files: dict[str, tuple[Path, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """The command that the page shows is run, and makes the file that the page saves."""
+    open_page(tab, address)
+    steps = [
+        ("ct-mri", "w-dualmine", "λ", 0.9, False),
+        ("ct-mri", "laplacian-pyramid", "Blend", 0.35, True),
+        ("pet-mri", "laplacian-pyramid", None, 0, True),
+        ("pet-mri", "maximum", "Blend", 0.7, False),
+        ("pet-mri", "average", None, 0, True),
+    ]
+    for task, method, slider, value, stretch in steps:
+        tab.get_by_label("Task", exact=True).select_option(task)
+        drop(tab, *files[task])
+        wait(tab)
+        choose(tab, "Method", method)
+        if slider:
+            move(tab, f"^{slider}", value)
+        tab.get_by_label("Stretch to the full range").set_checked(stretch)
+        tab.wait_for_timeout(250)
+        wait(tab)
+        shutil.copy(files[task][0], tmp_path)
+        shutil.copy(files[task][1], tmp_path)
+        page = saved(tab, "Save the result as PNG", tmp_path / "page.png")
+        monkeypatch.chdir(tmp_path)
+        program, *arguments = shlex.split(tab.inner_text("#fusion-page pre.command"))
+        assert program == "wdualmine"
+        code, _, error = call(capsys, *arguments)
+        assert code == 0, error
+        fused = read_image("fused.png")
+        assert page.shape == fused.shape
+        assert np.abs(page.astype(int) - fused).max() <= 1, (task, method)
+        a, b = (read_image(path) for path in files[task])
+        expected = score(a, b, page, METRICS)
+        tolerance = TOLERANCES["printed"].value
+        assert shown_scores(tab) == pytest.approx(expected, abs=tolerance), (task, method)
+
+
+def test_a_spot_is_followed_into_the_result(
+    tab: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_page(tab, address)
+    frame = tab.locator("#fusion-page .panels .frame").nth(1)
+    frame.focus()
+    frame.press("Enter")
+    kept = "Number(document.getElementById('fusion-page').dataset.recovery)"
+    tab.wait_for_selector("#fusion-page .kept:not(:empty)")
+    assert tab.evaluate(kept) == pytest.approx(0.5, abs=1e-3)  # of the average, whatever the spot
+    place = tab.inner_text("#fusion-page .kept")
+    frame.press("Shift+ArrowRight")
+    tab.wait_for_function(
+        "before => !document.querySelector('.kept').textContent.startsWith(before)", arg=place[:30]
+    )
+    image = saved(tab, "Save the image with the spot", tmp_path / "spot.png")
+    assert image.shape == (256, 256)
+    frame.click(position={"x": 40, "y": 40})
+    choose(tab, "Method", "maximum")
+    assert tab.evaluate(kept) >= 0
+    frame.press("Delete")
+    tab.wait_for_selector("#fusion-page .kept:empty", state="attached")
+
+
+def test_mistakes_are_named(
+    tab: Any, address: str, files: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    open_page(tab, address)
+    rng = np.random.default_rng(0)
+    color = write_image(tmp_path / "color.png", rng.integers(0, 256, (256, 256, 3)).astype(np.uint8))
+    deep = write_image(tmp_path / "deep.png", rng.integers(0, 65536, (9, 9)).astype(np.uint16))
+    text = tmp_path / "notes.png"
+    text.write_text("no image")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(color.read_bytes()[:60])
+    ct, mri = files["ct-mri"]
+    pet = files["pet-mri"][0]
+    for dropped, message in (
+        ([text, mri], "notes.png: is no PNG or JPEG"),
+        ([broken, mri], "broken.png: is not a readable image"),
+        ([deep, mri], "deep.png: has 16 bits a channel"),
+        ([pet, mri], "register and resample them first"),
+        ([pet, color], "are both in color"),
+    ):
+        drop(tab, *dropped)
+        tab.wait_for_selector(f"#fusion-page .message:has-text({json.dumps(message)})")
+    drop(tab, ct, mri)
+    wait(tab)
+    assert tab.inner_text("#fusion-page .message") == ""
+
+
+def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path: Path) -> None:
+    paths = []
+    for path, image in zip(("pet.jpg", "mri.jpg"), example("pet-mri"), strict=True):
+        imageio.imwrite(tmp_path / path, image, quality=90)
+        paths.append(tmp_path / path)
+    open_page(tab, address)
+    tab.get_by_label("Task", exact=True).select_option("pet-mri")
+    drop(tab, *paths)
+    wait(tab)
+    choose(tab, "Method", "maximum")
+    page = saved(tab, "Save the result as PNG", tmp_path / "page.png")
+    fused = fuse_images(*(read_image(path) for path in paths), CLASSICAL["maximum"].fuse)
+    # Two decoders may differ by a level or two in luma and by more where they spread chroma.
+    difference = np.abs(page.astype(int) - fused)
+    assert difference.mean() < 1
+    assert np.quantile(difference, 0.99) <= 4
+
+
+def test_touch_pinches_and_picks(tab: Any, address: str) -> None:
+    open_page(tab, address)
+    frame = tab.locator("#fusion-page .panels .frame").nth(1)
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = tab.context.new_cdp_session(tab)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x + right, "y": y + down, "id": k} for k, (right, down) in enumerate(places)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (-20, 0))
+    touch("touchStart", (-20, 0), (20, 0))
+    touch("touchMove", (-20, 0), (60, 0))
+    touch("touchEnd")
+    scale = (
+        "getComputedStyle(document.querySelector('#fusion-page .panels canvas')).transform.split(/[(,]/)[1]"
+    )
+    assert float(tab.evaluate(scale)) == pytest.approx(2)
+    assert tab.inner_text("#fusion-page .kept") == ""  # a pinch puts no spot
+    touch("touchStart", (0, 0))
+    touch("touchEnd")
+    tab.wait_for_selector("#fusion-page .kept:not(:empty)")
+
+
+def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path, tmp_path: Path) -> None:
+    """WebGPU, computed in software here, beside WebAssembly; unasked, the page leaves such a card alone."""
+    pair = [
+        write_image(tmp_path / name, image[112:144, 112:144])
+        for name, image in zip(("a.png", "b.png"), example("ct-mri"), strict=True)
+    ]
+    residual = """async () => {
+      await wdualminePage.chooseMethod("w-dualmine-recovery");
+      return Array.from([...wdualminePage.residuals.values()].at(-1));
+    }"""
+    found, scripts = {}, {}
+    for asked in ("", "?runtime=wasm", "?runtime=webgpu"):
+        tab = browser.new_page()
+        loaded = scripts[asked] = []
+        tab.on("request", lambda request, loaded=loaded: loaded.append(request.url.split("/")[-1]))
+        seen = watch(tab)
+        tab.goto(f"{built_book.absolute().as_uri()}/try.html{asked}")
+        wait(tab)
+        if not tab.evaluate("navigator.gpu?.requestAdapter().then(adapter => adapter !== null)"):
+            pytest.skip("this Chromium computes no WebGPU")
+        drop(tab, *pair)
+        wait(tab)
+        found[asked] = np.array(tab.evaluate(residual))
+        tab.close()
+        assert seen == []
+    assert found[""].shape == (32 * 32,)
+    assert np.abs(found[""]).max() > 0.01
+    np.testing.assert_array_equal(found[""], found["?runtime=wasm"])
+    np.testing.assert_allclose(found["?runtime=webgpu"], found[""], atol=TOLERANCES["onnx"].value, rtol=0)
+    for asked, script in (("", "ort.wasm"), ("?runtime=wasm", "ort.wasm"), ("?runtime=webgpu", "ort.jspi")):
+        assert [name for name in scripts[asked] if name.startswith("ort.")] == [f"{script}.min.js"]
+
+
+def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str) -> None:
+    open_page(tab, address)
+    tab.get_by_role("button", name="Zoom in").click()
+    scales = """[...document.querySelectorAll("#fusion-page canvas")].map(
+      canvas => getComputedStyle(canvas).transform.split(/[(,]/)[1])"""
+    assert tab.evaluate(scales) == ["2"] * 6
+    tab.get_by_role("button", name="Whole image").click()
+    assert tab.evaluate(scales) == ["1"] * 6
+    tab.locator("#fusion-page .swipe").focus()
+    before = tab.evaluate("document.querySelector('#fusion-page .over').getBoundingClientRect().left")
+    tab.keyboard.press("End")
+    style = "getComputedStyle(document.querySelector('#fusion-page .over')).clipPath"
+    assert "100%" in tab.evaluate(style), before
+
+
+def test_every_network_that_comes_with_the_package_is_offered(tab: Any, address: str) -> None:
+    open_page(tab, address)
+    networks = tab.evaluate("wdualmineContents.networks.map(n => [n.task, n.method])")
+    assert {tuple(network) for network in networks} == {
+        (w.task, w.method) for w in builder.packaged_weights()
+    }
+
+
+def test_the_first_page_opens_with_a_fusion_and_little_weight(
+    tab: Any, address: str, built_book: Path
+) -> None:
+    loaded: list[str] = []
+    tab.on("request", lambda request: loaded.append(request.url))
+    tab.goto(f"{address}/index.html")
+    status = tab.locator("#fusion-opening .status")
+    status.wait_for()
+    ours = {url.split("/web/")[1] for url in loaded if "/web/" in url}
+    assert sum((built_book / "web" / name).stat().st_size for name in ours) < OPENING_WEIGHT
+    move_to = "(input) => { input.value = 0; input.dispatchEvent(new Event('input')); }"
+    tab.locator("#fusion-opening .slider input").evaluate(move_to)
+    tab.wait_for_function(
+        "document.querySelector('#fusion-opening .status').textContent.includes('λ = 0.00')"
+    )
+    assert "lies 0.00 of 255" in status.inner_text()
+
+
+def test_without_javascript_a_still_with_text_stands_there(built_book: Path) -> None:
+    for page in ("try", "index"):
+        still = re.search(
+            r'<img src="web/still.png" alt="([^"]+)"', (built_book / f"{page}.html").read_text()
+        )
+        assert still
+        assert "MRI" in still[1]
+    assert (built_book / "web" / "still.png").is_file()
