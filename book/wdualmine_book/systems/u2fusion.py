@@ -1,6 +1,6 @@
-"""U2Fusion: each source counts in the objective by the information that it carries.
+"""U2Fusion trained here: each source counts in the objective by the information that it carries.
 
-Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548.
+Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548; the network is :mod:`wdualmine.methods.u2fusion`.
 
 Deviations: information is measured on five scales of the image itself instead of five layers of a VGG-16
 trained on photographs, whose weights are not at hand; the constant that turns it into weights is ours, too. A
@@ -9,51 +9,17 @@ has nothing to do.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from wdualmine.methods.system import Fused, Network, NetworkConfig, System
+from wdualmine.methods.system import Fused, System
+from wdualmine.methods.u2fusion import U2Fusion, U2FusionConfig
 from wdualmine_book.systems.objective import SystemObjective, TermWeights, gradients, similarity
 
 SCALES = 5
 TEMPERATURE = 0.01  # in squared units of [0, 1] a pixel: about what two sources of a pair differ by
-
-
-@dataclass(frozen=True)
-class U2FusionConfig(NetworkConfig):
-    """What the network is built from: the channels of each layer of the dense block."""
-
-    channels: int = 44
-
-
-class U2Fusion(Network):
-    """Both images enter at once: six densely connected layers, then four that narrow to the fused image."""
-
-    reach = 10  # ten 3 x 3 layers
-
-    def __init__(self, config: U2FusionConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or U2FusionConfig()
-        width = self.config.channels
-        self.first = nn.Conv2d(2, width, 3, padding=1)
-        self.dense = nn.ModuleList(
-            nn.Conv2d(width * (number + 1), width, 3, padding=1) for number in range(5)
-        )
-        narrowing = (6 * width, 128, 64, 32, 1)
-        self.narrow = nn.ModuleList(nn.Conv2d(*widths, 3, padding=1) for widths in pairwise(narrowing))
-
-    def forward(self, image1: Tensor, image2: Tensor) -> Fused:
-        """Fuse two images (N, 1, H, W) in [0, 1]."""
-        x = F.leaky_relu(self.first(torch.cat((image1, image2), dim=1)), 0.2)
-        for layer in self.dense:
-            x = torch.cat((x, F.leaky_relu(layer(x), 0.2)), dim=1)
-        *layers, last = self.narrow
-        for layer in layers:
-            x = F.leaky_relu(layer(x), 0.2)
-        return Fused((torch.tanh(last(x)) + 1) / 2)
 
 
 def information(image: Tensor) -> Tensor:
