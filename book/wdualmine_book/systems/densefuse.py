@@ -1,31 +1,20 @@
-"""DenseFuse: an autoencoder of single images with a dense block; the codes of two images are fused by a rule.
+"""DenseFuse trained here: an autoencoder of single images.
 
-Source: H. Li and X.-J. Wu, 2019, DOI 10.1109/TIP.2018.2887342.
+Source: H. Li and X.-J. Wu, 2019, DOI 10.1109/TIP.2018.2887342; the network is
+:mod:`wdualmine.methods.densefuse`.
 
 Deviations: it is trained on the task's own sources instead of photographs. The pixel term is a mean square
-instead of a Euclidean norm, so that it means the same at every size. Addition is halved, so that an image
-fused with itself is decoded as itself; the paper prints the sum. Borders are replicated instead of reflected,
-so that an image may be one pixel wide.
+instead of a Euclidean norm, so that it means the same at every size.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from wdualmine.losses import TermWeights
-from wdualmine.methods import densefuse
-from wdualmine.methods.densefuse import Autoencoding, DenseFuseConfig
+from wdualmine.methods.densefuse import Autoencoding, DenseFuse, DenseFuseConfig
 from wdualmine.methods.system import System
-from wdualmine_book.systems.objective import SystemObjective, similarity
-
-
-class DenseFuse(densefuse.DenseFuse):
-    """The published network with replicated borders, of images in [0, 1]."""
-
-    convolution = staticmethod(partial(nn.Conv2d, padding=1, padding_mode="replicate"))
-    levels = 1
+from wdualmine_book.systems.objective import SystemObjective, TermWeights, similarity
 
 
 @dataclass(frozen=True)

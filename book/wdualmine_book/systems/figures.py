@@ -9,7 +9,7 @@ from wdualmine.data import get_task
 from wdualmine.methods import CLASSICAL, W_DUALMINE, W_DUALMINE_RECOVERY
 from wdualmine.records import Run
 from wdualmine.report.style import COLORS, WIDTH, styled
-from wdualmine_book.systems.retrained import NETWORKS, SYSTEMS
+from wdualmine_book.systems.retrained import NETWORKS
 from wdualmine_book.systems.tables import limit_of, systems_table
 from wdualmine_book.titles import title
 
@@ -17,7 +17,7 @@ _MARKS = "osD^v<>PX*hpd8H"
 #: Methods by kind: those with nothing to learn, the systems that the paper names, the paper's network.
 KINDS = {
     "0.45": tuple(CLASSICAL),
-    COLORS[0]: tuple(method.name for method in SYSTEMS),
+    COLORS[0]: tuple(name for name in NETWORKS if not name.startswith(W_DUALMINE.name)),
     COLORS[3]: (W_DUALMINE.name, W_DUALMINE_RECOVERY.name),
 }
 

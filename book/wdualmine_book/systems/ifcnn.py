@@ -1,71 +1,28 @@
-"""IFCNN: features of two images are fused element by element, and the network learns from multi-focus pairs.
+"""IFCNN trained here: the network learns to fuse from multi-focus pairs.
 
-Source: Y. Zhang et al., 2020, DOI 10.1016/j.inffus.2019.07.011.
+Source: Y. Zhang et al., 2020, DOI 10.1016/j.inffus.2019.07.011; the network is
+:mod:`wdualmine.methods.ifcnn`.
 
 Deviations: the first layer is learned; the paper takes it from a ResNet-101 trained on photographs, whose
 weights are not at hand. For the same reason the perceptual term compares Sobel derivatives instead of that
 network's features. The sharp images are the task's own sources, and half of each is blurred along a random
-smooth border instead of by a depth map. Adam, with a
-rate that suits it, replaces stochastic gradient descent. Images are grey.
+smooth border instead of by a depth map. Adam, with a rate that suits it, replaces stochastic gradient
+descent. Images are grey.
 """
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from wdualmine.blur import gaussian_blur
-from wdualmine.errors import WdualmineError
-from wdualmine.methods.ifcnn import block
-from wdualmine.methods.system import Fused, Network, NetworkConfig, System
+from wdualmine.methods.ifcnn import IFCNN, IFCNNConfig
+from wdualmine.methods.system import Fused, System
 from wdualmine_book.systems.objective import SystemObjective, TermWeights, gradients
 
-RULES = {
-    "maximum": torch.maximum,
-    "mean": lambda first, second: (first + second) / 2,
-    "sum": lambda first, second: first + second,
-}
 #: Standard deviation in pixels of the blur of a training pair, drawn anew for each batch.
 BLUR = (1.0, 3.0)
-
-
-@dataclass(frozen=True)
-class IFCNNConfig(NetworkConfig):
-    """What the network is built from.
-
-    Attributes:
-        channels: of every layer.
-        rule: how features are fused, a key of :data:`RULES`; the paper takes the maximum for medical images.
-    """
-
-    channels: int = 64
-    rule: str = "maximum"
-
-    def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise WdualmineError(f"unknown rule {self.rule!r}; choose one of {', '.join(RULES)}")
-
-
-class IFCNN(Network):
-    """Two layers to features, an element-wise rule, two layers back to an image."""
-
-    reach = 5  # a 7 x 7 layer and two of 3 x 3
-
-    def __init__(self, config: IFCNNConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or IFCNNConfig()
-        width = self.config.channels
-        self.first = nn.Conv2d(1, width, 7, padding=3, padding_mode="replicate", bias=False)
-        self.features = block(width)
-        self.rebuild = block(width)
-        self.last = nn.Conv2d(width, 1, 1)
-
-    def forward(self, image1: Tensor, image2: Tensor) -> Fused:
-        """Fuse two images (N, 1, H, W) in [0, 1]."""
-        both = self.features(self.first(torch.cat((image1, image2))))
-        fused = self.last(self.rebuild(RULES[self.config.rule](*both.chunk(2))))
-        return Fused(fused if self.training else fused.clamp(0, 1))  # a clipped pixel has no gradient
 
 
 @dataclass(frozen=True)

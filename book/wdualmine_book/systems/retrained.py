@@ -1,12 +1,14 @@
 """The systems that the paper names, trained here: methods that this package adds to the library's.
 
-Installed, they are found by their entry points; imported from a clone, this module registers them.
+Installed, they are found by their entry points; imported from a clone, this module registers them. What is
+trained until its validation loss no longer falls puts its weights into ``weights/<name>/<task>.safetensors``.
 """
 
 from pathlib import Path
 from typing import Any
 
 from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY, Method, System, register
+from wdualmine.methods.authors import AUTHORS
 from wdualmine_book.systems import adafuse, asfe_fusion, densefuse, ifcnn, sdnet, u2fusion
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -49,11 +51,11 @@ SYSTEMS = (DENSEFUSE, DENSEFUSE_L1, IFCNN, U2FUSION, SDNET, ADAFUSE, ASFE_FUSION
 register(*SYSTEMS)
 
 #: All networks of the book, in its order.
-NETWORKS = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY, *SYSTEMS)}
+NETWORKS = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY, *AUTHORS, *SYSTEMS)}
 
 
 def trained_networks(task: str) -> list[Method]:
-    """Return the networks of the book that need no training: those with weights for a task."""
+    """Return the networks of the book that need no training: those whose weights for a task are here."""
     return [
         method
         for method in NETWORKS.values()

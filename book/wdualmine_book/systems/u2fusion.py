@@ -1,6 +1,6 @@
-"""U2Fusion: each source counts in the objective by the information that it carries.
+"""U2Fusion trained here: each source counts in the objective by the information that it carries.
 
-Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548.
+Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548; the network is :mod:`wdualmine.methods.u2fusion`.
 
 Deviations: information is measured on five scales of the image itself instead of five layers of a VGG-16
 trained on photographs, whose weights are not at hand; the constant that turns it into weights is ours, too. A
@@ -9,29 +9,17 @@ has nothing to do.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from wdualmine.methods import u2fusion
 from wdualmine.methods.system import Fused, System
-from wdualmine.methods.u2fusion import U2FusionConfig
+from wdualmine.methods.u2fusion import U2Fusion, U2FusionConfig
 from wdualmine_book.systems.objective import SystemObjective, TermWeights, gradients, similarity
 
 SCALES = 5
 TEMPERATURE = 0.01  # in squared units of [0, 1] a pixel: about what two sources of a pair differ by
-
-
-class U2Fusion(u2fusion.U2Fusion):
-    """The published network with black borders, and with a layer's new features after the old ones."""
-
-    convolution = staticmethod(partial(nn.Conv2d, padding=1))
-
-    def join(self, new: Tensor, old: Tensor) -> Tensor:
-        """Put a layer's features together with those of all before it."""
-        return torch.cat((old, new), dim=1)
 
 
 def information(image: Tensor) -> Tensor:
