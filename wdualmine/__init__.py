@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from wdualmine.methods.learned import load_model as load_model
     from wdualmine.methods.registry import list_methods as list_methods
     from wdualmine.metrics.registry import score as score
+    from wdualmine.recovery.measure import measure_alone as measure_alone
     from wdualmine.recovery.measure import measure_recovery as measure_recovery
-    from wdualmine.recovery.measure import summarize_recovery as summarize_recovery
+    from wdualmine.recovery.summary import summarize_recovery as summarize_recovery
     from wdualmine.report import report as report
     from wdualmine.training import train as train
 
@@ -37,11 +38,12 @@ _MODULES = {
     "load_model": "methods.learned",
     "load_pairs": "data.pairs",
     "make_experiment": "experiments",
+    "measure_alone": "recovery.measure",
     "measure_recovery": "recovery.measure",
     "read_image": "data.images",
     "report": "report",
     "score": "metrics.registry",
-    "summarize_recovery": "recovery.measure",
+    "summarize_recovery": "recovery.summary",
     "train": "training",
 }
 __all__ = ["__version__", *_MODULES]

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wdualmine.data.tasks import get_task
+from wdualmine.data.tasks import ALL, get_task, tasks_of
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights
 from wdualmine.methods.registry import W_DUALMINE, get_system
 from wdualmine.methods.system import NetworkConfig
 from wdualmine.model import ModelConfig
-from wdualmine.recovery.objective import RecoveryWeights
 
 #: Seeds are below this, so that seed and epoch together still seed a generator.
 SEED_LIMIT = 2**32
@@ -55,13 +54,6 @@ class Preset:
     schedule: Schedule = field(default_factory=Schedule)
 
 
-#: What W-DUALMINE can be trained for, by name: the class of the weights of its terms. Every other system has
-#: one objective, called as the system is.
-OBJECTIVES = {
-    "paper": LossWeights,  # Section 4
-    "recovery": RecoveryWeights,  # wdualmine.recovery.objective
-}
-
 PRESETS = {
     "smoke": Preset(
         purpose="Tests: shows that everything runs; its numbers mean nothing.",
@@ -81,25 +73,7 @@ PRESETS = {
         schedule=Schedule(epochs=10, learning_rate=1e-4, patch_size=128),
     ),
     "paper": Preset(purpose="The paper's schedule (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),
-    "cycle": Preset(
-        purpose="For the recovery objective on two cores: half our default widths, one cycle to 4e-3.",
-        model=ModelConfig(widths=(8, 16, 32, 64)),
-        schedule=Schedule(
-            epochs=18, batch_size=4, learning_rate=4e-3, patch_size=128, epoch_pairs=160, one_cycle=True
-        ),
-    ),
-    # As many steps on as many pixels for every system, so that what differs is the system.
-    "comparison": Preset(
-        purpose="The same small budget for every system: 240 steps of 8 small patches, one cycle to 1e-3.",
-        schedule=Schedule(
-            epochs=12, batch_size=8, learning_rate=1e-3, patch_size=64, epoch_pairs=160, one_cycle=True
-        ),
-    ),
 }
-
-RECOVERY_TERMS = tuple(RecoveryWeights.__dataclass_fields__)
-_RECOVERY: dict[str, Any] = {"objective": "recovery", "model": {"residual_scale": 1.0}}
-_SHORT = _RECOVERY | {"schedule": {"epochs": 6}, "fold": 0}
 
 #: What each variant changes of a preset: the network, the objective, the schedule or the split.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -129,15 +103,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # Eq. 13, 14 and 17 as sums over the pixels of a 128 x 128 patch: beside them the other two terms vanish.
     "norms-summed": {"loss": {"correlation": 1.0 / 128**2, "mutual_information": 0.1 / 128**2}},
     "batch-16": {"schedule": {"batch_size": 16}},  # more pairs to tell apart in Eq. 16, half as many steps
-    # The same network with the objective of wdualmine.recovery, on the paper's split and volume-disjoint.
-    "recovery": _RECOVERY,
-    **{f"recovery-fold-{fold}": _RECOVERY | {"fold": fold} for fold in range(FOLDS)},
-    # A network that must not leave the range: what is clipped is lost.
-    "recovery-tight": _RECOVERY | {"fold": 0, "loss": {"range": 100.0}},
-    # What each term of that objective does, and the width: a third as long, on volumes that were not seen.
-    "recovery-short": _SHORT,
-    "recovery-wide": _SHORT | {"model": {"residual_scale": 1.0, "widths": ModelConfig().widths}},
-    **{f"recovery-no-{term}": _SHORT | {"loss": {term: 0.0}} for term in RECOVERY_TERMS},
 }
 
 
@@ -155,12 +120,11 @@ class Experiment:
     #: None takes the split as the data has it. A number below :data:`FOLDS` takes the fold of that number:
     #: test pairs of one in :data:`FOLDS` volumes, training pairs of the other volumes
     fold: int | None = None
-    #: a key of :data:`OBJECTIVES`, or the name of another system; `loss` are its weights
-    objective: str = "paper"
+    objective: str = "paper"  #: what it is trained for: the paper's, or the name of another system
     method: str = W_DUALMINE.name  #: the system whose network is trained; `model` is its configuration
 
     def __post_init__(self) -> None:
-        get_task(self.task)
+        tasks_of(self.task)
         if not (isinstance(self.seed, int) and 0 <= self.seed < SEED_LIMIT):
             raise WdualmineError(f"seed {self.seed}: give an integer of at least 0 and below 2^32")
 
@@ -176,11 +140,11 @@ class Experiment:
             WdualmineError: the values describe no experiment; the message names the record.
         """
         try:
-            system, objective = get_system(values.get("method", W_DUALMINE.name)), values.get("objective")
-            weights: Any = system.weights if objective == system.name else OBJECTIVES[objective or "paper"]
+            system = get_system(values.get("method", W_DUALMINE.name))
+            assert system.weights is not None
             parts = {
                 "model": system.config(**values["model"]),
-                "loss": weights(**values["loss"]),
+                "loss": system.weights(**values["loss"]),
                 "schedule": Schedule(**values["schedule"]),
             }
             return cls(**values | parts)
@@ -214,7 +178,7 @@ def make_experiment(
     """Build an experiment from names.
 
     Args:
-        task: "ct-mri", "pet-mri" or "spect-mri".
+        task: "ct-mri", "pet-mri" or "spect-mri"; "all" for one network of all tasks, which only `light` is.
         preset: a key of :data:`PRESETS`.
         variant: a key of :data:`VARIANTS`.
         seed: of the initial weights, the order of the pairs and the augmentation; from 0, below 2^32.
@@ -230,9 +194,7 @@ def make_experiment(
         if key not in known:
             raise WdualmineError(f"unknown {kind} {key!r}; choose one of {', '.join(known)}")
     base, changes, system = PRESETS[preset], VARIANTS[variant], get_system(method)
-    objective = changes.get("objective", "paper")
-    model: Any = base.model
-    loss: Any = base.loss if objective == "paper" else RecoveryWeights()
+    objective, model, loss = "paper", base.model, base.loss
     own_schedule: Mapping[str, Any] = {}
     if method != W_DUALMINE.name:
         if set(changes) - {"fold"}:
@@ -250,7 +212,7 @@ def make_experiment(
         if name not in known_settings:
             raise WdualmineError(f"unknown setting {name!r}; choose one of {', '.join(known_settings)}")
     return Experiment(
-        task=get_task(task).key,
+        task=task if task == ALL else get_task(task).key,
         preset=preset,
         variant=variant,
         seed=seed,

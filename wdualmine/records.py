@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wdualmine.data import DataSource, get_task
+from wdualmine.data import DataSource
 from wdualmine.data.manifest import file_sha256, manifest_hash
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.files import unwritable, write_bytes
@@ -89,7 +89,7 @@ def describe_run(
         "data": {
             "name": source.name,
             "found": source.kind,  # where
-            "fingerprint": source.fingerprint(get_task(task)),  # over its files
+            "fingerprint": source.fingerprint(task),  # over its files
             "manifest": manifest_hash(),
         },
         "code": code_state(module),

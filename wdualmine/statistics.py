@@ -186,14 +186,12 @@ def detectable(error: Floats, critical: float, groups: int) -> Floats:
     return error * float(nctdtrinc(groups - 1, 1 - POWER, critical))
 
 
-def jackknife_interval(
-    statistics: Callable[[NDArray[np.intp]], Floats], groups: Sequence[NDArray[np.intp]], level: float = 0.95
-) -> tuple[Floats, Floats]:
+def jackknife_interval(value: Floats, left: Floats, level: float = 0.95) -> tuple[Floats, Floats]:
     """Return the interval of statistics of grouped samples, from the jackknife's variance and Student's t.
 
     Args:
-        statistics: gives the statistics, (k,), of the samples at some positions.
-        groups: the positions of each group's samples; none empty.
+        value: the statistics of all samples, (k,).
+        left: those of the samples without each group in turn, (groups, k).
         level: confidence level.
 
     Returns:
@@ -201,13 +199,10 @@ def jackknife_interval(
 
     Source: J. Shao and C. F. J. Wu, 1989, DOI 10.1214/aos/1176347263.
     """
-    value = np.asarray(statistics(np.concatenate(groups)))
-    count = len(groups)
+    count = len(left)
     if count < 2:
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
-    left = np.array([statistics(np.concatenate([*groups[:k], *groups[k + 1 :]])) for k in range(count)])
-    error = np.sqrt((count - 1) * left.var(axis=0))
-    half = t_quantile((1 + level) / 2, count) * error
+    half = t_quantile((1 + level) / 2, count) * np.sqrt((count - 1) * left.var(axis=0))
     return value - half, value + half
 
 

@@ -17,14 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from wdualmine.checkpoints import write_tensors
-from wdualmine.data import DataSource, Pair, find_data, load_fold, load_pairs
+from wdualmine.data import DataSource, Pair, Task, find_data, load_fold, load_pairs, tasks_of
 from wdualmine.data.source import DATA_VARIABLE
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, Schedule
 from wdualmine.fusion import luma_tensor
-from wdualmine.methods import W_DUALMINE_RECOVERY, fuse_with, get_method, get_system
-from wdualmine.model import ModelConfig
+from wdualmine.methods import fuse_with, get_system
 from wdualmine.progress import task_bar
 from wdualmine.records import (
     Run,
@@ -37,8 +36,6 @@ from wdualmine.records import (
     write_csv,
     write_json,
 )
-from wdualmine.recovery.objective import RecoveryObjective, RecoveryWeights
-from wdualmine.recovery.scoring import SCORED_SCALES, at_scales, measure
 from wdualmine.resuming import CHECKPOINT, FILES, State, claim, refuse_other_files, restore, write_checkpoint
 from wdualmine.runtime import code_state, hardware, pick_device
 
@@ -95,10 +92,12 @@ def train(
             "hardware": hardware(torch_device),
         }
         state.sessions.append(session)
-        first, second = stack(load_split(source, experiment, "train"))
-        first, second = first.to(torch_device), second.to(torch_device)
+        images = []
+        for task in tasks_of(experiment.task):
+            first, second = stack(load_split(source, experiment, "train", task))
+            images.append((first.to(torch_device), second.to(torch_device)))
         for epoch in range(len(state.log), experiment.schedule.epochs):
-            row = train_epoch(state, first, second, experiment, epoch, progress)
+            row = train_epoch(state, images, experiment, epoch, progress)
             state.log.append(row)
             write_checkpoint(output / CHECKPOINT, state, description)
             say(
@@ -123,12 +122,12 @@ def check_same_data(run: Run, data: str | Path | None = None) -> None:
         )
 
 
-def load_split(source: DataSource, experiment: Experiment, split: str) -> list[Pair]:
-    """Read the pairs that an experiment is trained on ("train") or scored on ("test")."""
+def load_split(source: DataSource, experiment: Experiment, split: str, task: str | Task) -> list[Pair]:
+    """Read the pairs of a task that an experiment is trained on ("train") or scored on ("test")."""
     limit = getattr(experiment.schedule, f"{split}_pairs")
     if experiment.fold is None:
-        return load_pairs(experiment.task, split, limit, data=source)
-    return load_fold(source, experiment.task, split, experiment.fold, FOLDS)[:limit]
+        return load_pairs(task, split, limit, data=source)
+    return load_fold(source, task, split, experiment.fold, FOLDS)[:limit]
 
 
 def stack(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
@@ -209,8 +208,6 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
 
 def make_objective(experiment: Experiment) -> nn.Module:
     """Make what an experiment trains for, from its weights of the terms."""
-    if isinstance(experiment.loss, RecoveryWeights) and isinstance(experiment.model, ModelConfig):
-        return RecoveryObjective(experiment.loss, experiment.model.residual_scale)
     make = get_system(experiment.method).objective
     assert make is not None  # make_experiment sees to it
     return make(experiment.model, experiment.loss)
@@ -230,14 +227,18 @@ def learning_rate(schedule: Schedule, progress: float) -> float:
 
 
 def train_epoch(
-    state: State, first: Tensor, second: Tensor, experiment: Experiment, epoch: int, progress: bool
+    state: State,
+    images: Sequence[tuple[Tensor, Tensor]],
+    experiment: Experiment,
+    epoch: int,
+    progress: bool,
 ) -> dict[str, float]:
-    """Train one epoch in place.
+    """Train one epoch in place; of several tasks, batches of each in turn and as many pairs of each.
 
     Args:
         state: what training changes.
-        first: I_1 of all training pairs, (N, 1, H, W), on the network's device.
-        second: I_2.
+        images: I_1 and I_2 of all training pairs of a task, (N, 1, H, W), on the network's device; one entry
+            a task.
         experiment: schedule and seed.
         epoch: its number, from 0; with the seed it determines order and augmentation.
         progress: show a bar on a terminal.
@@ -250,14 +251,20 @@ def train_epoch(
         WdualmineError: the pairs do not fit the schedule or the network, or the loss is no longer finite.
     """
     schedule = experiment.schedule
-    _check_size(first, schedule, state.model)
+    for first, _ in images:
+        _check_size(first, schedule, state.model)
     generator = torch.Generator().manual_seed(experiment.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(first), generator=generator)[: schedule.epoch_pairs]
-    batches = order.split(schedule.batch_size)
+    orders = [torch.randperm(len(first), generator=generator) for first, _ in images]
+    count = min(map(len, orders)) * len(orders)
+    count = min(count, schedule.epoch_pairs or count)
+    orders = [order[: count // len(orders)].split(schedule.batch_size) for order in orders]
+    batches = [
+        (*both, batch) for turn in zip(*orders, strict=True) for both, batch in zip(images, turn, strict=True)
+    ]
     sums: dict[str, Tensor] = {}
     started = time.perf_counter()
     with task_bar(f"{experiment.name} epoch {epoch + 1}", len(batches), progress) as advance:
-        for step, batch in enumerate(batches):
+        for step, (first, second, batch) in enumerate(batches):
             rate = learning_rate(schedule, (epoch + step / len(batches)) / schedule.epochs)
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
@@ -277,7 +284,8 @@ def train_epoch(
             for name, value in logged.items():
                 sums[name] = sums.get(name, 0) + value.detach() * len(batch)
             advance()
-    means = {name: float(value) / len(order) for name, value in sums.items()}
+    pairs = sum(len(batch) for *_, batch in batches)
+    means = {name: float(value) / pairs for name, value in sums.items()}
     if not all(map(math.isfinite, means.values())):
         raise WdualmineError(
             f"the loss is no longer finite in epoch {epoch + 1} ({means['total']}); lower the learning rate "
@@ -307,33 +315,33 @@ def _finish(
     output: Path, state: State, experiment: Experiment, source: DataSource, description: dict[str, Any]
 ) -> Run:
     """Score the trained and the untrained network and write the record; run.json last, as the seal."""
-    pairs = load_split(source, experiment, "test")
     device = next(state.model.parameters()).device
     untrained = initial_state(experiment, device).model.eval().requires_grad_(False)
     trained = state.model.eval().requires_grad_(False)
-    recovery = experiment.objective == "recovery"
-    method = W_DUALMINE_RECOVERY if recovery else get_method(experiment.method)
+    tensors = trained.state_dict()
+    if get_system(experiment.method).half_precision:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
+        trained.load_state_dict(tensors)  # what is scored is what is kept
     candidates = [
-        Candidate(method.name, fuse_with(trained), seed=experiment.seed),
+        Candidate(experiment.method, fuse_with(trained), seed=experiment.seed),
         Candidate(UNTRAINED, fuse_with(untrained), seed=experiment.seed),
     ]
     started = time.perf_counter()
-    frame = evaluate(candidates, pairs, experiment.task)
-    if recovery:
-        measured, signals = measure(
-            at_scales(trained, SCORED_SCALES, experiment.seed), pairs, experiment.task
-        )
-        frame = pd.concat([frame, measured], ignore_index=True)
-        write_csv(output / "signals.csv", signals)
-    write_tensors(output / "model.safetensors", trained.state_dict(), {"experiment": experiment.as_dict()})
+    frame = pd.concat(
+        [
+            evaluate(candidates, load_split(source, experiment, "test", task), task.key)
+            for task in tasks_of(experiment.task)
+        ],
+        ignore_index=True,
+    )
+    write_tensors(output / "model.safetensors", tensors, {"experiment": experiment.as_dict()})
     write_csv(output / "log.csv", pd.DataFrame(state.log))
     write_csv(output / "metrics.csv", frame)
-    files = [*FILES, "signals.csv"] if experiment.objective == "recovery" else FILES
     write_json(
         output / "run.json",
         description
         | {
-            "files": seal(output, files),
+            "files": seal(output, FILES),
             "experiment_hash": experiment.hash,
             "parameters": sum(parameter.numel() for parameter in trained.parameters()),
             "sessions": state.sessions,

@@ -100,7 +100,7 @@ def estimate(
     with numerics(threads):
         state = initial_state(step, chosen)
         for _ in range(2):  # the first warms up
-            row = train_epoch(state, first, second, step, 0, progress=False)
+            row = train_epoch(state, [(first, second)], step, 0, progress=False)
     steps = schedule.epochs * math.ceil(pairs / schedule.batch_size)
     return row["seconds"] / timed * pairs * schedule.epochs, steps
 

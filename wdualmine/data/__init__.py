@@ -6,9 +6,10 @@ from wdualmine.data.folds import load_fold
 from wdualmine.data.manifest import Report, manifest_hash, read_manifest, verify, volume_and_slice, volume_of
 from wdualmine.data.pairs import Pair, load_pairs
 from wdualmine.data.source import DataSource, Place, find_data, published_folder, where
-from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
+from wdualmine.data.tasks import ALL, SPLITS, TASKS, Task, get_task, tasks_of
 
 __all__ = [
+    "ALL",
     "SPLITS",
     "TASKS",
     "DataSource",
@@ -26,6 +27,7 @@ __all__ = [
     "manifest_hash",
     "published_folder",
     "read_manifest",
+    "tasks_of",
     "verify",
     "volume_and_slice",
     "volume_of",

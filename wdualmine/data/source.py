@@ -15,7 +15,7 @@ from typing import Literal
 from wdualmine.data.cache import cache_folder
 from wdualmine.data.images import SUFFIXES
 from wdualmine.data.manifest import HARVARD, file_sha256, read_manifest, verify
-from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
+from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task, tasks_of
 from wdualmine.errors import WdualmineError
 
 #: Environment variable that names the data's folder, or "phantom".
@@ -70,17 +70,19 @@ class DataSource:
             )
         return self.root / task.folder
 
-    def fingerprint(self, task: str | Task, split: str | None = None) -> str:
-        """Hash what a task is read from: SHA-256 over the sorted (relative path, SHA-256) of its images.
+    def fingerprint(self, task: str, split: str | None = None) -> str:
+        """Hash what a task, or all of them, is read from.
+
+        SHA-256 over the sorted (relative path, SHA-256) of the images.
 
         Raises:
             WdualmineError: unknown task or split, the source lacks the task, or a file cannot be read.
         """
         if split is not None and split not in SPLITS:
             raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
-        folder = self.task_folder(task)
         files = {
             path.relative_to(self.root).as_posix(): path
+            for folder in map(self.task_folder, tasks_of(task))
             for part in (SPLITS if split is None else (split,))
             for path in (folder / part).glob("*/*")
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

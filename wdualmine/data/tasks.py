@@ -30,6 +30,18 @@ TASKS: dict[str, Task] = {
     "spect-mri": Task("spect-mri", "SPECT-MRI", "SPECT", "MRI", color=True),
 }
 
+#: In place of a task's key: all of them, of a network that is trained for all at once.
+ALL = "all"
+
+
+def tasks_of(key: str) -> list[Task]:
+    """Return the task of a key, or all of them for :data:`ALL`.
+
+    Raises:
+        WdualmineError: there is no such task.
+    """
+    return list(TASKS.values()) if key == ALL else [get_task(key)]
+
 
 def get_task(key: str | Task) -> Task:
     """Return a task by its key or its folder name, whatever the case.

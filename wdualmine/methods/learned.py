@@ -1,7 +1,8 @@
 """The learned methods: a trained network, loaded and applied to images of any size."""
 
+from copy import copy
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
@@ -9,32 +10,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.checkpoints import read_shapes, read_tensors
-from wdualmine.data.tasks import TASKS
+from wdualmine.data.tasks import ALL, TASKS
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.fusion import Fuse, check_unit
 from wdualmine.methods.authors import convert
 from wdualmine.methods.method import Method
 from wdualmine.methods.pieces import fused_in_pieces, residual_in_pieces
-from wdualmine.methods.registry import W_DUALMINE, W_DUALMINE_RECOVERY, get_method
+from wdualmine.methods.registry import W_DUALMINE, get_method
 from wdualmine.methods.system import Network
 from wdualmine.model import WDualMine
 from wdualmine.runtime import pick_device
 
-#: The methods of the paper's network, by what it was trained for.
-OBJECTIVES = {method.objective: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY)}
 #: Pixels of an image that is fused as a whole, in up to 1 GiB; a larger one is fused in pieces.
 WHOLE = 768 * 768
 LARGEST_WEIGHT = 1e6  # of a file that is accepted: such a network leaves float32, and the image is black
 
 
-def load_model(source: str | Path, objective: str = "paper", device: torch.device | str = "cpu") -> WDualMine:
+def load_model(source: str | Path, device: torch.device | str = "cpu") -> WDualMine:
     """Load a trained network of the paper, ready for inference.
 
     Args:
         source: a task ("ct-mri", "pet-mri", "spect-mri") for the weights that come with the package, a
             safetensors file, or a run folder.
-        objective: of a task, the weights that were trained for the paper's objective ("paper") or to keep
-            the signals of both sources ("recovery").
         device: where to put it; see :func:`~wdualmine.runtime.pick_device`.
 
     Raises:
@@ -43,9 +40,7 @@ def load_model(source: str | Path, objective: str = "paper", device: torch.devic
     """
     if not isinstance(source, str | Path):
         raise WdualmineError(f"weights {source!r}: give a task ({', '.join(TASKS)}), a file or a run folder")
-    if objective not in OBJECTIVES:
-        raise WdualmineError(f"unknown objective {objective!r}; choose one of {', '.join(OBJECTIVES)}")
-    model = load_network(OBJECTIVES[objective], source, device)
+    model = load_network(W_DUALMINE, source, device)
     assert isinstance(model, WDualMine)
     return model
 
@@ -136,26 +131,22 @@ def describe_weights(method: Method, source: str | Path) -> tuple[str | None, st
         source: as for :func:`load_model`.
 
     Raises:
-        WdualmineError: there are no such weights, or they were trained for the objective of another method.
+        WdualmineError: there are no such weights, or they do not say what they were trained for.
     """
     path = weights_file(method, source)
     metadata = read_shapes(path)[1]
     if "authors" in metadata:
         return None, f"its authors' weights ({metadata['authors'] or source})"
     trained = metadata.get("experiment")
-    if not isinstance(trained, dict) or trained.get("task") not in TASKS:
+    if not isinstance(trained, dict) or trained.get("task") not in (*TASKS, ALL):
         raise WdualmineError(f"{path}: does not say what it was trained for; train it again")
-    task, objective = str(trained["task"]), trained.get("objective", "paper")
-    if objective != method.objective:  # of the same network: load_network refuses another one
-        others = [other.name for other in OBJECTIVES.values() if other.objective == objective]
-        raise WdualmineError(
-            f"{path}: was trained for the objective {objective}, not for {method.name}'s; "
-            f"give --method {' or '.join(others)}"
-        )
-    if str(source) in TASKS:
-        return task, f"the {task} weights of the package"
-    how = ", ".join(str(trained.get(key)) for key in ("preset", "variant"))
-    return task, f"{source} (trained for {task}: {how}, seed {trained.get('seed')})"
+    task = str(trained["task"])
+    which = "all tasks" if task == ALL else task
+    label = f"the {which} weights of the package"
+    if str(source) not in TASKS:
+        how = ", ".join(str(trained.get(key)) for key in ("preset", "variant"))
+        label = f"{source} (trained for {which}: {how}, seed {trained.get('seed')})"
+    return None if task == ALL else task, label
 
 
 def network_of(method: Method) -> nn.Module:
@@ -167,10 +158,15 @@ def network_of(method: Method) -> nn.Module:
     if method.system is None:
         raise WdualmineError(f"{method.name}: has no network")
     config = method.system.config()
-    for path in map(method.weights, TASKS) if method.objective else ():
+    for path in map(method.weights, TASKS) if method.system.read is None else ():
         if path and path.is_file():
             config = method.system.config(**read_shapes(path)[1]["experiment"]["model"])
     return method.system.network(replace(config, **method.settings))
+
+
+def has_residual(method: Method) -> bool:
+    """Say whether a method is a network that adds a residual, times lambda, to the average (Eq. 11)."""
+    return method.system is not None and hasattr(method.system.config(), "residual_scale")
 
 
 def parameters(network: nn.Module) -> int:
@@ -201,8 +197,8 @@ def load_fuse(
         raise WdualmineError(
             f"weights and a residual scale belong to networks, not to {method.name}; leave them out"
         )
-    if residual_scale is not None and method.system is not W_DUALMINE.system:
-        raise WdualmineError(f"a residual scale belongs to W-DUALMINE, not to {method.name}; leave it out")
+    if residual_scale is not None and not has_residual(method):
+        raise WdualmineError(f"{method.name}: has no residual scale (w-dualmine and light do); leave it out")
     if residual_scale is not None and not -1 <= residual_scale <= 1:
         raise WdualmineError(f"residual scale {residual_scale}: give a number from -1 to 1")
     if method.fuse is not None:
@@ -227,14 +223,17 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
 
     Args:
         model: the network.
-        residual_scale: the lambda of Eq. 11 at inference; None takes the network's own. Only W-DUALMINE's
-            networks have one.
+        residual_scale: the lambda of Eq. 11 at inference, of W-DUALMINE and the light network; None takes the
+            network's own.
 
     Returns:
         A function of two lumas (N, 1, H, W), which raises an error where they leave [0, 1].
     """
     if isinstance(model, WDualMine):
-        return lambda a, b: _fuse(model, a, b, residual_scale)
+        return partial(_fuse, model, residual_scale=residual_scale)
+    if isinstance(model, Network) and residual_scale is not None:
+        model = copy(model)  # with the same weights
+        model.config = replace(model.config, residual_scale=residual_scale)
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
         check_unit(a, b)

@@ -1,8 +1,9 @@
-"""A light network: the average of the two scans plus a residual (Eq. 11), from a backbone at a quarter of the size.
+"""A light network: the average of the two scans plus a residual (Eq. 11), found at a quarter of the size.
 
 Both images are rearranged into blocks (pixel-unshuffle: Shi et al. 2016, doi:10.1109/CVPR.2016.207), a few
-dilated convolutions look at them, and their answer, rearranged back, is what is added to the average. It is
-trained for what an observer can detect in the fused image (:mod:`wdualmine.recovery.detection`).
+dilated convolutions look at them, each separable (Howard et al. 2017, arXiv:1704.04861), and their answer,
+rearranged back, is added to the average. The network is trained for what an observer detects in the fused
+image (:mod:`wdualmine.recovery.objective`), one for all tasks.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.errors import WdualmineError
-from wdualmine.methods.system import Network, NetworkConfig
+from wdualmine.methods.system import Network, NetworkConfig, System
+from wdualmine.recovery.objective import DetectionObjective, DetectionWeights
 
 #: Dilations of the middle layers, in turn: two pyramids of context.
 DILATIONS = (1, 2, 4, 1, 2, 4, 1, 1)
@@ -35,8 +37,8 @@ class LightConfig(NetworkConfig):
 
     block: int = 4
     width: int = 48
-    depth: int = 5
-    separable: bool = False
+    depth: int = 8
+    separable: bool = True
     residual_scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -48,10 +50,10 @@ class LightConfig(NetworkConfig):
 
 
 class LightFusion(NamedTuple):
-    """The fused image in [0, 1], the average of the sources and tanh(R), each (N, 1, H, W)."""
+    """The fused image in [0, 1], the same before it is clipped, and tanh(R), each (N, 1, H, W)."""
 
     fused: Tensor
-    average: Tensor
+    unclipped: Tensor
     residual: Tensor
 
 
@@ -68,8 +70,8 @@ class Light(Network):
         self.first = nn.Conv2d(2 * block**2, width, 3, padding=1)
         self.middle = nn.ModuleList(_layer(width, dilation, self.config.separable) for dilation in dilations)
         self.last = nn.Conv2d(width, block**2, 3, padding=1)
-        nn.init.zeros_(self.last.weight)  # training starts at the average
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():  # training starts at the average
+            nn.init.zeros_(parameter)
 
     def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
         """Fuse two images (N, 1, H, W) in [0, 1], with sides divisible by the block."""
@@ -78,9 +80,8 @@ class Light(Network):
         for layer in self.middle:
             features = features + F.relu(layer(features))
         residual = torch.tanh(F.pixel_shuffle(self.last(features), block))
-        average = (image1 + image2) / 2
-        fused = (average + self.config.residual_scale * residual).clamp(0, 1)
-        return LightFusion(fused, average, residual)
+        unclipped = (image1 + image2) / 2 + self.config.residual_scale * residual
+        return LightFusion(unclipped.clamp(0, 1), unclipped, residual)
 
 
 def _layer(width: int, dilation: int, separable: bool) -> nn.Module:
@@ -90,3 +91,22 @@ def _layer(width: int, dilation: int, separable: bool) -> nn.Module:
         nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=width, bias=False),
         nn.Conv2d(width, width, 1),
     )
+
+
+SYSTEM = System(
+    "light",
+    Light,
+    LightConfig,
+    lambda _, weights: DetectionObjective(weights),
+    DetectionWeights,
+    schedule={
+        "epochs": 25,
+        "batch_size": 4,
+        "learning_rate": 2e-3,
+        "patch_size": 128,
+        "epoch_pairs": 480,
+        "one_cycle": True,
+    },
+    smoke={"width": 8, "depth": 2},
+    half_precision=True,
+)

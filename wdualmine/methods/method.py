@@ -21,7 +21,6 @@ class Method:
     source: str  #: the publication, or what it is
     fuse: Fuse | None = None  #: lumas to luma; None where weights have to be loaded first
     system: System | None = None  #: of a network, what it is made of and trained for
-    objective: str = ""  #: of a network that is trained here, what its weights were trained for
     #: of a network, from a task to the file of its weights; it may not exist
     weights: Callable[[str], Path | None] = lambda _: None
     #: of a network, fields of its configuration that this method changes

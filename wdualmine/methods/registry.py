@@ -4,7 +4,7 @@ from pathlib import Path
 
 from wdualmine.errors import WdualmineError
 from wdualmine.losses import LossWeights, Objective
-from wdualmine.methods import classical
+from wdualmine.methods import classical, light
 from wdualmine.methods.authors import AUTHORS
 from wdualmine.methods.dwt import dwt_maximum
 from wdualmine.methods.guided_filter import guided_filter_fusion
@@ -56,7 +56,7 @@ CLASSICAL = {
         ),
     )
 }
-#: The paper's own network; what it is trained for besides Section 4 is an objective of its own.
+#: The paper's own network.
 W_DUALMINE_SYSTEM = System(
     "w-dualmine",
     WDualMine,
@@ -69,20 +69,18 @@ W_DUALMINE = Method(
     "W-DUALMINE",
     "the paper, arXiv:2601.08920",
     system=W_DUALMINE_SYSTEM,
-    objective="paper",
     weights=lambda task: WEIGHTS / f"{task}.safetensors",
     bytes_a_pixel=60,
 )
-W_DUALMINE_RECOVERY = Method(
-    "w-dualmine-recovery",
-    "W-DUALMINE, recovery",
-    "the paper's network with this book's objective",
-    system=W_DUALMINE_SYSTEM,
-    objective="recovery",
-    weights=lambda task: WEIGHTS / f"{task}-recovery.safetensors",
+LIGHT = Method(
+    "light",
+    "Light network",
+    "this book: a small network that keeps what an observer detects",
+    system=light.SYSTEM,
+    weights=lambda _: WEIGHTS / "light.safetensors",
     bytes_a_pixel=60,
 )
-LEARNED = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY, *AUTHORS)}
+LEARNED = {method.name: method for method in (W_DUALMINE, LIGHT, *AUTHORS)}
 
 
 def list_methods() -> list[str]:
@@ -118,11 +116,6 @@ def get_system(name: str) -> System:
     system = get_method(name).system
     if system is None:
         raise WdualmineError(f"{name}: has nothing to learn; choose {W_DUALMINE.name} or another network")
-    if name == W_DUALMINE_RECOVERY.name:
-        raise WdualmineError(
-            f"{name}: is {W_DUALMINE.name} with another objective; train that with --variant recovery, "
-            "best with --preset cycle"
-        )
     if name != system.name:
         raise WdualmineError(f"{name}: has the network of {system.name}; train that and fuse with {name}")
     return system

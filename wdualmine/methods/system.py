@@ -72,5 +72,6 @@ class System:
     #: states them and they fit this loop, else ours
     schedule: Mapping[str, Any] = field(default_factory=dict)
     smoke: Mapping[str, Any] = field(default_factory=dict)  #: fields of the configuration that tests shrink
+    half_precision: bool = False  #: whether its trained weights are kept in 16 bits
     #: fills the network from its authors' file of weights
     read: Callable[[Network, Path], None] | None = None

@@ -12,7 +12,7 @@ from wdualmine.methods.classical import average, detail_average
 #: Gains of the windowed averages, and (deviation in pixels, gain, limit) of *average plus details*.
 GAINS = (1.25, 1.5, 1.75, 2.0)
 DETAILS = tuple(
-    (sigma, gain, limit) for sigma in (2.0, 4.0, 8.0) for gain in (0.5, 1.0) for limit in (0.05, 0.1, 0.2)
+    (sigma, gain, limit) for sigma in (2.0, 4.0, 8.0) for gain in (0.25, 0.5, 1.0) for limit in (0.05, 0.2)
 )
 #: Levels that are tried for the best window.
 _LEVELS = 41

@@ -1,179 +1,163 @@
 """Signal recovery: what of a known signal in one source is left in the fused image.
 
-Signal-known-exactly detection is the base of task-based image quality: H. H. Barrett, J. Yao, J. P. Rolland,
-K. J. Myers, 1993, doi:10.1073/pnas.90.21.9758; H. H. Barrett, K. J. Myers, Foundations of Image Science,
-2004.
+Contrast alone is answered by any gain. So model observers look at the fused image, too
+(:mod:`wdualmine.recovery.observers`), and at each source alone: what a reader of that scan would have found.
 """
 
-import math
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from wdualmine.data import Pair
+from wdualmine.data.color import LUMA_WEIGHTS
 from wdualmine.errors import WdualmineError
-from wdualmine.fusion import Fuse, check_fused, luma_tensor
-from wdualmine.recovery.signals import REACH, Array, Signal, draw_signals, insert
-from wdualmine.statistics import Group, jackknife_interval
+from wdualmine.fusion import Fuse, check_fused
+from wdualmine.recovery.baselines import first_source, second_source
+from wdualmine.recovery.observers import REGION, Clutter, Look, look, trained_weights
+from wdualmine.recovery.signals import AMPLITUDES, Array, Signal, draw_signals, head, insert
+from wdualmine.recovery.uptake import ColorMap
+from wdualmine.statistics import Group
 
 #: Signals a pair, source and shape, at most.
-SIGNALS = 10
+SIGNALS = 5
 SEED = 20_261_124
-#: Below this recovery a signal counts as lost, below 0 as inverted.
-LOST = 0.25
-#: Added to the standard deviation around a signal in its visibility, in grey levels.
-FLOOR = 2.0
+#: Distance of two signals in one image: no other signal's window touches a search region, sqrt(2) (2 REGION +
+#: REACH) pixels.
+SPACING = 46
 
 
 def measure_recovery(
     fuse: Fuse,
     pairs: Sequence[Pair],
+    group: Group | None = None,
     signals: int = SIGNALS,
+    amplitudes: Sequence[float] = AMPLITUDES,
+    color_map: ColorMap | None = None,
+    in_color: bool = False,
     seed: int = SEED,
     progress: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    r"""Put signals into one source at a time and look for them in the fused image.
+    """Put signals into one source at a time, fuse, and let the observers look; each pair is fused 11 times.
 
-    With F the fused image without any, F_s the one with signals s in a source, all in a window around one of
-    them, and r the recovery::
-
-        recovery   = <F_s - F, s> / <s, s>
-        visibility = r * amplitude / (standard deviation of F + 2 grey levels)
-        clutter    = amplitude * <F, s - mean(s)> / <s, s>
-
-    Recovery is 1 where a signal is kept whole, 0 where it is lost and negative where it is inverted. The
-    clutter is what a matched filter answers where there is no signal, in grey levels: its spread over places
-    is the noise of a non-prewhitening observer (see :func:`summarize_recovery`).
+    For d', the fused image with signals is brought to mean and deviation of the one without (in the head,
+    outside of the signals' windows), and both are divided by its deviation in the head. An answer to a signal
+    is the filter's answer to what it changed; clutter is the filter's answer at all places of the head in the
+    image without. In color, the answers in red, green and blue are combined as by a Hotelling observer. What
+    is trained, the weights of channels and colors for a source, shape and size, is trained on other volumes.
 
     Args:
         fuse: any way to fuse; neither stretched nor rounded here.
         pairs: sources.
+        group: gives a pair's volume by its name; None takes every pair for a volume of its own.
         signals: at most so many a pair, source and shape.
-        seed: of places, sizes, angles, amplitudes and signs; the same for every method.
+        amplitudes: grey levels to draw from; 255ths of the uptake for a signal in source a with a color map.
+        color_map: of source a; signals then change its uptake, thus luma and chroma; else its luma.
+        in_color: look at the fused image in color (its luma, with the chroma of source a); else at its luma.
+        seed: of everything that is drawn; the same for every method.
         progress: called after every pair.
 
     Returns:
-        A row per signal: pair, source ("a" or "b"), shape, size, angle, amplitude, row, column, recovery,
-        visibility, clutter.
+        A row a signal: pair, source ("a" or "b"), shape, size, angle, amplitude, row, column, recovery (of
+        luma); ``found``, the ``rating`` of its search (the peak above the mean of the region's answers, in
+        their deviations) and ``false_rating``, of the same region without it; and for either observer,
+        ``filter`` and ``hotelling``, its ``_answer`` to the signal, and ``_mean`` and ``_square`` of its
+        answers to clutter. NaN where an observer does not look or has no other volume to be trained on.
 
     Raises:
-        WdualmineError: `fuse` gives another shape or values that are not finite, or no pair has room for a
-            signal.
+        WdualmineError: `fuse` gives another shape or values that are not finite, no pair has room for a
+            signal, or a color map is asked of grey pairs.
     """
-    rows = []
+    rows: list[dict] = []
+    looks: list[Look] = []
     for pair in pairs:
-        luma_a, luma_b = pair.luma_a, pair.luma_b
-        without = fuse_levels(fuse, luma_tensor(luma_a), luma_tensor(luma_b), pair.name)
-        spread = _local_deviation(without)
-        for source, drawn in draw_signals(luma_a, luma_b, signals, (seed, zlib.crc32(pair.name.encode()))):
+        scene = _Scene(pair, color_map, in_color)
+        code = zlib.crc32(pair.name.encode())
+        without = scene.fused(fuse)
+        a, b = scene.levels["a"], scene.levels["b"]
+        clutter = Clutter(without, head(a, b))
+        draws = draw_signals(a, b, signals, (seed, code), amplitudes, SPACING)
+        for number, (source, drawn) in enumerate(draws):
             if not drawn:
                 continue
-            changed = torch.from_numpy(insert(luma_a if source == "a" else luma_b, drawn))[None, None]
-            images = (changed, luma_tensor(luma_b)) if source == "a" else (luma_tensor(luma_a), changed)
-            difference = fuse_levels(fuse, *images, pair.name) - without
+            image = scene.fused(fuse, source, drawn)
+            change = clutter.change(image, drawn)
+            shifts = np.random.default_rng((seed + 1, code, number))
             for signal in drawn:
-                deviation = spread[signal.row, signal.column]
-                scores = signal_scores(signal, difference[signal.window], without[signal.window], deviation)
-                rows.append({"pair": pair.name, "source": source, **vars(signal), **scores})
+                shift = shifts.integers(-REGION, REGION + 1, 2)
+                looks.append(look(signal, shift, image, change, clutter))
+                difference, template = _luma(image - without)[signal.window], signal.template
+                recovery = float((difference * template).sum() / (template**2).sum())
+                rows.append({"pair": pair.name, "source": source, **vars(signal), "recovery": recovery})
         progress()
     if not rows:
         raise WdualmineError("no pair has room for a signal inside the head; give larger or brighter images")
-    return pd.DataFrame(rows)
+    scores = pd.DataFrame(rows)
+    volumes = scores["pair"].map(group or str)
+    for name in ("filter", "hotelling"):
+        seen = [getattr(look, name) for look in looks]
+        weights = trained_weights(seen, scores, volumes)
+        of_clutter = [(w @ c.mean, w @ c.square @ w) for w, c in zip(weights, seen, strict=True)]
+        scores[name + "_answer"] = [float(w @ c.answer) for w, c in zip(weights, seen, strict=True)]
+        scores[[name + "_mean", name + "_square"]] = np.array(of_clutter, dtype=float)
+        if name == "filter":
+            searches = [look.search(w) for w, look in zip(weights, looks, strict=True)]
+            scores[["found", "rating", "false_rating"]] = np.array(searches, dtype=float)
+    return scores
 
 
-def recovered(signal: Signal, difference: Array) -> float:
-    """Return the recovery of one signal from its window of F_s - F, in grey levels."""
-    template = signal.template
-    return float((difference * template).sum() / (template**2).sum())
-
-
-def signal_scores(signal: Signal, difference: Array, without: Array, deviation: float) -> dict[str, float]:
-    """Score one signal from windows of F_s - F and of F, in grey levels, and the deviation of F around it."""
-    template = signal.template
-    energy = float((template**2).sum())
-    recovery = recovered(signal, difference)
-    return {
-        "recovery": recovery,
-        "visibility": recovery * abs(signal.amplitude) / (float(deviation) + FLOOR),
-        "clutter": abs(signal.amplitude) * float((without * (template - template.mean())).sum()) / energy,
-    }
-
-
-def summarize_recovery(scores: pd.DataFrame, group: Group | None = None, level: float = 0.95) -> pd.DataFrame:
-    """Summarize what :func:`measure_recovery` gives, for each source.
+def measure_alone(pairs: Sequence[Pair], **options: Any) -> pd.DataFrame:
+    """Measure each source alone: what a reader of that scan would have found.
 
     Args:
-        scores: a row per signal.
-        group: gives a pair's volume by its name; None takes every pair for a volume of its own.
-        level: of the intervals, by the jackknife over the volumes, since signals of one volume are alike.
-
-    Returns:
-        A row per source ("a", "b") and statistic: columns source, statistic, value, low, high. Statistics:
-        ``mean`` and ``p10`` (10th percentile) of the recovery; ``lost`` and ``inverted``, the shares with a
-        recovery below 0.25 and below 0; ``visibility``, its mean; ``detectability``, the d' of a
-        non-prewhitening matched filter that knows shape and place: the mean answer to a signal over the
-        standard deviation of its answers where there is none, per shape and size, then averaged.
+        pairs: sources.
+        options: as those of :func:`measure_recovery`. Source b is grey, in color, too.
     """
-    rows = []
-    for source, own in scores.groupby("source", sort=True):
-        columns = _columns(own)
-        values = _statistics(*columns)
-        volumes = own["pair"].astype(str).map(group or str)
-        places = [np.flatnonzero(volumes == volume) for volume in sorted(set(volumes))]
-        lows, highs = jackknife_interval(
-            lambda at, columns=columns: np.array(  # type: ignore[misc]
-                list(_statistics(*(column[at] for column in columns)).values())
-            ),
-            places,
-            level,
-        )
-        for (name, value), low, high in zip(values.items(), lows, highs, strict=True):
-            rows.append({"source": source, "statistic": name, "value": value, "low": low, "high": high})
-    return pd.DataFrame(rows)
+    a = measure_recovery(first_source, pairs, **options)
+    b = measure_recovery(second_source, pairs, **options | {"in_color": False})
+    return pd.concat([a[a["source"] == "a"], b[b["source"] == "b"]], ignore_index=True)
 
 
-def _columns(scores: pd.DataFrame) -> tuple[NDArray, ...]:
-    """Return recovery, visibility, the filter's answer and clutter (grey levels), and each signal's class."""
-    recovery = scores["recovery"].to_numpy()
-    answer = recovery * scores["amplitude"].abs().to_numpy()
-    classes = pd.factorize(scores["shape"] + scores["size"].astype(str))[0]
-    return recovery, scores["visibility"].to_numpy(), answer, scores["clutter"].to_numpy(), classes
+class _Scene:
+    """A pair that takes signals and shows what is fused of it: levels (C, H, W), C = 3 in color, else 1."""
+
+    def __init__(self, pair: Pair, color_map: ColorMap | None, in_color: bool) -> None:
+        self.pair, self.map, self.in_color = pair, color_map, in_color
+        if (color_map or in_color) and pair.chroma is None:
+            raise WdualmineError(f"{pair.name}: source a is grey; leave the color map and in_color out")
+        self.levels = {"a": pair.luma_a, "b": pair.luma_b}
+        if color_map:
+            self.uptake = color_map.uptake(pair.image_a)[0]
+            self.levels["a"] = np.rint(255 * self.uptake).astype(np.uint8)
+
+    def fused(self, fuse: Fuse, source: str = "", drawn: Sequence[Signal] = ()) -> Array:
+        images = {name: insert(x, drawn if name == source else ()) for name, x in self.levels.items()}
+        colors = self.pair.image_a.astype(np.float64)
+        if self.map:
+            if source == "a":
+                changed = self.uptake + images["a"] - self.levels["a"] / 255
+                colors = colors + self.map.color(changed) - self.map.color(self.uptake)
+            images["a"] = (_luma(np.moveaxis(colors, -1, 0)) / 255).astype(np.float32)
+        a, b = (torch.from_numpy(image)[None, None] for image in images.values())
+        luma = _fuse_levels(fuse, a.clamp(0, 1), b, self.pair.name)
+        if not self.in_color:
+            return luma[None]
+        own = images["a"].astype(np.float64) * 255
+        return np.clip(np.moveaxis(colors, -1, 0) + (luma - own), 0, 255)
 
 
-def _statistics(
-    recovery: Array, visibility: Array, answer: Array, clutter: Array, classes: NDArray
-) -> dict[str, float]:
-    count = np.maximum(np.bincount(classes), 1)
-    mean_answer, mean_clutter = (np.bincount(classes, x) / count for x in (answer, clutter))
-    variance = np.bincount(classes, (clutter - mean_clutter[classes]) ** 2) / np.maximum(count - 1, 1)
-    measured = variance > 0
-    detectability = mean_answer[measured] / np.sqrt(variance[measured])
-    return {
-        "mean": float(recovery.mean()),
-        "p10": float(np.quantile(recovery, 0.1)),
-        "lost": float((recovery < LOST).mean()),
-        "inverted": float((recovery < 0).mean()),
-        "visibility": float(visibility.mean()),
-        "detectability": float(detectability.mean()) if measured.any() else math.nan,
-    }
+def _luma(image: Array) -> Array:
+    """Return the luma (H, W) of (C, H, W)."""
+    return image[0] if len(image) == 1 else np.einsum("c,chw->hw", LUMA_WEIGHTS, image)
 
 
-def fuse_levels(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
+def _fuse_levels(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
     """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
     with torch.inference_mode():
         fused = check_fused(fuse(a, b), a, name)
-    levels: NDArray = fused[0, 0].double().clamp(0, 1).cpu().numpy() * 255
+    levels: Array = fused[0, 0].double().clamp(0, 1).cpu().numpy() * 255
     return levels
-
-
-def _local_deviation(image: Array) -> Array:
-    """Standard deviation in the window around each pixel."""
-    side = 2 * REACH + 1
-    mean = ndimage.uniform_filter(image, side)
-    return np.sqrt(np.maximum(ndimage.uniform_filter(image**2, side) - mean**2, 0))

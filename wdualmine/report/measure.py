@@ -19,7 +19,8 @@ from wdualmine.metrics import METRICS, PAPER_METRICS
 from wdualmine.metrics.files import match_files, read_levels
 from wdualmine.metrics.registry import choose
 from wdualmine.progress import task_bar
-from wdualmine.recovery.measure import measure_recovery, summarize_recovery
+from wdualmine.recovery.measure import measure_alone, measure_recovery
+from wdualmine.recovery.summary import summarize_recovery
 from wdualmine.report.command import Command
 from wdualmine.report.groups import Grouping, group_pairs
 from wdualmine.report.scores import BLEND_TITLES, MIXES, REFERENCES, look_at_pair, read_pair, score_pair
@@ -81,7 +82,7 @@ class Findings:
     round_16_bit: bool = False  #: whether images of 16 bits were rounded to 8
     #: a row a signal, with the column method; empty where no way to fuse was given
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
-    #: what :func:`~wdualmine.recovery.measure.summarize_recovery` gives, likewise
+    #: what :func:`~wdualmine.recovery.summary.summarize_recovery` gives, likewise
     recovery_summary: pd.DataFrame = field(default_factory=pd.DataFrame)
     #: by judged name, the mean distance in grey levels between its first image and what its command makes of
     #: that pair
@@ -302,10 +303,12 @@ def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: i
             findings.remakes[method.name] = float(distance)
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}
     frames, summaries = [], []
-    with task_bar("signal recovery", len(pairs) * (len(runnable) + len(references)), progress) as advance:
-        for name, fuse in (runnable | references).items():
+    ways = runnable | references
+    with task_bar("signal recovery", len(pairs) * (2 + len(ways)), progress) as advance:
+        alone = measure_alone(pairs, progress=advance)
+        for name, fuse in ways.items():
             signals = measure_recovery(fuse, pairs, progress=advance)
             frames.append(signals.assign(method=name))
-            summaries.append(summarize_recovery(signals).assign(method=name))
+            summaries.append(summarize_recovery(signals, alone).assign(method=name))
     findings.recovery = pd.concat(frames, ignore_index=True)
     findings.recovery_summary = pd.concat(summaries, ignore_index=True)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from wdualmine.metrics import METRICS
-from wdualmine.recovery.measure import LOST
 from wdualmine.report.measure import ALONE, LINE, Findings, title
 from wdualmine.report.scores import BLACKENED, REFERENCED
 from wdualmine.statistics import SIGNIFICANT, smallest_p
@@ -180,19 +179,20 @@ def _recovery(findings: Findings, method: str) -> list[str]:
     if table.empty or method not in set(table["method"]):
         return []
     values = table.set_index(["method", "source", "statistic"])["value"]
+    shares = table.set_index(["method", "source", "statistic"])["share"]
     parts = []
     for source in sorted(table["source"].unique()):
-        mean, lost = (values[method, source, name] for name in ("mean", "lost"))
-        average = values["average", source, "mean"]
+        found, average = (shares[name, source, "search"] for name in (method, "average"))
+        lost = values[method, source, "lost"]
         parts.append(
-            f"{mean:.2f} of those in source {source.upper()} is left and {lost:.0%} are lost (average: "
-            f"{average:.2f} left)"
+            f"of those in source {source.upper()} it finds {found:.0%} of what it finds in that source alone "
+            f"(in the average: {average:.0%}), and {lost:.0%} have lost their contrast"
         )
     pairs = findings.recovery["pair"].nunique()
     number = f"{pairs} pair{'s' * (pairs != 1)}"
     sentences = [
-        f"Of faint known signals put into one source ({number}), {'; '.join(parts)}. "
-        f"1 is a signal kept whole; one counts as lost below {LOST:g}."
+        f"A model observer searches for faint known signals that were put into one source ({number}): "
+        f"{'; '.join(parts)}."
     ]
     if method in findings.remakes and findings.remakes[method] > 1:
         sentences.append(

@@ -238,8 +238,8 @@ def _recovery_table(findings: Findings) -> dict[str, Any] | None:
     if findings.recovery_summary.empty:
         return None
     table = findings.recovery_summary.pivot(
-        index=["method", "source"], columns="statistic", values="value"
-    ).reindex(columns=["mean", "p10", "lost", "inverted", "visibility"])
+        index=["method", "source"], columns="statistic", values=["value", "share"]
+    )
     order = list(dict.fromkeys(findings.recovery_summary["method"]))
     table = table.loc[sorted(table.index, key=lambda key: (order.index(key[0]), key[1]))]
     counts = findings.recovery.groupby(["method", "source"]).size()
@@ -248,11 +248,11 @@ def _recovery_table(findings: Findings) -> dict[str, Any] | None:
             "Method": [title(method) for method, _ in table.index],
             "Signals in": [f"source {source.upper()}" for _, source in table.index],
             "Number": [str(counts[key]) for key in table.index],
-            "Mean": [f"{value:.2f}" for value in table["mean"]],
-            "10th percentile": [f"{value:.2f}" for value in table["p10"]],
-            "Lost": [f"{value:.0%}" for value in table["lost"]],
-            "Inverted": [f"{value:.0%}" for value in table["inverted"]],
-            "Visibility": [f"{value:.2f}" for value in table["visibility"]],
+            "Found": [f"{value:.0%}" for value in table["value", "search"]],
+            "Of what the source alone shows": [f"{value:.0%}" for value in table["share", "search"]],
+            "d'": [f"{value:.2f}" for value in table["value", "detectability"]],
+            "Contrast left": [f"{value:.2f}" for value in table["value", "recovery"]],
+            "Lost": [f"{value:.0%}" for value in table["value", "lost"]],
         }
     )
     return _table("Signal recovery", frame)
