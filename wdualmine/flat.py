@@ -84,7 +84,7 @@ def fuse(
         task: whose weights a network takes, "ct-mri", "pet-mri" or "spect-mri"; by default "pet-mri" where a
             source is in color, else "ct-mri".
         weights: a run folder or a file of weights, ours or the authors', instead of those that are found.
-        residual_scale: the lambda of Eq. 11 at inference, from -1 to 1; the paper's is 0.5.
+        residual_scale: the lambda of Eq. 11 at inference, from -2 to 2; the paper's is 0.5.
         blend: this much of the method, the rest of the average; from 0 to 1.
         stretch: stretch the fused luma to the full range and round down, as published images are; False
             rounds to the nearest level and keeps intensities.

@@ -1,5 +1,6 @@
 """One recorder for all records of the book: scores on a task's test pairs, in a folder sealed by hashes."""
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Request:
         source: where they come from.
         output: the record's folder, for tables beside ``metrics.csv``.
         progress: whether to show a progress bar.
+        identity: of the code and data, SHA-256; parts of a record that was interrupted belong to one.
     """
 
     pairs: Sequence[Pair]
@@ -45,6 +47,7 @@ class Request:
     source: DataSource
     output: Path
     progress: bool
+    identity: str
 
 
 #: Makes the rows of ``metrics.csv``: a row per method and pair.
@@ -55,8 +58,6 @@ KINDS = {
     "conventions": "metrics.record:conventions",
     "audit": "audit.record:audit",
     "ranking": "recovery.record:ranking",
-    "bound": "recovery.record:bound",
-    "comparison": "systems.record:comparison",
     "ghosting": "systems.ghosting:ghosting",
 }
 
@@ -100,7 +101,9 @@ def record(
                 return run
         started = time.perf_counter()
         pairs = load_pairs(chosen, "test", limit, data=source)
-        frame = compute(Request(pairs, chosen, source, output, progress))
+        made_of = [kind, limit, description["code"]["source"], description["data"]["fingerprint"]]
+        identity = hashlib.sha256(str(made_of).encode()).hexdigest()
+        frame = compute(Request(pairs, chosen, source, output, progress, identity))
         write_csv(output / "metrics.csv", frame)
         write_json(
             output / "run.json",

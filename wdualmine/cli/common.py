@@ -68,7 +68,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list, one
 ResidualScaleOption = Annotated[
     float | None,
     typer.Option(
-        help="Lambda of Eq. 11 at inference, from -1 to 1: how much of its residual W-DUALMINE adds to the "
+        help="Lambda of Eq. 11 at inference, from -2 to 2: how much of its residual a network adds to the "
         "average. Default: the network's own, 0.5 in the paper."
     ),
 ]

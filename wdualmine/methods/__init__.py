@@ -18,6 +18,7 @@ from wdualmine.methods.plugins import register
 from wdualmine.methods.registry import (
     CLASSICAL,
     LEARNED,
+    LIGHT,
     W_DUALMINE,
     get_method,
     get_system,
@@ -28,6 +29,7 @@ from wdualmine.methods.system import System
 __all__ = [
     "CLASSICAL",
     "LEARNED",
+    "LIGHT",
     "W_DUALMINE",
     "Method",
     "System",

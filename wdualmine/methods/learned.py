@@ -186,7 +186,7 @@ def load_fuse(
         method: one of the registry, or its name.
         source: of a learned method, as for :func:`load_model`; of another, a task, which it ignores.
         device: of a learned method.
-        residual_scale: as for :func:`fuse_with`, from -1 to 1.
+        residual_scale: as for :func:`fuse_with`, from -2 to 2.
 
     Raises:
         WdualmineError: see :func:`load_network` and :func:`describe_weights`; or weights or a residual scale
@@ -199,8 +199,8 @@ def load_fuse(
         )
     if residual_scale is not None and not has_residual(method):
         raise WdualmineError(f"{method.name}: has no residual scale (w-dualmine and light do); leave it out")
-    if residual_scale is not None and not -1 <= residual_scale <= 1:
-        raise WdualmineError(f"residual scale {residual_scale}: give a number from -1 to 1")
+    if residual_scale is not None and not -2 <= residual_scale <= 2:
+        raise WdualmineError(f"residual scale {residual_scale}: give a number from -2 to 2")
     if method.fuse is not None:
         return method.fuse
     path = weights_file(method, source)

@@ -5,7 +5,7 @@ Contrast alone is answered by any gain. So model observers look at the fused ima
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ SPACING = 46
 
 
 def measure_recovery(
-    fuse: Fuse,
+    fuse: Fuse | Mapping[str, Fuse],
     pairs: Sequence[Pair],
     group: Group | None = None,
     signals: int = SIGNALS,
@@ -51,7 +51,8 @@ def measure_recovery(
     is trained, the weights of channels and colors for a source, shape and size, is trained on other volumes.
 
     Args:
-        fuse: any way to fuse; neither stretched nor rounded here.
+        fuse: any way to fuse, or one for each pair by its name, such as the network that never saw the pair's
+            volume; neither stretched nor rounded here.
         pairs: sources.
         group: gives a pair's volume by its name; None takes every pair for a volume of its own.
         signals: at most so many a pair, source and shape.
@@ -76,15 +77,16 @@ def measure_recovery(
     looks: list[Look] = []
     for pair in pairs:
         scene = _Scene(pair, color_map, in_color)
+        own = fuse[pair.name] if isinstance(fuse, Mapping) else fuse
         code = zlib.crc32(pair.name.encode())
-        without = scene.fused(fuse)
+        without = scene.fused(own)
         a, b = scene.levels["a"], scene.levels["b"]
         clutter = Clutter(without, head(a, b))
         draws = draw_signals(a, b, signals, (seed, code), amplitudes, SPACING)
         for number, (source, drawn) in enumerate(draws):
             if not drawn:
                 continue
-            image = scene.fused(fuse, source, drawn)
+            image = scene.fused(own, source, drawn)
             change = clutter.change(image, drawn)
             shifts = np.random.default_rng((seed + 1, code, number))
             for signal in drawn:
@@ -143,7 +145,7 @@ class _Scene:
                 colors = colors + self.map.color(changed) - self.map.color(self.uptake)
             images["a"] = (_luma(np.moveaxis(colors, -1, 0)) / 255).astype(np.float32)
         a, b = (torch.from_numpy(image)[None, None] for image in images.values())
-        luma = _fuse_levels(fuse, a.clamp(0, 1), b, self.pair.name)
+        luma = fuse_levels(fuse, a.clamp(0, 1), b, self.pair.name)
         if not self.in_color:
             return luma[None]
         own = images["a"].astype(np.float64) * 255
@@ -155,7 +157,7 @@ def _luma(image: Array) -> Array:
     return image[0] if len(image) == 1 else np.einsum("c,chw->hw", LUMA_WEIGHTS, image)
 
 
-def _fuse_levels(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
+def fuse_levels(fuse: Fuse, a: Tensor, b: Tensor, name: str) -> Array:
     """Fuse two lumas (1, 1, H, W) and give grey levels (H, W), neither rounded nor stretched."""
     with torch.inference_mode():
         fused = check_fused(fuse(a, b), a, name)

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from wdualmine.recovery.signals import Array, head
 
 
 def noise_gain(
-    fuse: Fuse, pairs: Sequence[Pair], deviation: float = 4.0, seed: int = SEED
+    fuse: Fuse | Mapping[str, Fuse], pairs: Sequence[Pair], deviation: float = 4.0, seed: int = SEED
 ) -> dict[str, float]:
     """Say by how much noise in one source comes through, as a share of its own standard deviation.
 
@@ -23,7 +23,7 @@ def noise_gain(
     1 is noise with its own contrast, as in the source, and more is noise amplified.
 
     Args:
-        fuse: any way to fuse.
+        fuse: any way to fuse, or one for each pair by its name.
         pairs: sources.
         deviation: of the noise, in grey levels.
         seed: of the noise, with the pair's name.
@@ -35,13 +35,14 @@ def noise_gain(
     for pair in pairs:
         lumas = [pair.luma_a.astype(np.float64), pair.luma_b.astype(np.float64)]
         inside = head(pair.luma_a, pair.luma_b)
-        without = fuse_levels(fuse, _tensor(lumas[0]), _tensor(lumas[1]), pair.name)
+        own = fuse[pair.name] if isinstance(fuse, Mapping) else fuse
+        without = fuse_levels(own, _tensor(lumas[0]), _tensor(lumas[1]), pair.name)
         for number, source in enumerate(energies):
             generator = np.random.default_rng((seed, zlib.crc32(pair.name.encode()), number))
             noise = generator.normal(0, deviation, lumas[number].shape)
             noise[(lumas[number] + noise < 0) | (lumas[number] + noise > 255)] = 0
             first, second = (_tensor(luma + noise * (number == k)) for k, luma in enumerate(lumas))
-            difference = fuse_levels(fuse, first, second, pair.name) - without
+            difference = fuse_levels(own, first, second, pair.name) - without
             where = inside & (noise != 0)
             energies[source] += (difference[where] ** 2).sum(), (noise[where] ** 2).sum()
     return {source: math.sqrt(through / added) for source, (through, added) in energies.items()}

@@ -1,156 +1,227 @@
-"""The ranking by signal recovery: every method at hand, beside the metrics that the field prints.
+"""The ranking: every method at hand by the field's metrics and by what survives of known signals.
 
-A record of kind "ranking" holds ``metrics.csv`` (a row a method and pair: the field's metrics of the image
-as it is, not stretched, and the pair's mean recovery and visibility), ``signals.csv`` (a row a method and
-signal) and ``robustness.csv`` (noise and shifts). One of kind "bound" holds in ``metrics.csv`` the same
-metrics and the value of the objective for the best image of each pair, and for what lies on the way to it.
+A record of kind "ranking" holds
+
+- ``metrics.csv``, a row a method and pair: the field's metrics of the image as it is, not stretched. Beside
+  the real pairs are the images that AdaFuse and ASFE-Fusion published, stretched as they are, and the limits
+  of CC and PSNR. The baselines have CC alone.
+- ``recovery.csv``, a row a method, view, source and statistic of
+  :func:`~wdualmine.recovery.summary.leave_one_out`, with and without each volume, so that any two methods can
+  be compared. It is of the folds :data:`CLEAN`. The view is "luma", or "color", where signals in PET and
+  SPECT change the uptake and are looked for in the image in color.
+- ``amplitudes.csv``, a row a method, source and amplitude: recovery and the share found.
+- ``noise.csv``, a row a method and source: the gain of noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from shutil import rmtree
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from torch import Tensor
 
-from wdualmine.data import Pair
+from wdualmine.data import SPLITS, DataSource, Pair, Task, load_fold, load_pairs, volume_of
+from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
-from wdualmine.fusion import Fuse, fuse_images, luma_tensor
-from wdualmine.methods import (
-    CLASSICAL,
-    W_DUALMINE,
-    W_DUALMINE_RECOVERY,
-    blend,
-    fuse_with,
-    load_model,
-    maximum,
-)
-from wdualmine.methods.learned import fuse_padded
+from wdualmine.experiments import FOLDS
+from wdualmine.fusion import Fuse
+from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE, blend, load_fuse, maximum
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
-from wdualmine.records import Run, write_csv
-from wdualmine.recovery.measure import LOST, measure_recovery
-from wdualmine.recovery.scoring import RANKING_METRICS, at_scales, measure
-from wdualmine_book.recorder import Request
-from wdualmine_book.recovery.bound import best_image, objective_of, objective_of_image
+from wdualmine.records import Run, find_runs, write_csv
+from wdualmine.recovery.baselines import BASELINES
+from wdualmine.recovery.measure import measure_alone, measure_recovery
+from wdualmine.recovery.summary import leave_one_out
+from wdualmine.recovery.uptake import find_color_map
+from wdualmine_book.metrics.published import published_files, published_image
+from wdualmine_book.recorder import Request, limit_rows
+from wdualmine_book.records import results_folder
 from wdualmine_book.recovery.noise import noise_gain
+from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "ranking"
-#: The kind of the other record, and the method whose rows in it hold the best image of each pair.
-BOUND = "bound"
+#: What the field prints; CC is in the objectives of W-DUALMINE and the light network, the others in neither.
+RANKING_METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
 #: The t of the blends (1 - t) average + t maximum: the trivial front.
 BLENDS = (0.2, 0.4, 0.6, 0.8)
-#: Methods with nothing to learn that stand on the way to the best image of each pair.
-BOUNDED = ("average", "detail-average")
-#: By how many pixels the MRI is moved, down and to the right, and the methods that it is moved for.
-SHIFTS = (0, 1, 2, 4)
-SHIFTED = ("average", "maximum", "detail-average", W_DUALMINE_RECOVERY.name)
+#: The folds whose volumes the light network never saw and that nothing was chosen on: fold 1 chose it.
+CLEAN = (0, 2)
+#: Residual scales of the light network beside its own, 1.
+SCALES = (0.25, 0.5, 0.75, 1.5)
+#: Rows of ``recovery.csv`` that hold the statistics of each source alone.
+ALONE = "alone"
+#: The paper's network with the objective of contrast recovery alone, which this book showed before.
+RETIRED = "w-dualmine-recovery"
+SUFFIX = "-published"  # of a method whose rows score the images that its authors published
+AMPLITUDES = (5.0, 10.0, 15.0, 30.0, 45.0, 60.0)
+#: Methods that are looked at more closely: against the amplitude, in noise.
+SHOWN = ("average", "maximum", "laplacian-pyramid", "detail-average", W_DUALMINE.name, LIGHT.name)
 
 
 def ranking(request: Request) -> pd.DataFrame:
     """Measure every method on a task's test pairs, and record it as a run of kind "ranking".
 
-    Methods: those with nothing to learn, the blends ``blend-T`` for T of :data:`BLENDS`, ``w-dualmine`` and
-    ``w-dualmine-recovery`` with the package's weights; the latter also as ``w-dualmine-recovery-S`` with the
-    residual scales S of :data:`SCALES`.
+    Methods: those with nothing to learn, the baselines of :mod:`wdualmine.recovery.baselines`, the blends
+    ``blend-T`` for T of :data:`BLENDS`, W-DUALMINE, the authors' networks that were fetched, and the light
+    network of each seed: each unseen pair is fused by the network that was trained without its volume. Of
+    seed 0 also with the residual scales S of :data:`SCALES`, as ``light-S``.
     """
-    pairs, task = request.pairs, request.task
-    candidates = [Candidate(method.name, method.fuse, False) for method in CLASSICAL.values() if method.fuse]
-    candidates += [Candidate(f"blend-{t:.1f}", blend(maximum, t), False) for t in BLENDS]
-    candidates.append(Candidate(W_DUALMINE.name, fuse_with(load_model(task.key)), False))
-    candidates += at_scales(load_model(task.key, "recovery"))
-    frame, signals = measure(candidates, pairs, task.key, request.progress)
-    write_csv(request.output / "signals.csv", signals)
-    chosen = {candidate.method: candidate.fuse for candidate in candidates if candidate.method in SHIFTED}
-    write_csv(request.output / "robustness.csv", robustness(chosen, pairs))
-    return frame
-
-
-def bound(request: Request) -> pd.DataFrame:
-    """Set methods beside the best image of each pair, and record it as a run of kind "bound".
-
-    Its ``metrics.csv`` has a row a method and pair, with the field's metrics and ``objective``, what training
-    for recovery minimizes. Methods: the average, the average plus details, the recovery network with the
-    package's weights, and :data:`BOUND`, which keeps every signal.
-    """
-    pairs, task = request.pairs, request.task
-    ways: dict[str, Fuse] = {
-        name: method.fuse for name, method in CLASSICAL.items() if name in BOUNDED and method.fuse
+    task, progress = request.task, request.progress
+    unseen, light = light_networks(task, request.source, request.pairs)
+    ways: dict[str, Fuse | Mapping[str, Fuse]] = {
+        **{name: method.fuse for name, method in CLASSICAL.items() if method.fuse},
+        **{f"blend-{t:.1f}": blend(maximum, t) for t in BLENDS},
+        **{m.name: load_fuse(m, task.key) for m in trained_networks(task.key) if m is not LIGHT},
+        RETIRED: load_fuse(W_DUALMINE, W_DUALMINE.weights(task.key).with_stem(f"{task.key}-recovery")),
+        **light,
+        **BASELINES,
     }
-    network = load_model(task.key, "recovery")
-    ways[W_DUALMINE_RECOVERY.name] = fuse_with(network)
-    images: list[Tensor] = []
+    views = {"luma": {}, **color_view(task, request.source)}
+    parts = Parts(request)
+    frames: list[pd.DataFrame] = []
+    recovery: list[pd.DataFrame] = []
 
-    def best(a: Tensor, b: Tensor) -> Tensor:
-        images.append(best_image(a, b))
-        return images[-1]
+    def add(name: str, view: str, make: Callable[[], pd.DataFrame]) -> None:
+        table = parts(f"{name}-{view}", lambda: leave_one_out(make(), volume_of))
+        recovery.append(table.assign(method=name, view=view))
 
-    candidates = [Candidate(name, fuse, False) for name, fuse in (ways | {BOUND: best}).items()]
-    with task_bar(f"{task.key} bound", len(candidates) * len(pairs), request.progress) as advance:
-        scores = evaluate(candidates, pairs, task.key, metrics=RANKING_METRICS, progress=advance)
-
-    def unclipped(a: Tensor, b: Tensor) -> Tensor:
-        return (a + b) / 2 + network.config.residual_scale * fuse_padded(network, a, b)[1]
-
-    ways[W_DUALMINE_RECOVERY.name] = unclipped
-    rows = []
-    for number, (pair, image) in enumerate(zip(pairs, images, strict=True)):
-        lumas = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b)
-        values = {name: objective_of(fuse, *lumas, seed=number) for name, fuse in ways.items()}
-        values[BOUND] = objective_of_image(image, *lumas)
-        rows += [{"method": name, "pair": pair.name, "objective": x} for name, x in values.items()]
-    return scores.merge(pd.DataFrame(rows).round(6), on=["method", "pair"])
-
-
-def load_signals(run: Run) -> pd.DataFrame:
-    """Read the signals of a ranking or of a training run for recovery, one row a method and signal."""
-    return run.table("signals.csv").astype({"pair": str})
-
-
-def load_robustness(run: Run) -> pd.DataFrame:
-    """Read what noise and shifts do, one row a method, condition and source; see :func:`robustness`."""
-    return run.table("robustness.csv")
+    with task_bar(f"{task.key} ranking", len(ways) + 1, progress) as advance:
+        for view, options in views.items():
+            add(ALONE, view, partial(measure_alone, unseen, group=volume_of, **options))
+        advance()
+        for name, fuse in ways.items():
+            frames.append(parts(f"{name}-metrics", partial(_metrics, name, fuse, request)))
+            for view, options in views.items():
+                if view == "luma" or name not in BASELINES:
+                    add(name, view, partial(measure_recovery, fuse, unseen, volume_of, **options))
+            advance()
+    columns = ["method", "view", "source", "statistic", "without", "value"]
+    write_csv(request.output / "recovery.csv", pd.concat(recovery, ignore_index=True)[columns].round(6))
+    shown = {name: ways[name] for name in SHOWN if name in ways}
+    write_csv(request.output / "amplitudes.csv", parts("amplitudes", lambda: amplitudes(shown, unseen)))
+    write_csv(request.output / "noise.csv", parts("noise", lambda: _noise(shown, unseen)))
+    parts.clear()
+    published = _published(request.pairs, task, request.source)
+    return pd.concat([*frames, limit_rows(request.pairs, task), *published], ignore_index=True)
 
 
-def robustness(methods: dict[str, Fuse], pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Ask what noise and a misregistered MRI do to a fused image.
+class Parts:
+    """Tables that are finished while a record is made, so that making it again goes on where it stopped."""
 
-    Args:
-        methods: ways to fuse, by name.
-        pairs: sources.
+    def __init__(self, request: Request) -> None:
+        self.folder = request.output / f"parts-{request.identity[:16]}"
+        for other in request.output.glob("parts-*"):
+            if other != self.folder:  # of other code or data
+                rmtree(other)
+
+    def __call__(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Read a table that is there, else make and keep it."""
+        path = self.folder / f"{name}.csv"
+        if not path.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_csv(path, make())
+        table = pd.read_csv(path, dtype={"pair": str, "without": str})
+        return table.fillna({"without": ""})
+
+    def clear(self) -> None:
+        """Delete them."""
+        rmtree(self.folder, ignore_errors=True)
+
+
+def light_networks(
+    task: Task, source: DataSource, pairs: Sequence[Pair]
+) -> tuple[list[Pair], dict[str, dict[str, Fuse]]]:
+    """Find the light networks that never saw some of the pairs.
 
     Returns:
-        A row a method, condition and source ("a", "b"). Condition ``noise``: ``value`` is the gain of noise
-        (:func:`~wdualmine_book.recovery.noise.noise_gain`). Condition ``shift-K``: the MRI was moved by K
-        pixels down and to the right; ``value`` is the mean recovery, ``lost`` the share lost, and ``CC`` the
-        fused image's correlation with the sources as they were before the shift.
+        The pairs of the folds :data:`CLEAN`, and by method the fusing function for each of them.
     """
-    rows: list[dict[str, Any]] = []
-    for name, fuse in methods.items():
-        for source, gain in noise_gain(fuse, pairs).items():
-            rows.append({"method": name, "condition": "noise", "source": source, "value": gain})
-        for shift in SHIFTS:
-            moved = [Pair(p.name, p.image_a, np.roll(p.image_b, (shift, shift), (0, 1))) for p in pairs]
-            signals = measure_recovery(fuse, moved, signals=1)
-            correlation = _correlation_with_unmoved(fuse, pairs, moved)
-            for source in ("a", "b"):
-                own = signals[signals["source"] == source]
-                rows.append(
-                    {
-                        "method": name,
-                        "condition": f"shift-{shift}",
-                        "source": source,
-                        "value": own["recovery"].mean(),
-                        "lost": (own["recovery"] < LOST).mean(),
-                        "CC": correlation,
-                    }
-                )
-    return pd.DataFrame(rows).round(6)
+    fold_of = {pair.name: fold for fold in CLEAN for pair in load_fold(source, task, "test", fold, FOLDS)}
+    unseen = [pair for pair in pairs if pair.name in fold_of]
+    folders = {
+        (run.info.trained.seed, run.info.trained.fold): run.folder
+        for run in light_runs()
+        if run.info.trained.variant.startswith("fold-")
+    }
+    ways: dict[str, dict[str, Fuse]] = {}
+    for seed in sorted({seed for seed, _ in folders}):
+        scales: dict[str, float | None] = {f"{LIGHT.name}-seed-{seed}": None}
+        if seed == 0:
+            scales = {LIGHT.name: None, **{f"{LIGHT.name}-{scale:g}": scale for scale in SCALES}}
+        for name, scale in scales.items():
+            networks = {fold: load_fuse(LIGHT, folders[seed, fold], residual_scale=scale) for fold in CLEAN}
+            ways[name] = {pair.name: networks[fold_of[pair.name]] for pair in unseen}
+    return unseen, ways
 
 
-def _correlation_with_unmoved(fuse: Fuse, pairs: Sequence[Pair], moved: Sequence[Pair]) -> float:
-    values = []
-    for pair, other in zip(pairs, moved, strict=True):
-        fused = fuse_images(other.image_a, other.image_b, fuse, stretch=False)
-        values.append(score(pair.image_a, pair.image_b, fused, ["CC"])["CC"])
-    return float(np.mean(values))
+def light_runs() -> list[Run]:
+    """Return the committed trainings of the light network: those in ``results/light``."""
+    return find_runs([results_folder() / "light"])
+
+
+def color_view(task: Task, source: DataSource) -> dict[str, dict[str, Any]]:
+    """Return how to measure a task in color, from the color map of its images; empty of grey images."""
+    if not task.color:
+        return {}
+    images = [pair.image_a for split in SPLITS for pair in load_pairs(task, split, data=source)]
+    try:
+        return {"color": {"color_map": find_color_map(images), "in_color": True}}
+    except WdualmineError:  # of images that were not made with a color table
+        return {}
+
+
+def amplitudes(ways: Mapping[str, Fuse | Mapping[str, Fuse]], pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Measure recovery and search against the amplitude: a row a method, source and amplitude."""
+    frames = []
+    for name, fuse in ways.items():
+        scores = measure_recovery(fuse, pairs, volume_of, amplitudes=AMPLITUDES)
+        scores["amplitude"] = scores["amplitude"].abs()
+        means = scores.groupby(["source", "amplitude"])[["recovery", "found"]].mean()
+        frames.append(means.reset_index().assign(method=name))
+    return pd.concat(frames, ignore_index=True)
+
+
+def load_recovery(run: Run) -> pd.DataFrame:
+    """Read ``recovery.csv`` of a ranking."""
+    return run.table("recovery.csv").fillna({"without": ""}).astype({"without": str})
+
+
+def _metrics(name: str, fuse: Fuse | Mapping[str, Fuse], request: Request) -> pd.DataFrame:
+    keys = ("CC",) if name in BASELINES else RANKING_METRICS
+    if not isinstance(fuse, Mapping):
+        return evaluate([Candidate(name, fuse, False)], request.pairs, request.task.key, metrics=keys)
+    frames = [
+        evaluate([Candidate(name, fuse[pair.name], False)], [pair], request.task.key, metrics=keys)
+        for pair in request.pairs
+        if pair.name in fuse
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _noise(ways: Mapping[str, Fuse | Mapping[str, Fuse]], pairs: Sequence[Pair]) -> pd.DataFrame:
+    rows = [
+        {"method": name, "source": source, "gain": gain}
+        for name, fuse in ways.items()
+        for source, gain in noise_gain(fuse, pairs).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _published(pairs: Sequence[Pair], task: Task, source: DataSource) -> list[pd.DataFrame]:
+    frames = []
+    for method, files in published_files(task, source).items():
+        images = [published_image(files, pair.name, method) for pair in pairs]
+        scores = [
+            score(p.image_a, p.image_b, image, RANKING_METRICS)
+            for p, image in zip(pairs, images, strict=True)
+        ]
+        frames.append(
+            pd.DataFrame(scores).assign(
+                task=task.key,
+                split="test",
+                pair=[pair.name for pair in pairs],
+                method=f"{method}{SUFFIX}",
+                stretch=True,
+            )
+        )
+    return frames

@@ -7,7 +7,7 @@ trained until its validation loss no longer falls puts its weights into ``weight
 from pathlib import Path
 from typing import Any
 
-from wdualmine.methods import W_DUALMINE, W_DUALMINE_RECOVERY, Method, System, register
+from wdualmine.methods import LIGHT, W_DUALMINE, Method, System, register
 from wdualmine.methods.authors import AUTHORS
 from wdualmine_book.systems import adafuse, asfe_fusion, densefuse, ifcnn, sdnet, u2fusion
 
@@ -25,7 +25,6 @@ def _retrained(
         f"{title} (retrained)",
         source,
         system=system,
-        objective=system.name,
         weights=lambda task: WEIGHTS / system.name / f"{task}.safetensors",
         settings=settings,
         bytes_a_pixel=bytes_a_pixel,
@@ -51,7 +50,7 @@ SYSTEMS = (DENSEFUSE, DENSEFUSE_L1, IFCNN, U2FUSION, SDNET, ADAFUSE, ASFE_FUSION
 register(*SYSTEMS)
 
 #: All networks of the book, in its order.
-NETWORKS = {method.name: method for method in (W_DUALMINE, W_DUALMINE_RECOVERY, *AUTHORS, *SYSTEMS)}
+NETWORKS = {method.name: method for method in (W_DUALMINE, LIGHT, *AUTHORS, *SYSTEMS)}
 
 
 def trained_networks(task: str) -> list[Method]:
