@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from wdualmine.data import TASKS
-from wdualmine.experiments import FOLDS, RECOVERY_TERMS, VARIANTS
+from wdualmine.experiments import FOLDS, VARIANTS
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,5 @@ STUDIES = {
     "choices": Study(
         "How much do the choices matter that the paper leaves open?",
         ("narrow", "wide", "three-scales", "residual-scale-1", "sobel-unscaled", "norms-summed", "batch-16"),
-    ),
-    "recovery": Study(
-        "Can the network keep the signals of both sources, on volumes that it never saw? (preset cycle)",
-        ("recovery", *(f"recovery-fold-{fold}" for fold in range(FOLDS))),
-        tuple(TASKS),
-    ),
-    "recovery-range": Study(
-        "What does a network lose that may leave the range of the image? (preset cycle)",
-        ("recovery-fold-0", "recovery-tight"),
-        ("ct-mri", "pet-mri"),
-    ),
-    "recovery-terms": Study(
-        "What does each term of the recovery objective do? (preset cycle)",
-        ("recovery-short", "recovery-wide", *(f"recovery-no-{term}" for term in RECOVERY_TERMS)),
     ),
 }

@@ -1,27 +1,35 @@
 """What methods are called in print."""
 
-from wdualmine.methods import CLASSICAL, LEARNED, W_DUALMINE_RECOVERY
+from wdualmine.methods import CLASSICAL, LEARNED, LIGHT
+from wdualmine.recovery.baselines import BASELINES
 from wdualmine_book.audit.tables import RIVALS
-from wdualmine_book.recovery.record import BOUND
-from wdualmine_book.systems.record import SUFFIX
+from wdualmine_book.recovery.record import RETIRED, SUFFIX
 from wdualmine_book.systems.retrained import NETWORKS
 
-_SCALED = f"{W_DUALMINE_RECOVERY.name}-"
+_OTHERS = {
+    RETIRED: "W-DUALMINE for contrast (retired)",
+    "first-source": "First scan alone",
+    "second-source": "MRI alone",
+}
 
 
 def title(name: str) -> str:
     """Return what a method of a record is called in tables; a name that is not known stays as it is."""
     if name.endswith(SUFFIX):
         return f"{RIVALS[name.removesuffix(SUFFIX)]}, published images"
-    if name.endswith("-widened"):
-        return f"{title(name.removesuffix('-widened'))}, widened to the published GFLOP"
     known = CLASSICAL | LEARNED | NETWORKS
     if name in known:
         return known[name].title
-    if name == BOUND:
-        return "Best image of each pair"
-    if name.startswith("blend-"):
-        return f"Blend, {float(name.removeprefix('blend-')):.0%} maximum"
-    if name.startswith(_SCALED):
-        return f"{W_DUALMINE_RECOVERY.title}, λ = {name.removeprefix(_SCALED)}"
+    if name in _OTHERS:
+        return _OTHERS[name]
+    kind, _, rest = name.rpartition("-")
+    if kind == "blend":
+        return f"Blend, {float(rest):.0%} maximum"
+    if kind == "windowed-average":
+        return f"Average in a window, gain {rest}"
+    if kind == LIGHT.name:
+        return f"{LIGHT.title}, λ = {rest}"
+    if name in BASELINES:
+        sigma, gain, limit = name.removeprefix("detail-average-").split("-")
+        return f"Average plus details (σ {sigma}, gain {gain}, limit {limit})"
     return name

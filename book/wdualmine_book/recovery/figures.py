@@ -1,4 +1,4 @@
-"""Signal recovery in pictures: the front between correlation and recovery, and a detail that methods hide."""
+"""What survives fusion in pictures: the front, signals of growing amplitude, a detail that methods hide."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,53 +12,96 @@ from scipy import ndimage
 
 from wdualmine.data import Pair, get_task
 from wdualmine.fusion import Fuse, fuse_images
-from wdualmine.methods import CLASSICAL, W_DUALMINE_RECOVERY
-from wdualmine.recovery.scoring import SCALES
+from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE
+from wdualmine.records import Run
 from wdualmine.recovery.signals import head
 from wdualmine.report.style import COLORS, WIDTH, styled
 from wdualmine_book.figures.qualitative import Window
-from wdualmine_book.recovery.tables import RANKED
+from wdualmine_book.recovery.tables import DETAILS, WINDOWS, blends, correlation, modalities, scales, wide
 from wdualmine_book.titles import title
 
 #: Side of a small detail, in pixels, and of the window that shows it.
 DETAIL, SIDE = 9, 57
-_MARKS = dict(zip(RANKED, "osD^vP<>dX*hpH8|", strict=False))
+_MARKS = "osD^vP*X<>dhp"
+#: Methods that the front names.
+SHOWN = (
+    "average", "maximum", "laplacian-pyramid", "guided-filter", "detail-average",
+    "densefuse", "ifcnn", "sdnet", "u2fusion", W_DUALMINE.name, LIGHT.name,
+)  # fmt: skip
 
 
 @styled
-def plot_recovery_front(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Draw every method between correlation and recovery, a panel a task.
+def plot_front(runs: Mapping[str, Run]) -> Figure:
+    """Draw every method between correlation and what an observer finds, a panel a task.
 
-    Across stands the mean CC, up the mean recovery of the source that the method keeps less of. One line is
-    the trivial front, blends of average and maximum; the other is the recovery network from a residual scale
-    of 0, the average, to 1.
+    Across is the mean CC less the average's, up the share of what the worse kept scan alone shows that search
+    finds in the fused image. One line is the trivial front, blends of average and maximum; the other is the
+    light network, from a residual scale of 0, the average, to 1.5.
 
     Args:
-        tables: by task, what :func:`wdualmine_book.recovery.tables.ranking_table` gives.
+        runs: rankings by task.
+    """
+    figure, grid = plt.subplots(1, len(runs), figsize=(WIDTH, 3.3), layout="constrained", squeeze=False)
+    for axes, (task, run) in zip(grid[0], runs.items(), strict=True):
+        gap = correlation(run)
+        points = pd.DataFrame(
+            {"CC": gap - gap["average"], "found": wide(run, "search", "share")["worse"]}
+        ).dropna()
+        for names, color, label in (
+            (DETAILS, "0.75", "average plus details"),
+            (WINDOWS, "0.45", "windowed averages"),
+        ):
+            shown = points.loc[[name for name in names if name in points.index]]
+            axes.plot(shown["CC"], shown["found"], ".", color=color, markersize=4, label=label, zorder=0)
+        _line(axes, points, blends(), "0.5", "blends of average and maximum")
+        _line(axes, points, scales(), COLORS[3], "light network, λ from 0 to 1.5")
+        for number, name in enumerate(name for name in SHOWN if name in points.index):
+            own = name == LIGHT.name
+            color = COLORS[3] if own else COLORS[1] if name == W_DUALMINE.name else COLORS[0]
+            axes.plot(
+                *points.loc[name],
+                marker="osD^vP*X<>dhp"[number],
+                linestyle="none",
+                color=color,
+                label=title(name),
+            )
+        axes.axhline(1, color="0.8", linewidth=0.6, zorder=0)
+        axes.set(title=get_task(task).folder, xlabel="CC less the average's")
+    grid[0, 0].set(ylabel="found of what the scan alone shows")
+    lines, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def plot_amplitudes(runs: Mapping[str, Run], column: str = "found") -> Figure:
+    """Draw search or contrast against the amplitude of the signal, a column a task, a row a source.
+
+    Args:
+        runs: rankings by task.
+        column: "found", the share of signals that search finds, or "recovery", the share of their contrast.
     """
     figure, grid = plt.subplots(
-        1, len(tables), figsize=(WIDTH, 3.1), layout="constrained", sharey=True, squeeze=False
+        2, len(runs), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False, sharex=True, sharey=True
     )
-    for axes, (task, table) in zip(grid[0], tables.items(), strict=True):
-        points = table.set_index("method")[["CC", "worse"]]
-        blends = [name for name in points.index if str(name).startswith("blend-")]
-        _line(axes, points, ["average", *sorted(blends), "maximum"], "0.5", "blends of both")
-        own = W_DUALMINE_RECOVERY.name
-        scaled = [own if scale == 1 else f"{own}-{scale:g}" for scale in sorted(SCALES)]
-        _line(axes, points, ["average", *scaled], COLORS[3], "recovery network, λ from 0 to 1")
-        for name in RANKED:
-            if name in points.index:
+    for number, (task, run) in enumerate(runs.items()):
+        table = run.table("amplitudes.csv")
+        for axes, (source, modality) in zip(grid[:, number], modalities(task).items(), strict=True):
+            for place, (name, own) in enumerate(
+                table[table["source"] == source].groupby("method", sort=False)
+            ):
+                thick = 2 if name == LIGHT.name else 1
                 axes.plot(
-                    *points.loc[name],
-                    linestyle="none",
-                    marker=_MARKS[name],
-                    markersize=6,
-                    color=COLORS[3] if name == own else COLORS[0],
-                    label=title(name),
+                    own["amplitude"],
+                    own[column],
+                    color=COLORS[place],
+                    linewidth=thick,
+                    label=title(str(name)),
                 )
-        axes.set(title=get_task(task).folder, xlabel="CC")
-        axes.grid(True)
-    grid[0, 0].set(ylabel="recovery, worse source", ylim=(-0.05, 1.0))
+            axes.set(title=f"{get_task(task).folder}: signals in {modality}")
+        grid[1, number].set(xlabel="amplitude in grey levels")
+    for axes in grid[:, 0]:
+        axes.set(ylabel="share found" if column == "found" else "share of contrast left")
     lines, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=3)
     return figure
@@ -66,7 +109,7 @@ def plot_recovery_front(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 def _line(axes: Axes, points: pd.DataFrame, names: Sequence[str], color: object, label: str) -> None:
     shown = points.loc[[name for name in names if name in points.index]]
-    axes.plot(shown["CC"], shown["worse"], color=color, label=label, zorder=0)
+    axes.plot(shown["CC"], shown["found"], color=color, label=label, zorder=0)
 
 
 def hidden_detail(pair: Pair) -> Window:
@@ -123,4 +166,4 @@ def detail_fusers(network: Fuse) -> dict[str, Fuse]:
     titles = {"average": "Average", "maximum": "Maximum", "laplacian-pyramid": "Laplacian pyramid"}
     titles["detail-average"] = "Average plus details"
     chosen = {name: CLASSICAL[key].fuse for key, name in titles.items()}
-    return {name: fuse for name, fuse in chosen.items() if fuse} | {"Recovery network": network}
+    return {name: fuse for name, fuse in chosen.items() if fuse} | {"Light network": network}

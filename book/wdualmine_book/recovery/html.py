@@ -1,135 +1,153 @@
-"""The tables of signal recovery in print."""
+"""The tables of what survives fusion in print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
+from wdualmine.methods import LIGHT
 from wdualmine.records import Run
-from wdualmine_book.printing import NO_RECORD, print_grid
-from wdualmine_book.recovery.record import SHIFTS, load_robustness
-from wdualmine_book.recovery.tables import both, loss_terms_table
+from wdualmine_book.printing import print_grid
+from wdualmine_book.recovery.record import RANKING_METRICS
+from wdualmine_book.recovery.tables import (
+    DETAILS,
+    RANKED,
+    WINDOWS,
+    best_of,
+    color_table,
+    correlation,
+    field_metrics,
+    goals,
+    modalities,
+    seeds_table,
+    wide,
+)
 from wdualmine_book.titles import title
 
-#: Columns of what the field prints: first the metrics that the objective of recovery names.
-_METRICS = ("CC", "Qabf", "SSIM", "FMI", "VIF", "MI", "EN", "PSNR", "SCD", "Qcb", "Nabf")
+#: Methods whose field metrics and colors are shown.
+FEW = (
+    "average",
+    "maximum",
+    "laplacian-pyramid",
+    "detail-average",
+    "w-dualmine",
+    "ifcnn",
+    "sdnet",
+    LIGHT.name,
+)
 
 
-def render_recovery(table: pd.DataFrame, task: str, form: str = "html") -> str:
-    """Print the recovery of each method: its mean with its 95 % interval over pairs, and what else there is.
-
-    Args:
-        table: as :func:`wdualmine_book.recovery.tables.ranking_table` gives it.
-        task: names the sources.
-        form: "html", "md" or "latex".
-    """
+def render_survival(run: Run, form: str = "html") -> str:
+    """Print search and d' of each method, best first by the search of the worse kept scan."""
+    gap = correlation(run)
+    share, low, high = (wide(run, "search", column) for column in ("share", "share_low", "share_high"))
+    detection, hotelling = (wide(run, name, "share", "average") for name in ("detectability", "hotelling"))
+    contrast, lost = wide(run, "recovery", "value"), wide(run, "lost", "value")
+    chosen = [*RANKED, best_of(run, WINDOWS), best_of(run, DETAILS)]
     rows = []
-    for row in table.to_dict("records"):
-        cells = {"Method": title(row["method"])}
-        for source, modality in zip("ab", get_task(task).modalities, strict=True):
-            mean, low, high = (row[f"mean_{source}{end}"] for end in ("", "_low", "_high"))
-            interval = f" ({low:.2f}–{high:.2f})" if low == low and high - low >= 0.005 else ""
-            cells[f"{modality}: recovery"] = f"{mean:.3f}{interval}"
-            cells[f"{modality}: 10 %"] = f"{row[f'p10_{source}']:.2f}"
-            cells[f"{modality}: lost"] = f"{row[f'lost_{source}']:.1%}"
-            cells[f"{modality}: visibility"] = f"{row[f'visibility_{source}']:.2f}"
-            cells[f"{modality}: d′"] = f"{row[f'detectability_{source}']:.2f}"
-        rows.append(cells)
+    for name in share[share.index.isin(chosen)].sort_values("worse", ascending=False).index:
+        row = {"Method": title(name)}
+        for source, modality in modalities(run.info.task).items():
+            ends = (table[source][name] for table in (share, low, high))
+            row[f"{modality}: found"] = _interval(*ends)
+        for source, modality in modalities(run.info.task).items():
+            row[f"{modality}: d′"] = _number(detection[source][name])
+            row[f"{modality}: Hotelling d′"] = _number(hotelling[source][name])
+        for source, modality in modalities(run.info.task).items():
+            row[f"{modality}: contrast"] = _number(contrast[source][name])
+            row[f"{modality}: lost"] = f"{lost[source][name]:.1%}"
+        rows.append(row | {"CC": f"{gap[name] - gap['average']:+.4f}"})
     return print_grid(pd.DataFrame(rows), form)
 
 
-def render_field_metrics(table: pd.DataFrame, form: str = "html") -> str:
-    """Print what the field's metrics say of the same images, in the order of recovery."""
-    rows = [
-        {"Method": title(row["method"])} | {metric: f"{row[metric]:.4f}" for metric in _METRICS}
-        for row in table.to_dict("records")
-    ]
-    return print_grid(pd.DataFrame(rows), form)
-
-
-def render_agreement(tables: Sequence[pd.DataFrame], form: str = "html") -> str:
-    """Print how each metric's order agrees with recovery's, beside each other for several sets of methods."""
-    rows = []
-    for metric in tables[0]["metric"]:
-        cells = {"Metric": metric}
-        for table in tables:
-            row = table.set_index("metric").loc[metric]
-            of = f"{row['methods']} methods: "
-            cells[f"{of}over means"] = f"{row['over_methods']:+.2f}"
-            cells[f"{of}within pairs"] = f"{row['within']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})"
-            cells[f"{of}ranks first"] = row["first"]
-        rows.append(cells)
-    return print_grid(pd.DataFrame(rows), form)
-
-
-def render_bound(tables: Mapping[str, pd.DataFrame], form: str = "html") -> str:
-    """Print what :func:`wdualmine_book.recovery.tables.bound_table` gives for each task."""
-    columns = {"Average": "average", "Recovery network": "network", "Best image": "bound"}
-    rows = [
-        {"Task": get_task(task).folder, "Metric": row["metric"]}
-        | {title: f"{row[column]:.4f}" for title, column in columns.items()}
-        for task, table in tables.items()
-        for row in table.to_dict("records")
-    ]
-    return print_grid(pd.DataFrame(rows), form)
-
-
-def render_robustness(run: Run, task: str, form: str = "html") -> str:
-    """Print the gain of noise, and recovery, share lost and CC against the shift of the MRI, by method."""
-    table = load_robustness(run)
-    a, b = get_task(task).modalities
-    rows = []
-    for method, own in table.groupby("method", sort=False):
-        cell = own.set_index(["condition", "source"])
-        row = {"Method": title(str(method))}
-        for source, modality in (("a", a), ("b", b)):
-            row[f"noise, {modality}"] = f"{cell['value']['noise', source]:.2f}"
-        for shift in SHIFTS:
-            key = f"shift-{shift}"
-            kept = ", ".join(f"{cell['value'][key, source]:.2f}" for source in "ab")
-            row[f"shift {shift}: kept; CC"] = f"{kept}; {cell['CC'][key, 'a']:.4f}"
-        rows.append(row)
-    return print_grid(pd.DataFrame(rows), form)
-
-
-def render_seeds(table: pd.DataFrame, form: str = "html") -> str:
-    """Print the networks of the paper's split, one row a task and seed."""
+def render_goals(runs: Mapping[str, Run], form: str = "html") -> str:
+    """Print what was asked of the light network, and what is."""
     rows = [
         {
-            "Task": get_task(row["task"]).folder,
-            "Seed": str(row["seed"]),
-            "recovery": both(row, "mean", ".3f"),
-            "10 %": both(row, "p10", ".2f"),
-            "lost": both(row, "lost", ".1%"),
-            "visibility": both(row, "visibility", ".2f"),
+            "Task": get_task(task).folder,
+            "Asked": goal.goal,
+            "Light network": goal.value,
+            "": "reached" if goal.reached else "missed",
         }
-        | {metric: f"{row[metric]:.4f}" for metric in ("CC", "Qabf", "SSIM", "FMI")}
+        for task, run in runs.items()
+        for goal in goals(run)
+    ]
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_seeds(runs: Mapping[str, Run], form: str = "html") -> str:
+    """Print the light network seed by seed."""
+    rows = [
+        {
+            "Task": get_task(task).folder,
+            "Seed": row["seed"],
+            "found": f"{row['search_a']:.2f}, {row['search_b']:.2f}",
+            "d′": f"{row['d_a']:.2f}, {row['d_b']:.2f}",
+            "contrast": f"{row['contrast_a']:.2f}, {row['contrast_b']:.2f}",
+            "CC": f"{row['CC']:+.4f}",
+        }
+        for task, run in runs.items()
+        for row in seeds_table(run).to_dict("records")
+    ]
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_agreement(table: pd.DataFrame, form: str = "html") -> str:
+    """Print how each metric's order agrees with that of search."""
+    rows = [
+        {
+            "Metric": row["metric"],
+            "Spearman": f"{row['correlation']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})",
+            "ranks first": title(row["first"]),
+        }
         for row in table.to_dict("records")
     ]
     return print_grid(pd.DataFrame(rows), form)
 
 
-def render_loss_terms(runs: Sequence[Run], form: str = "html") -> str:
-    """Print what length, width and each term do on fold 0, one seed."""
-    trained = {run.variant: run.info.trained for run in runs if run.info.kind == "training"}
-    if "recovery-short" not in trained:
-        return NO_RECORD
-    whole, short = (trained[f"recovery-{name}"].schedule.epochs for name in ("fold-0", "short"))
-    titles = {"fold-0": f"all terms, {whole} epochs", "short": f"all terms, {short} epochs as all below"}
-    titles["wide"] = "all terms, twice as wide"
-    if "recovery-tight" in trained:
-        titles["tight"] = f"range weight {trained['recovery-tight'].loss['range']:g}, {whole} epochs"
-    listed = loss_terms_table(runs)
-    with_others = listed.loc[~listed["term"].isin(["fold-0"]), "task"].unique()
+def render_color(runs: Mapping[str, Run], form: str = "html") -> str:
+    """Print what is found of a change of uptake in luma and in color."""
     rows = [
         {
-            "Task": get_task(row["task"]).folder,
-            "Trained with": titles.get(row["term"], f"without {row['term']}"),
-            "recovery": both(row, "mean", ".3f"),
-            "10 %": both(row, "p10", ".2f"),
-            "lost": both(row, "lost", ".1%"),
+            "Task": get_task(task).folder,
+            "Method": title(name),
+            "in luma": f"{row['luma']:.2f}",
+            "in color": f"{row['color']:.2f}",
         }
-        | {metric: f"{row[metric]:.4f}" for metric in ("CC", "Qabf", "SSIM", "PSNR")}
-        for row in listed[listed["task"].isin(with_others)].to_dict("records")
+        for task, run in runs.items()
+        for name, row in color_table(run).iterrows()
+        if name in FEW
     ]
     return print_grid(pd.DataFrame(rows), form)
+
+
+def render_field_metrics(run: Run, form: str = "html") -> str:
+    """Print what the field's metrics say of a few methods."""
+    table = field_metrics(run, FEW)
+    rows = [
+        {"Method": title(str(name))} | {metric: f"{row[metric]:.3f}" for metric in RANKING_METRICS}
+        for name, row in table.iterrows()
+    ]
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_noise(runs: Mapping[str, Run], form: str = "html") -> str:
+    """Print the gain of noise in either source."""
+    rows = []
+    for task, run in runs.items():
+        table = run.table("noise.csv").pivot(index="method", columns="source", values="gain")
+        for name, row in table.iterrows():
+            cells = {
+                modality: f"{row[source]:.2f}"
+                for source, modality in zip("ab", ("first scan", "MRI"), strict=True)
+            }
+            rows.append({"Task": get_task(task).folder, "Method": title(str(name))} | cells)
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.2f} ({low:.2f}–{high:.2f})" if low == low else f"{value:.2f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value == value else "–"

@@ -26,6 +26,7 @@ from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS
 from wdualmine.fusion import Fuse
 from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE, blend, load_fuse, maximum
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, find_runs, write_csv
@@ -72,7 +73,7 @@ def ranking(request: Request) -> pd.DataFrame:
         **{name: method.fuse for name, method in CLASSICAL.items() if method.fuse},
         **{f"blend-{t:.1f}": blend(maximum, t) for t in BLENDS},
         **{m.name: load_fuse(m, task.key) for m in trained_networks(task.key) if m is not LIGHT},
-        RETIRED: load_fuse(W_DUALMINE, W_DUALMINE.weights(task.key).with_stem(f"{task.key}-recovery")),
+        RETIRED: load_fuse(W_DUALMINE, WEIGHTS / f"{task.key}-recovery.safetensors"),
         **light,
         **BASELINES,
     }
