@@ -35,7 +35,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         a, b = (write_image(Path(name, f"{x}.png"), rng.integers(0, 256, (256, 256), np.uint8)) for x in "ab")
-        for method in ("average", "laplacian-pyramid", "w-dualmine-recovery", "w-dualmine"):
+        for method in ("average", "laplacian-pyramid", "light", "w-dualmine"):
             fuse = seconds(
                 sys.executable, "-m", "wdualmine", "fuse", a, b, "-o", Path(name, "f.png"), "--method", method
             )

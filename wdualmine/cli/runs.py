@@ -12,11 +12,11 @@ from wdualmine.errors import WdualmineError
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri, spect-mri, or all.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The run's folder; the same folder resumes.")
     ],
-    preset: Annotated[str, typer.Option(help="smoke, quick, cpu, paper, cycle or comparison.")] = "quick",
+    preset: Annotated[str, typer.Option(help="smoke, quick, cpu or paper.")] = "quick",
     variant: Annotated[
         str, typer.Option(help="proposed, a row of Table 4 or 5, or of another study.")
     ] = "proposed",
