@@ -127,9 +127,9 @@ def random_spots(image: Tensor, size: float, generator: torch.Generator) -> tupl
 class DetectionWeights(TermWeights):
     """The weights of the objective's terms, the same for all tasks."""
 
-    detection: float = 1.0
-    signal: float = 6.0
-    correlation: float = 64.0
+    detection: float = 2.0
+    signal: float = 8.0
+    correlation: float = 112.0
     brightness: float = 50.0
     range: float = 50.0
 
