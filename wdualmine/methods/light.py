@@ -75,11 +75,19 @@ class Light(Network):
 
     def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
         """Fuse two images (N, 1, H, W) in [0, 1], with sides divisible by the block."""
-        block = self.config.block
-        features = F.relu(self.first(F.pixel_unshuffle(torch.cat((image1, image2), dim=1) - OFFSET, block)))
+        residual = torch.tanh(F.pixel_shuffle(self.last(self.features(image1, image2)), self.config.block))
+        return self.add(image1, image2, residual)
+
+    def features(self, image1: Tensor, image2: Tensor) -> Tensor:
+        """Return the backbone's features of both images, (N, width, H / block, W / block)."""
+        both = F.pixel_unshuffle(torch.cat((image1, image2), dim=1) - OFFSET, self.config.block)
+        features = F.relu(self.first(both))
         for layer in self.middle:
             features = features + F.relu(layer(features))
-        residual = torch.tanh(F.pixel_shuffle(self.last(features), block))
+        return features
+
+    def add(self, image1: Tensor, image2: Tensor, residual: Tensor) -> LightFusion:
+        """Add tanh(R), times lambda, to the average (Eq. 11)."""
         unclipped = (image1 + image2) / 2 + self.config.residual_scale * residual
         return LightFusion(unclipped.clamp(0, 1), unclipped, residual)
 
