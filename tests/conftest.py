@@ -129,6 +129,17 @@ def smoke_run(once: Once) -> Run:
 
 
 @pytest.fixture(scope="session")
+def light_run(once: Once) -> Run:
+    """The same of the light network, on the pairs of all tasks."""
+
+    def make(folder: Path) -> None:
+        experiment = make_experiment("all", "smoke", method="light")
+        train(experiment, folder / "run", "phantom", "cpu", threads=1, progress=False)
+
+    return load_run(once("light", make) / "run")
+
+
+@pytest.fixture(scope="session")
 def wheels(once: Once) -> list[Path]:
     """The wheels of the library and of the book's code, built without network."""
 

@@ -131,7 +131,7 @@ def _record(name: str) -> Callable[[Path], Path]:
 
         from wdualmine_book.records import results_folder
 
-        run = results_folder() / "recovery" / "ct-mri-recovery-seed0"
+        run = results_folder() / "reference" / "ct-mri-seed0"
         for path in run.iterdir():
             shutil.copy(path, folder)
         if name == "metrics.csv":  # else its seal is all that is read

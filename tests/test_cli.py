@@ -1,6 +1,8 @@
 """The command line as a person uses it: what it makes, and one clear line with exit code 2 for a mistake."""
 
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
+import pandas as pd
 import pytest
 from calling import call
 
@@ -126,7 +129,7 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("train ct-mri --learning-rate nan -o {}/run", "give a positive, finite number"),
         ("train ct-mri --learning-rate inf -o {}/run", "give a positive, finite number"),
         ("train ct-mri --epochs 0 -o {}/run", "epochs 0: give an integer of at least 1"),
-        ("train ct-mri --method w-dualmine-recovery -o {}/run", "train that with --variant recovery"),
+        ("train ct-mri --method light --variant narrow -o {}/run", "changes W-DUALMINE, not light"),
         ("train ct-mri --method densefuse-l1-retrained -o {}/run", "has the network of densefuse-"),
         ("train ct-mri --preset smoke --data phantom -o {}/others", "log.csv: is of no run"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --axis 1", "--axis 1: is for volumes"),
@@ -272,15 +275,43 @@ def test_weights_that_no_training_leaves_are_refused(
 
 
 def test_recovery_of_the_average_is_a_half(capsys: pytest.CaptureFixture) -> None:
-    code, out, error = call(
-        capsys, "recovery", "ct-mri", "--method", "average", "--data", "phantom", "--limit", 2, "--signals", 1
-    )
+    options = ("--method", "average", "--data", "phantom", "--limit", 2, "--signals", 1)
+    code, out, error = call(capsys, "recovery", "ct-mri", *options)
     assert code == 0, error
-    rows = [line.split() for line in out.splitlines()[2:]]
-    assert [(row[0], row[2]) for row in rows] == [("CT", "0.500"), ("MRI", "0.500")]
+    header, _, *rows = out.splitlines()
+    assert header.startswith("Average: 20 signals in 2 pairs of ")
+    found = {tuple(re.split(" {2,}", row)[0].split(", signals in ")): row.split() for row in rows}
+    statistics = ("recovery", "lost", "search", "localization", "detectability", "hotelling")
+    assert set(found) >= {(statistic, source) for statistic in statistics for source in ("CT", "MRI")}
+    for source in ("CT", "MRI"):
+        assert found["recovery", source][4] == "0.500"
+    code, out, _ = call(capsys, "recovery", "ct-mri", *options, "--csv")
+    assert code == 0
+    frame = pd.read_csv(io.StringIO(out))
+    assert len(frame) == 20
+    assert {"pair", "source", "recovery", "found", "filter_answer", "hotelling_answer"} <= set(frame.columns)
     code, _, error = call(capsys, "recovery", "ct-mri", "--method", "average", "--residual-scale", 1)
     assert code == 2
     assert "belong to networks, not to average" in error
+
+
+def test_the_light_network_is_trained_for_all_tasks_repeated_and_fuses(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture, light_run: Run
+) -> None:
+    options = ("--method", "light", "--preset", "smoke", "--data", "phantom", "--device", "cpu")
+    code, _, error = call(capsys, "train", "all", *options, "--threads", 1, "-o", tmp_path / "run")
+    assert code == 0, error
+    weights = [folder / "model.safetensors" for folder in (tmp_path / "run", light_run.folder)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    for scale, task, modality in ((-2, "CT-MRI", "CT"), (0, "PET-MRI", "PET")):
+        a, b, output = first(pairs, task, modality), first(pairs, task, "MRI"), tmp_path / f"{task}.png"
+        fuse = ("fuse", a, b, "-o", output, "--method", "light", "--weights", light_run.folder)
+        code, _, error = call(capsys, *fuse, "--residual-scale", scale)
+        assert code == 0, error
+        average = call(capsys, "fuse", a, b, "-o", tmp_path / "average.png", "--method", "average")
+        assert average[0] == 0
+        same = np.array_equal(read_image(output), read_image(tmp_path / "average.png"))
+        assert same == (scale == 0)
 
 
 def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
@@ -305,7 +336,7 @@ def test_any_learned_system_is_trained_and_fuses_with_its_own_weights(
         (("--method", "ifcnn-retrained"), wrong),
         (
             ("--method", "sdnet-retrained", "--residual-scale", 0.5),
-            "a residual scale belongs to W-DUALMINE, not to sdnet-retrained",
+            "sdnet-retrained: has no residual scale (w-dualmine and light do)",
         ),
     ):
         code, _, error = call(capsys, *fuse, *options)
@@ -399,5 +430,5 @@ def test_options_are_explained_alike(capsys: pytest.CaptureFixture) -> None:
     printed = {verb: call(capsys, verb, "--help")[1] for verb in ("fuse", "report", "recovery")}
     helps = {verb: " ".join(text.replace("│", " ").split()) for verb, text in printed.items()}
     assert "--window-b=0,1200" in helps["fuse"]
-    for verbs, words in ((("fuse", "report"), "seem swapped"), (("fuse", "recovery"), "from -1 to 1")):
+    for verbs, words in ((("fuse", "report"), "seem swapped"), (("fuse", "recovery"), "from -2 to 2")):
         assert all(words in helps[verb] for verb in verbs)

@@ -134,27 +134,37 @@ def test_sources_that_are_not_registered_are_refused_unless_allowed(grey: Images
         wd.fuse(b, a, average)
 
 
-def test_a_network_refuses_other_units(grey: Images) -> None:
+def test_a_network_refuses_other_units(grey: Images, light_run: Run) -> None:
     levels = [torch.from_numpy(image.astype(np.float32))[None, None] for image in grey]
-    for method in ("w-dualmine", "w-dualmine-recovery"):
-        fuse = wd.load_fuse(method)
+    for fuse in (wd.load_fuse("w-dualmine"), wd.load_fuse("light", light_run.folder)):
         with pytest.raises(WdualmineError, match=r"values from 0 to 255: a network needs them in \[0, 1\]"):
             fuse(*levels)
         assert fuse(levels[0] / 255, levels[1] / 255).shape == levels[0].shape
 
 
 def test_weights_say_what_they_were_trained_for(grey: Images, color: Images, smoke_run: Run) -> None:
-    run = smoke_run.folder  # of CT-MRI and the paper's objective
+    run = smoke_run.folder  # of CT-MRI
     assert wd.fuse(*grey, weights=run).shape == grey[0].shape
     with pytest.raises(WdualmineError, match=r"was trained for ct-mri, not for spect-mri; .*--task ct-mri"):
         wd.fuse(*color, task="spect-mri", weights=run)
     with pytest.raises(WdualmineError, match="was trained for ct-mri, not for pet-mri or spect-mri"):
         wd.fuse(*color, weights=run)
     assert wd.fuse(*color, task="ct-mri", weights=run).shape == color[0].shape
-    with pytest.raises(WdualmineError, match=r"trained for the objective paper.* give --method w-dualmine$"):
-        wd.fuse(*grey, "w-dualmine-recovery", weights=run)
+    with pytest.raises(WdualmineError, match=r"holds a network of w-dualmine; give --method w-dualmine$"):
+        wd.fuse(*grey, "light", weights=run)
     _, label = flat.Way(weights=run).function(color=False)
     assert label == f"w-dualmine with {run} (trained for ct-mri: smoke, proposed, seed 0)"
+
+
+def test_weights_for_all_tasks_are_for_any(grey: Images, color: Images, light_run: Run) -> None:
+    run = light_run.folder
+    for sources in (grey, color):
+        plain = wd.fuse(*sources, "light", weights=run)
+        assert plain.shape == sources[0].shape
+        for task in ("ct-mri", "pet-mri", "spect-mri"):
+            assert np.array_equal(wd.fuse(*sources, "light", task=task, weights=run), plain)
+    _, label = flat.Way("light", weights=run).function(color=True)
+    assert label == f"light with {run} (trained for all tasks: smoke, proposed, seed 0)"
 
 
 def test_memory_is_said_before_and_refused_where_it_is_not_there(

@@ -501,16 +501,19 @@ def test_a_command_is_measured_as_the_method_that_it_is(case: Path, tmp_path: Pa
     assert set(findings.recovery["method"]) == {
         "tool", "function", "average", "maximum", "laplacian-pyramid",
     }  # fmt: skip
-    means = findings.recovery_summary.query("statistic == 'mean'").set_index(["method", "source"])["value"]
+    means = findings.recovery_summary.query("statistic == 'recovery'")
+    means = means.set_index(["method", "source"])["value"]
     for source in ("a", "b"):
         assert means["tool", source] == pytest.approx(0.5, abs=0.02)  # 8-bit files in between
         assert means["function", source] == means["average", source]
     said = " ".join(verdict(findings, "tool"))
-    assert "0.50 of those in source A is left and 0% are lost" in said
+    assert "(1 pair): of those in source A it finds " in said
+    assert ", and 0% have lost their contrast; of those in source B it finds" in said
     assert "The command does not make the images in the folder" in said
     assert findings.remakes["tool"] > 1
     text = write_report(findings, tmp_path / "out").read_text()
     assert "Signal recovery" in text
+    assert "Of what the source alone shows" in text
     assert (tmp_path / "out" / "recovery.csv").is_file()
 
 

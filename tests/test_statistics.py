@@ -190,12 +190,12 @@ def test_a_detectable_difference_is_found_four_times_in_five(groups, questions):
 
 def test_the_jackknife_of_a_mean_is_students_interval(rng):
     values = rng.normal(2, 1, 12)
-    low, high = jackknife_interval(
-        lambda at: values[at].mean(keepdims=True), [np.array([k]) for k in range(12)]
-    )
-    assert (low[0], high[0]) == pytest.approx(stats.t.interval(0.95, 11, values.mean(), stats.sem(values)))
-    alone = jackknife_interval(lambda at: values[at].mean(keepdims=True), [np.arange(12)])
-    assert np.isnan(alone).all()
+    value, left = values.mean(keepdims=True), np.array([[np.delete(values, k).mean()] for k in range(12)])
+    for level in (0.95, 0.5):
+        low, high = jackknife_interval(value, left, level)
+        expected = stats.t.interval(level, 11, values.mean(), stats.sem(values))
+        assert (low[0], high[0]) == pytest.approx(expected)
+    assert np.isnan(jackknife_interval(value, left[:1])).all()
 
 
 def test_identical_methods_have_no_difference(frames):

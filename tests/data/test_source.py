@@ -117,6 +117,8 @@ def test_fingerprint(tiny, tmp_path):
     prints = [here.fingerprint("ct-mri", split) for split in (None, "train", "test")]
     assert prints == [there.fingerprint("ct-mri", split) for split in (None, "train", "test")]
     assert len({*prints, here.fingerprint("pet-mri")}) == 4
+    everything = here.fingerprint("all")
+    assert everything == there.fingerprint("all") not in prints
     path = tmp_path / "there/CT-MRI/test/CT/2010.png"
     (tmp_path / "there/CT-MRI/test/CT/notes.txt").write_text("not read, not hashed")
     assert there.fingerprint("ct-mri") == prints[0]
@@ -125,6 +127,7 @@ def test_fingerprint(tiny, tmp_path):
     assert there.fingerprint("ct-mri", "test") != prints[2]
     path.rename(path.with_name("2011.png"))
     assert there.fingerprint("ct-mri") != prints[0]
+    assert there.fingerprint("all") != everything
     with pytest.raises(WdualmineError, match="val: unknown split"):
         here.fingerprint("ct-mri", "val")
 

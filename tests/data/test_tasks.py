@@ -1,6 +1,6 @@
 import pytest
 
-from wdualmine.data import TASKS, get_task
+from wdualmine.data import ALL, TASKS, get_task, tasks_of
 from wdualmine.errors import WdualmineError
 
 
@@ -21,3 +21,11 @@ def test_key_folder_name_or_task(key):
 def test_unknown_task_names_the_choices(key):
     with pytest.raises(WdualmineError, match=r"unknown task; choose one of ct-mri, pet-mri, spect-mri"):
         get_task(key)
+
+
+def test_all_stands_for_every_task():
+    assert tasks_of(ALL) == list(TASKS.values())
+    assert tasks_of("pet-mri") == [TASKS["pet-mri"]]
+    for call in (lambda: tasks_of("every"), lambda: get_task(ALL)):
+        with pytest.raises(WdualmineError, match="unknown task"):
+            call()

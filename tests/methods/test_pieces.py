@@ -65,11 +65,8 @@ def test_the_means_of_a_piece_alone_would_not_do() -> None:
     assert (whole[..., :8, :] - part[..., :8, :]).abs().max() > TOLERANCES["pieces"].value
 
 
-@pytest.mark.parametrize("objective", ["paper", "recovery"])
-def test_the_packages_weights_fuse_in_pieces_as_they_fuse_the_whole(
-    objective: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = load_model("ct-mri", objective)
+def test_the_packages_weights_fuse_in_pieces_as_they_fuse_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model("ct-mri")
     pair = load_pairs("ct-mri", limit=1, data="phantom")[0]
     a, b = (luma_tensor(image[20:245, 60:190]) for image in (pair.luma_a, pair.luma_b))
     whole = fuse_with(model, 0.7)(a, b)
@@ -97,7 +94,7 @@ from wdualmine import fuse_with, load_model
 from wdualmine.fusion import fuse_images
 from wdualmine.methods import average
 torch.set_num_threads(1)
-fuse = average if sys.argv[1] == "average" else fuse_with(load_model("ct-mri", "recovery"))
+fuse = average if sys.argv[1] == "average" else fuse_with(load_model("ct-mri"))
 image = np.zeros((int(sys.argv[2]), int(sys.argv[2])), np.uint8)
 image[::7] = 200
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -127,4 +124,4 @@ def test_a_large_image_goes_through_another_system_in_pieces(monkeypatch: pytest
 def test_a_system_that_looks_at_all_of_an_image_says_so() -> None:
     networks = {name: network_of(method) for name, method in NETWORKS.items()}
     whole = {name for name, network in networks.items() if getattr(network, "reach", None) is None}
-    assert whole == {"w-dualmine", "w-dualmine-recovery", "adafuse-retrained", "asfe-fusion-retrained"}
+    assert whole == {"w-dualmine", "adafuse-retrained", "asfe-fusion-retrained"}

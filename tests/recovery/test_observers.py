@@ -1,7 +1,5 @@
 """The observers against closed forms, the FDA's, and what could deceive them."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,24 +10,26 @@ from torch import Tensor
 
 from wdualmine.blur import gaussian_blur
 from wdualmine.data import Pair
-from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.methods import average, maximum
 from wdualmine.recovery.baselines import first_source, second_source, windowed_average
+from wdualmine.recovery.measure import SPACING, measure_alone, measure_recovery
 from wdualmine.recovery.observers import (
     CHANCE,
+    REGION,
     ROUND,
-    SPACING,
+    Seen,
     difference_of_gaussians,
     hotelling_template,
-    measure_alone,
-    measure_observers,
-    summarize_observers,
+    trained_weights,
 )
-from wdualmine.recovery.signals import SHAPES, draw_signals
+from wdualmine.recovery.signals import REACH, SHAPES, draw_signals
+from wdualmine.recovery.summary import leave_one_out, summarize_recovery
 from wdualmine.recovery.uptake import ColorMap
 
 OBSERVERS = ["found", "rating", "false_rating", "filter_answer", "filter_square", "hotelling_answer"]
+#: Of these, no contrast is any part.
+STATISTICS = ["search", "reported", "localization", "detectability", "hotelling"]
 
 
 def noise_pair(name: str, deviation: float = 20, side: int = 320, smooth: float = 0) -> Pair:
@@ -49,8 +49,8 @@ ALONE = measure_alone(PAIRS)
 def value(
     fuse: Fuse, pairs: list[Pair] = PAIRS, alone: pd.DataFrame = ALONE, column: str = "value"
 ) -> pd.Series:
-    scores = measure_observers(fuse, pairs)
-    return summarize_observers(scores, alone).set_index(["source", "statistic"])[column]
+    scores = measure_recovery(fuse, pairs)
+    return summarize_recovery(scores, alone).set_index(["source", "statistic"])[column]
 
 
 @pytest.mark.parametrize("fuse", [average, maximum, second_source])
@@ -61,31 +61,33 @@ def test_no_increasing_linear_map_of_any_image_changes_an_answer(fuse: Fuse) -> 
         gain = 0.3 + 0.4 * float((1e4 * (a + 2 * b).double().sum()) % 1)
         return gain * fused.double() + 0.2
 
-    plain, other = (measure_observers(f, PAIRS) for f in (fuse, mapped))
+    plain, other = (measure_recovery(f, PAIRS) for f in (fuse, mapped))
     np.testing.assert_allclose(
         other[OBSERVERS], plain[OBSERVERS], atol=TOLERANCES["recovery"].value, rtol=1e-4
     )
     assert not np.allclose(other["recovery"], plain["recovery"]) or fuse is second_source
+    summaries = [leave_one_out(scores).query("statistic in @STATISTICS") for scores in (plain, other)]
+    pd.testing.assert_frame_equal(*summaries, rtol=1e-4, atol=TOLERANCES["recovery"].value)
 
 
 def test_an_image_that_is_one_source_shows_all_of_it_and_is_at_chance_for_the_other() -> None:
     share = value(first_source, column="share")["a"]
-    assert (share == 1).all()
-    scores = measure_observers(first_source, PAIRS)
+    assert (share[["recovery", "p10", *STATISTICS]] == 1).all()
+    scores = measure_recovery(first_source, PAIRS)
     blind = scores[scores["source"] == "b"]
     assert (blind["filter_answer"] == 0).all()
     assert (blind["recovery"] == 0).all()
     bound = stats.binom.ppf(0.999, len(blind), CHANCE)  # all places of a region are as likely
     assert blind["found"].sum() <= bound
-    share = summarize_observers(scores, ALONE).set_index(["source", "statistic"])["share"]["b"]
+    share = summarize_recovery(scores, ALONE).set_index(["source", "statistic"])["share"]["b"]
     assert share["detectability"] == share["hotelling"] == 0
 
 
 def test_d_prime_in_white_noise_is_the_closed_form() -> None:
     deviation, pairs = 20.0, [noise_pair(str(k)) for k in range(6)]
-    alone = measure_observers(first_source, pairs, signals=3)
+    alone = measure_recovery(first_source, pairs, signals=3)
     alone = alone[alone["source"] == "a"]
-    found = summarize_observers(alone, alone).set_index("statistic")["value"]
+    found = summarize_recovery(alone, alone).set_index("statistic")["value"]
     channels = difference_of_gaussians().reshape(10, -1)
     matched, channelized = [], []
     for (name, size), own in alone.groupby(["shape", "size"]):
@@ -104,7 +106,7 @@ def test_d_prime_in_white_noise_is_the_closed_form() -> None:
 def test_a_larger_signal_is_found_more_often() -> None:
     pairs = [noise_pair(str(k), smooth=1.5, side=220) for k in range(2)]
     found = [
-        measure_observers(average, pairs, amplitudes=[amplitude])["found"].mean() for amplitude in (5, 20, 60)
+        measure_recovery(average, pairs, amplitudes=[amplitude])["found"].mean() for amplitude in (5, 20, 60)
     ]
     assert found[0] < found[1] - 0.1 < found[2] - 0.4
 
@@ -120,9 +122,8 @@ def plus_noise(a: Tensor, b: Tensor) -> Tensor:
 def test_what_adds_nothing_gains_nothing() -> None:
     plain = value(average)
     windowed = value(windowed_average(1.25, 0.1))
-    pd.testing.assert_series_equal(
-        windowed.drop("recovery", level=1), plain.drop("recovery", level=1), rtol=0.02
-    )
+    kept = [series[series.index.isin(STATISTICS, level=1)] for series in (windowed, plain)]
+    pd.testing.assert_series_equal(*kept, rtol=0.02)
     assert windowed["a", "recovery"] > 1.2 * plain["a", "recovery"]
     noisy = value(plus_noise)
     for statistic in ("localization", "detectability", "hotelling"):
@@ -181,7 +182,28 @@ def test_no_other_signal_reaches_a_search_region() -> None:
         places = np.array([(signal.row, signal.column) for signal in drawn])
         apart = np.abs(places[:, None] - places).max(axis=2)[~np.eye(len(places), dtype=bool)]
         assert len(places) > 3
-        assert apart.min() > 2 * 11 + 10
+        assert np.hypot(*(places[:, None] - places).T)[~np.eye(len(places), dtype=bool)].min() >= SPACING
+        assert apart.min() > 2 * REGION + REACH
+
+
+def test_weights_of_channels_are_trained_on_other_volumes() -> None:
+    rng = np.random.default_rng(0)
+    answers, means = rng.normal(3, 1, (6, 2)), rng.normal(0, 0.1, (6, 2))
+    squares = np.array([x @ x.T for x in rng.normal(0, 1, (6, 2, 5))])
+    seen = [Seen(*x) for x in zip(answers, means, squares, strict=True)]
+    scores = pd.DataFrame({"source": "a", "shape": ["disc"] * 5 + ["ring"], "size": 5.0})
+    volumes = pd.Series(list("xxyyzx"))
+    weights = trained_weights(seen, scores, volumes)
+    others = [2, 3, 4]  # of what volume x has
+    covariance = squares[others].mean(axis=0) - np.outer(*[means[others].mean(axis=0)] * 2)
+    expected = np.linalg.solve(covariance, answers[others].mean(axis=0))
+    for k in (0, 1):
+        np.testing.assert_allclose(
+            weights[k] / np.linalg.norm(weights[k]), expected / np.linalg.norm(expected)
+        )
+        assert weights[k] @ covariance @ weights[k] == pytest.approx(1)
+    assert not np.allclose(weights[2], weights[0])
+    assert np.isnan(weights[5]).all()  # no other volume has its class
 
 
 #: From blue over green, the brightest, to red.
@@ -190,7 +212,7 @@ RAINBOW = ColorMap(np.array([[0, 0, 255], [0, 255, 0], [255, 0, 0]], float), np.
 
 def rainbow(name: str) -> Pair:
     """Uptake shown in color, beside a grey image."""
-    pair = noise_pair(name, smooth=1.5, side=160)
+    pair = noise_pair(name, smooth=1.5, side=140)
     return Pair(name, np.rint(RAINBOW.color(pair.luma_a / 255)).astype(np.uint8), pair.image_b)
 
 
@@ -198,7 +220,7 @@ def test_color_shows_uptake_that_luma_does_not() -> None:
     pairs = [rainbow(str(k)) for k in range(3)]
     options = {"color_map": RAINBOW}
     in_luma, in_color = (
-        summarize_observers(measure_observers(average, pairs, **kw), measure_alone(pairs, **kw)).set_index(
+        summarize_recovery(measure_recovery(average, pairs, **kw), measure_alone(pairs, **kw)).set_index(
             ["source", "statistic"]
         )
         for kw in (options, options | {"in_color": True})
@@ -210,41 +232,16 @@ def test_color_shows_uptake_that_luma_does_not() -> None:
 def test_source_a_in_its_colors_shows_all_of_it() -> None:
     pairs, options = [rainbow(str(k)) for k in range(2)], {"color_map": RAINBOW, "in_color": True}
     alone = measure_alone(pairs, **options)
-    scores = summarize_observers(measure_observers(first_source, pairs, **options), alone)
-    assert (scores.loc[scores["source"] == "a", "share"] == 1).all()
-
-
-def test_intervals_are_over_volumes() -> None:
-    scores = measure_observers(average, PAIRS)
-    summary = summarize_observers(scores, ALONE)
-    assert (summary["low"] <= summary["value"] + 1e-9).all()
-    assert (summary["value"] <= summary["high"] + 1e-9).all()
-    one = summarize_observers(scores, ALONE, lambda name: "one volume")
-    assert one[["low", "high", "share_low", "share_high"]].isna().all(axis=None)
+    scores = summarize_recovery(measure_recovery(first_source, pairs, **options), alone)
+    share = scores[scores["source"] == "a"].set_index("statistic")["share"]
+    assert (share[["recovery", *STATISTICS]] == 1).all()
 
 
 def flat(a: Tensor, b: Tensor) -> Tensor:
     return torch.full_like(a, 0.5)
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: measure_observers(average, PAIRS, in_color=True), "0: source a is grey"),
-        (lambda: measure_observers(lambda a, b: a * torch.nan, PAIRS), "0: the fusing function gave NaN"),
-        (lambda: measure_observers(average, []), "no pair has room for a signal"),
-        (
-            lambda: summarize_observers(measure_observers(average, PAIRS[:1], seed=1), ALONE),
-            "measured with other signals",
-        ),
-    ],
-)
-def test_what_cannot_be_measured_is_said(call: Callable, message: str) -> None:
-    with pytest.raises(WdualmineError, match=message):
-        call()
-
-
 def test_an_image_of_nothing_is_at_chance() -> None:
-    scores = measure_observers(flat, PAIRS)
+    scores = measure_recovery(flat, PAIRS)
     assert scores["found"].sum() <= stats.binom.ppf(0.999, len(scores), CHANCE)
     assert (scores[["rating", "false_rating", "filter_answer", "filter_square"]].abs() < 1e-6).all(axis=None)

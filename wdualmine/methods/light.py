@@ -7,6 +7,7 @@ image (:mod:`wdualmine.recovery.objective`), one for all tasks.
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple
 
 import torch
@@ -47,6 +48,8 @@ class LightConfig(NetworkConfig):
                 f"block {self.block}, width {self.width}, depth {self.depth}: give a block and a width of at "
                 f"least 1 and a depth of 1 to {len(DILATIONS)}"
             )
+        if not (isinstance(self.residual_scale, int | float) and isfinite(self.residual_scale)):
+            raise WdualmineError(f"residual_scale {self.residual_scale!r}: give a finite number")
 
 
 class LightFusion(NamedTuple):

@@ -52,13 +52,11 @@ def residual_in_pieces(model: WDualMine, image1: Tensor, image2: Tensor, side: i
     for _ in model.config.widths:
         weights.append(_next_weights(model, image1, image2, weights, side))
     residual = torch.empty_like(image1)
-    height, width = image1.shape[-2:]
     for rows, columns in _pieces("fuse", image1, side, MARGIN, model.multiple):
         features = _encode(model, _cut(image1, image2, rows, columns), weights)
         fused = [stage(*both.chunk(2)).fused for stage, both in zip(model.stages, features, strict=True)]
         piece = torch.tanh(model.decoder(fused))[..., rows.own, columns.own]
-        inside = piece[..., : height - rows.place.start, : width - columns.place.start]
-        residual[..., rows.place, columns.place] = inside
+        _put(residual, piece, rows, columns)
     return residual
 
 
@@ -70,17 +68,25 @@ def fused_in_pieces(model: Network, image1: Tensor, image2: Tensor, side: int = 
         model: the network; it has a :attr:`~wdualmine.methods.system.Network.reach`.
         image1: the first source, (N, 1, H, W) in [0, 1], of any sides, on the network's device.
         image2: the second, the same shape.
-        side: of a piece, in pixels.
+        side: of a piece; divisible by the network's multiple.
 
     Returns:
         (N, 1, H, W) in [0, 1].
     """
     assert model.reach is not None
+    margin = -(-model.reach // model.multiple)
     fused = torch.empty_like(image1)
-    for rows, columns in _pieces("fuse", image1, side, model.reach, model.multiple):
-        piece = model(*_cut(image1, image2, rows, columns).chunk(2)).fused
-        fused[..., rows.place, columns.place] = piece[..., rows.own, columns.own]
+    for rows, columns in _pieces("fuse", image1, side, margin, model.multiple):
+        piece = model(*_cut(image1, image2, rows, columns).chunk(2)).fused[..., rows.own, columns.own]
+        _put(fused, piece, rows, columns)
     return fused
+
+
+def _put(image: Tensor, piece: Tensor, rows: _Span, columns: _Span) -> None:
+    """Write a piece to its place, without what the image was padded by."""
+    height, width = image.shape[-2:]
+    inside = piece[..., : height - rows.place.start, : width - columns.place.start]
+    image[..., rows.place, columns.place] = inside
 
 
 def _next_weights(

@@ -185,8 +185,11 @@ def window(image: Array, center: NDArray | Sequence[int], reach: int) -> Array:
 
 
 def moments(image: Array, where: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Return mean and deviation of (C, H, W) at some places, (C, 1, 1) each; a flat one's is 1."""
-    values = image[:, where]
+    """Return mean and deviation of (C, H, W) at some places, (C, 1, 1) each; a flat one's is 1.
+
+    Where there is no place, 0 and 1.
+    """
+    values = image[:, where] if where.any() else np.zeros((len(image), 1))
     deviation = values.std(axis=1)
     return values.mean(axis=1)[:, None, None], np.where(deviation > 0, deviation, 1)[:, None, None]
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
 
@@ -110,6 +109,8 @@ def head(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> NDArray[np.boo
 
     The lumas are uint8 (H, W) and so, as bool, is the head.
     """
+    from scipy import ndimage  # here: the table of methods imports this module, which must not take long
+
     filled = ndimage.binary_fill_holes(np.maximum(luma_a, luma_b) > HEAD_LEVEL)
     parts, count = ndimage.label(filled)
     if not count:
@@ -144,6 +145,8 @@ def place_signals(
     Raises:
         WdualmineError: there is no such shape, or the limit is below 1.
     """
+    from scipy import ndimage
+
     if shape not in SHAPES:
         raise WdualmineError(f"unknown shape {shape!r}; choose one of {', '.join(SHAPES)}")
     if limit < 1:
