@@ -19,10 +19,21 @@ from calling import call
 from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume_and_slice
 from wdualmine.errors import WdualmineError
+from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, make_experiment
+from wdualmine.methods import load_fuse
+from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run, largest_differences, load_run, summarize, write_csv, write_json
 from wdualmine.resuming import CHECKPOINT
-from wdualmine.training import augment, check_same_data, stack, train, train_epoch
+from wdualmine.training import (
+    augment,
+    check_same_data,
+    initial_state,
+    make_objective,
+    stack,
+    train,
+    train_epoch,
+)
 
 
 def command(folder: Path, *options: str) -> list[str]:
@@ -218,6 +229,89 @@ def test_an_experiment_with_a_fold_trains_on_it(tmp_path: Path) -> None:
     assert run.info.experiment.fold == 1
 
 
+def test_a_network_of_all_tasks_is_scored_on_each(light_run: Run) -> None:
+    assert light_run.info.task == light_run.info.trained.task == "all"
+    rows = light_run.metrics.groupby(["task", "method"]).size()
+    assert dict(rows) == {(task, method): 3 for task in TASKS for method in ("light", "untrained")}
+    assert {result.method: result.pairs for result in light_run.info.results} == {"light": 9, "untrained": 9}
+    assert {"detection", "signal", "correlation", "brightness", "range", "residual"} <= set(light_run.log)
+    assert light_run.log["residual"].iloc[-1] > 0
+    check_same_data(light_run, "phantom")
+
+
+def test_a_network_of_all_tasks_resumes_to_the_same_bits(
+    light_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    experiment = make_experiment("all", "smoke", method="light")
+    with monkeypatch.context() as patch:
+        patch.setattr("wdualmine.training.train_epoch", _stopping_after(1))
+        with pytest.raises(KeyboardInterrupt):
+            train(experiment, tmp_path / "run", "phantom", "cpu", 1, progress=False)
+    assert _epochs(tmp_path / "run") == 1
+    options = ("--preset", "smoke", "--data", "phantom", "--device", "cpu", "--threads", 1)
+    code, _, error = call(capsys, "train", "all", "--method", "light", *options, "-o", tmp_path / "run")
+    assert code == 0, error
+    assert _weights(tmp_path / "run") == _weights(light_run.folder)
+    again = load_run(tmp_path / "run")
+    assert again.log.drop(columns="seconds").equals(light_run.log.drop(columns="seconds"))
+    assert (largest_differences(light_run, again) == 0).all()
+
+
+def test_weights_of_16_bits_are_what_was_scored(light_run: Run, smoke_run: Run) -> None:
+    for run, kind in ((light_run, torch.float16), (smoke_run, torch.float32)):
+        tensors, _ = read_tensors(run.folder / "model.safetensors")
+        assert {tensor.dtype for tensor in tensors.values()} == {kind}
+    fuse = load_fuse("light", light_run.folder)
+    own = light_run.metrics.query("task == 'pet-mri' and method == 'light'")
+    pairs = load_pairs("pet-mri", "test", 3, data="phantom")
+    again = evaluate([Candidate("light", fuse, seed=0)], pairs, "pet-mri")
+    assert list(again["pair"]) == list(own["pair"])
+    np.testing.assert_allclose(again[list(PAPER_METRICS)], own[list(PAPER_METRICS)], rtol=1e-9)
+
+
+def _fused_by(experiment: Experiment, images: list[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
+    """What the objective is given in an epoch: both images of each batch, one above the other."""
+    state, seen = initial_state(experiment, torch.device("cpu")), []
+    inputs = state.objective.inputs
+
+    def watched(a: torch.Tensor, b: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        seen.append(torch.cat((a, b)))
+        return inputs(a, b, generator)
+
+    state.objective.inputs = watched  # type: ignore[method-assign,assignment]
+    train_epoch(state, images, experiment, 3, False)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "sizes"), [({}, (4, 1)), ({"epoch_pairs": 7}, (2,)), ({"epoch_pairs": 1}, (1,))]
+)
+def test_batches_of_each_task_come_in_turn_and_as_many_of_each(changes: dict, sizes: tuple[int, ...]) -> None:
+    experiment = make_experiment("all", "smoke", method="light", **changes)
+    images = [
+        (torch.full((n, 1, 64, 64), level), torch.full((n, 1, 64, 64), level))
+        for level, n in ((0.25, 9), (0.5, 5), (0.75, 7))
+    ]
+    seen = [(float(both.mean()), len(both) // 2) for both in _fused_by(experiment, images)]
+    assert seen == [(level, size) for size in sizes for level in (0.25, 0.5, 0.75)]
+
+
+@pytest.mark.parametrize("method", ["w-dualmine", "light"])
+def test_of_one_task_the_pairs_are_drawn_as_ever(method: str) -> None:
+    """The order first, then each batch's patches and what its objective draws: so older records were made."""
+    experiment = make_experiment("ct-mri", "smoke", seed=2, method=method, epoch_pairs=6)
+    first, second = torch.rand(2, 9, 1, 96, 80, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(2 * 1_000_003 + 3)
+    objective = make_objective(experiment)
+    expected = []
+    for batch in torch.randperm(9, generator=generator)[:6].split(4):
+        expected.append(torch.cat(augment(first[batch], second[batch], 64, generator)))
+        objective.inputs(*expected[-1].chunk(2), generator)
+    seen = _fused_by(experiment, [(first, second)])
+    assert len(seen) == len(expected) == 2
+    assert all(torch.equal(x, y) for x, y in zip(seen, expected, strict=True))
+
+
 @pytest.mark.full
 def test_a_second_training_in_the_folder_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
     folder = tmp_path / "run"
@@ -251,7 +345,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _stopping_after(epochs: int) -> Callable[..., dict[str, float]]:
     def epoch(*arguments: Any) -> dict[str, float]:
-        if arguments[4] == epochs:
+        if arguments[3] == epochs:
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 

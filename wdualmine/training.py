@@ -256,7 +256,7 @@ def train_epoch(
     generator = torch.Generator().manual_seed(experiment.seed * 1_000_003 + epoch)
     orders = [torch.randperm(len(first), generator=generator) for first, _ in images]
     count = min(map(len, orders)) * len(orders)
-    count = min(count, schedule.epoch_pairs or count)
+    count = max(min(count, schedule.epoch_pairs or count), len(orders))
     orders = [order[: count // len(orders)].split(schedule.batch_size) for order in orders]
     batches = [
         (*both, batch) for turn in zip(*orders, strict=True) for both, batch in zip(images, turn, strict=True)
