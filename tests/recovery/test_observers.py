@@ -66,7 +66,9 @@ def test_no_increasing_linear_map_of_any_image_changes_an_answer(fuse: Fuse) -> 
         other[OBSERVERS], plain[OBSERVERS], atol=TOLERANCES["recovery"].value, rtol=1e-4
     )
     assert not np.allclose(other["recovery"], plain["recovery"]) or fuse is second_source
-    summaries = [leave_one_out(scores).query("statistic in @STATISTICS") for scores in (plain, other)]
+    # What is free of a source is rated as it is without the signal: rounding decides such a tie.
+    kept = [name for name in STATISTICS if name != "localization" or fuse is not second_source]
+    summaries = [leave_one_out(scores).query("statistic in @kept") for scores in (plain, other)]
     pd.testing.assert_frame_equal(*summaries, rtol=1e-4, atol=TOLERANCES["recovery"].value)
 
 
