@@ -1,4 +1,4 @@
-"""Ghosting in one picture: correlation with the registered scans falls, the one that a table prints hardly."""
+"""Ghosting in one picture: CC with the registered scans beside CC with the scans as a method got them."""
 
 from collections.abc import Mapping
 

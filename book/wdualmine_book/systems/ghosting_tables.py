@@ -1,8 +1,7 @@
 """What a moved MRI does to every method, in tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
@@ -75,20 +74,24 @@ def render_ghosting(run: Run) -> str:
     return html_grid(pd.DataFrame(rows), "comparison sortable")
 
 
-def ghosting_extremes(run: Run) -> pd.DataFrame:
-    """Return what the largest moves change, over all methods, and whether scores show it.
+def ghosting_extremes(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return what the largest moves change, over all methods and tasks, and whether scores show it.
+
+    Args:
+        runs: records of ghosting by task.
 
     Returns:
-        A row per move: columns amount, unit, CC_low and CC_high (of CC with the registered scans), given_low
-        and given_high (of CC with the scans as given), and recovery (the median over methods and sources).
+        A row per move: columns amount, unit, CC_low and CC_high (of CC with the registered scans), and
+        given_low and given_high (of CC with the scans as given). Empty without records.
     """
-    changes = changes_table(run)
+    if not runs:
+        return pd.DataFrame()
+    changes = pd.concat([changes_table(run) for run in runs.values()])
     rows = {}
     for move, amounts in MOVES.items():
         true, given = changes[(move, "CC")], changes[(move, f"CC{GIVEN}")]
-        recovery = changes[[(move, "recovery_a"), (move, "recovery_b")]].to_numpy()
         rows[move] = {
             "amount": amounts[-1], "unit": UNITS[move], "CC_low": true.min(), "CC_high": true.max(),
-            "given_low": given.min(), "given_high": given.max(), "recovery": np.nanmedian(recovery),
+            "given_low": given.min(), "given_high": given.max(),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")

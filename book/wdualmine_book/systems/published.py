@@ -56,36 +56,42 @@ class Block(nn.Module):
         return tokens + self.mlp(self.norm2(tokens))
 
 
-class PatchFusion(nn.Module):
-    """Cross attention between the patches of two features, added to their sum.
+class Asker(nn.Module):
+    """A feature to the queries, keys and values of its patches.
 
     Args:
-        channels: of the features.
-        depth: transformer blocks before; of one block more only the attention is used.
+        channels: of the feature.
+        depth: transformer blocks before; of the last one only the attention is used.
     """
 
     def __init__(self, channels: int, depth: int) -> None:
         super().__init__()
-        self.embeds = nn.ModuleList(nn.Conv2d(channels, TOKEN, PATCH, PATCH) for _ in "ab")
-        self.blocks = nn.ModuleList(nn.Sequential(*(Block() for _ in range(depth))) for _ in "ab")
-        self.lasts = nn.ModuleList(Block() for _ in "ab")
-        self.merges = nn.ModuleList(nn.Linear(TOKEN, TOKEN) for _ in "ab")
+        self.embed = nn.Conv2d(channels, TOKEN, PATCH, PATCH)
+        self.blocks = nn.Sequential(*(Block() for _ in range(depth)))
+        self.last = Block()
+        self.merge = nn.Linear(TOKEN, TOKEN)
+
+    def forward(self, feature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map (N, C, H, W), sides divisible by 16, to three tensors (N, heads, L, 32)."""
+        tokens = self.blocks(self.embed(feature).flatten(2).mT)
+        return self.last.attention(self.last.norm1(tokens))[1]
+
+
+class PatchFusion(nn.Module):
+    """Cross attention between the patches of two features, added to their sum; depth as in :class:`Asker`."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        self.first, self.second = Asker(channels, depth), Asker(channels, depth)
         self.back = nn.Linear(TOKEN, PATCH**2 * channels)
 
     def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
         """Fuse features (N, C, H, W), sides divisible by 16."""
-        asked = []
-        for feature, embed, blocks, last in zip(
-            (f1, f2), self.embeds, self.blocks, self.lasts, strict=True
-        ):
-            tokens = blocks(embed(feature).flatten(2).mT)
-            asked.append(last.attention(last.norm1(tokens))[1])
-        (query1, key1, value1), (query2, key2, value2) = asked
-        crossed1 = self.merges[0](attend(query1, key1, value2))
-        crossed2 = self.merges[1](attend(query2, key2, value1))
+        (query1, key1, value1), (query2, key2, value2) = self.first(f1), self.second(f2)
+        crossed1 = self.first.merge(attend(query1, key1, value2))
+        crossed2 = self.second.merge(attend(query2, key2, value1))
         patches = self.back((crossed1 + crossed2) / 2).mT.unflatten(1, (PATCH**2, -1)).transpose(1, 2)
-        height, width = f1.shape[-2:]
-        return f1 + f2 + F.fold(patches.flatten(1, 2), (height, width), PATCH, stride=PATCH)
+        return f1 + f2 + F.fold(patches.flatten(1, 2), f1.shape[-2:], PATCH, stride=PATCH)
 
 
 class TwoDomains(nn.Module):
@@ -141,7 +147,7 @@ class SoftExperts(nn.Module):
 
 
 class TwoExperts(nn.Module):
-    """ASFE-Fusion's fusion of a scale, to twice its channels: a spatial and a frequency expert, an ensemble."""
+    """ASFE-Fusion's fusion of a scale, to twice its channels: an ensemble of two experts."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -157,6 +163,8 @@ class TwoExperts(nn.Module):
 
 class Encoder(nn.Module):
     """An image (N, 1, H, W) to its features on four scales."""
+
+    blur: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -179,7 +187,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Fused features to an image, from the coarsest scale up; a scale has ``factor`` times its channels fused."""
+    """Fused features, ``factor`` times the channels of their scales, to an image, from the coarsest up."""
 
     def __init__(self, factor: int) -> None:
         super().__init__()

@@ -110,9 +110,9 @@ def found(run: Run, method: str, reference: str = ALONE) -> dict[str, float]:
             rows[(rows["method"] == name) & (rows["view"] == view)].drop(columns=["method", "view"])
             for name in (method, reference)
         )
-        for row in relate(own, other).itertuples() if len(own) and len(other) else ():
-            if name := sources.get(row.source):
-                values |= {name: row.share, f"{name}_low": row.share_low, f"{name}_high": row.share_high}
+        for row in relate(own, other).to_dict("records") if len(own) and len(other) else ():
+            if name := sources.get(row["source"]):
+                values |= {f"{name}{end}": row[f"share{end}"] for end in ("", "_low", "_high")}
     return values
 
 
@@ -176,7 +176,7 @@ def findings(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 
 def published_table(run: Run, audit: Run | None) -> pd.DataFrame:
-    """Tabulate the fused images that authors published, which are stretched, beside the average, stretched too.
+    """Tabulate the fused images that authors published beside the average; all of them are stretched.
 
     Args:
         run: a ranking.
@@ -256,10 +256,10 @@ def cost_table(run: Run) -> pd.DataFrame:
             "Method": title(row["method"]),
             "Parameters": f"{row['parameters']:,.0f}" if has_network else "–",
             "GFLOP": f"{row['gflop']:.1f}" if has_network else "–",
-            "Seconds per pair": f"{row['processor_seconds']:.3f}",
+            "ms per pair": f"{1000 * row['processor_seconds']:,.2f}",
         }
         if len(ratios):
-            cells["× light network"] = f"{ratios[row['method']]:.3g}"
+            cells["× light network"] = f"{ratios[row['method']]:,.2f}"
         rows.append(cells | {"Peak MiB": f"{row['peak_mib']:.0f}"})
     return pd.DataFrame(rows)
 
