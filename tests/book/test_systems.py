@@ -35,7 +35,6 @@ from wdualmine_book.systems.ghosting_tables import (
 from wdualmine_book.systems.published import PUBLISHED
 from wdualmine_book.systems.tables import (
     OTHERS,
-    TRAINED_FOR,
     TRIVIAL,
     cost_of,
     cost_table,
@@ -119,12 +118,12 @@ def test_every_method_is_in_the_table_once_on_the_unseen_pairs(ranking: Run) -> 
     assert limit_of(ranking, "CC") == pytest.approx(scores["CC"].mean())
 
 
-def test_ranks_count_directions_and_leave_out_what_a_method_was_trained_for(ranking: Run) -> None:
+def test_ranks_count_directions_and_leave_out_what_methods_were_trained_for(ranking: Run) -> None:
     table = systems_table(ranking).set_index("method")
     scores = ranking.metrics[ranking.metrics["method"].isin([*CLASSICAL, *LEARNED])]
     scores = scores[scores["pair"].isin(PAIRS[:9])]
     for method in ("average", "u2fusion", "light"):
-        names = [name for name in RANKING_METRICS if name not in TRAINED_FOR.get(method, ())]
+        names = [name for name in RANKING_METRICS if name not in ("CC", "PSNR", "SSIM")]
         total = 0.0
         for _, own in scores.groupby("pair"):
             for name in names:

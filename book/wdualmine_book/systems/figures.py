@@ -51,7 +51,7 @@ def plot_systems(runs: Mapping[str, Run]) -> Figure:
                     )
         axes.set(title=get_task(task).folder, xlabel="CC")
         axes.grid(True)
-    grid[0, 0].set(ylabel="found, of the source alone; worse source", ylim=(0, None))
+    grid[0, 0].set(ylabel="found, in the worse-kept scan", ylim=(0, None))
     handles = {
         label: line for axes in grid[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }

@@ -47,8 +47,10 @@ def plot_ghosting(runs: Mapping[str, Run]) -> Figure:
             for name, color in DRAWN.items():
                 own = table[(table["move"] == move) & (table["method"] == name)]
                 if len(own):
-                    axes.plot(own["amount"], own["CC"], color=color, marker="o", label=title(name))
-                    axes.plot(own["amount"], own[f"CC{GIVEN}"], color=color, linestyle="--")
+                    width = 3 if name == "average" else 1.4  # W-DUALMINE may lie upon it
+                    look = {"color": color, "linewidth": width}
+                    axes.plot(own["amount"], own["CC"], marker="o", label=title(name), **look)
+                    axes.plot(own["amount"], own[f"CC{GIVEN}"], linestyle="--", **look)
             axes.grid(True)
             axes.set_xticks([0, *MOVES[move]])
         line[0].set(ylabel=f"CC, {get_task(task).folder}")

@@ -36,6 +36,10 @@ TRAINED_FOR = {
     "u2fusion": ("SSIM", "PSNR"),
     "sdnet": ("PSNR",),
 }
+#: Metrics that no method was trained for: the others would rank the objectives.
+UNTRAINED = tuple(
+    name for name in RANKING_METRICS if not any(name in names for names in TRAINED_FOR.values())
+)
 #: What the searching observer says in a record.
 SEARCH = "search"
 #: The stretched average in an audit.
@@ -67,12 +71,12 @@ def systems_table(run: Run) -> pd.DataFrame:
         run: a ranking.
 
     Returns:
-        Columns method; rank, the mean over volumes and over the metrics that the method was not trained for
-        of its rank among the methods (1 is best by the metric's direction, ties shared); one a metric, the
-        mean over :func:`pairs_of`; and, for the luma's sources ``a`` and ``b``, and ``color``, source a in
-        color, the share of the signals found in that source alone that is found in the fused image: ``a``,
-        ``a_low``, ``a_high`` and so on, with ``worse``, the smaller of a and b. NaN where there is no value:
-        the methods of :data:`TRIVIAL` have CC and shares alone, and grey tasks have no color.
+        Columns method; rank, the mean over volumes and :data:`UNTRAINED` metrics of its rank among the
+        methods (1 is best by the metric's direction, ties shared); one a metric, the mean over
+        :func:`pairs_of`; and, for the luma's sources ``a`` and ``b``, and ``color``, source a in color, the
+        share of the signals found in that source alone that is found in the fused image: ``a``, ``a_low``,
+        ``a_high`` and so on, with ``worse``, the smaller of a and b. NaN where there is no value: the methods
+        of :data:`TRIVIAL` have CC and shares alone, and grey tasks have no color.
     """
     scores = run.metrics[run.metrics["pair"].isin(pairs_of(run))]
     ranked = scores[scores["method"].isin(RANKED)]
@@ -81,8 +85,7 @@ def systems_table(run: Run) -> pd.DataFrame:
             name: (ranked[name] * (1 if METRICS[name].direction == "lower" else -1))
             .groupby(ranked["pair"])
             .rank()
-            .mask(ranked["method"].map(lambda method, name=name: name in TRAINED_FOR.get(method, ())))
-            for name in RANKING_METRICS
+            for name in UNTRAINED
         }
     )
     by_volume = ranks.mean(axis=1).groupby([ranked["method"], ranked["pair"].map(volume_of)]).mean()
