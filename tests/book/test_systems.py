@@ -238,6 +238,7 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
     alone = run_cost(tmp_path / "alone", ["average"], side=32, repeats=1, progress=False)
     assert cost_table(alone).loc[0, "Parameters"] == cost_table(alone).loc[0, "GFLOP"] == "–"
     assert times_light(alone).empty
+    assert cost_of([alone, run]) is run  # an older record, from before the light network, is not shown
     write_json(tmp_path / "run.json", run.info.model_dump() | {"kind": "baselines"})
     with pytest.raises(WdualmineError, match="holds a run of kind baselines; choose another folder"):
         run_cost(tmp_path, ["average"], progress=False)

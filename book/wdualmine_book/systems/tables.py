@@ -274,9 +274,9 @@ def times_light(run: Run) -> pd.Series:
 
 
 def cost_of(runs: Sequence[Run], device: str = "cpu") -> Run | None:
-    """Pick the record of cost on a kind of device; None if there is none."""
-    found = [r for r in runs if r.info.kind == COST_KIND and r.info.device.startswith(device)]
-    return found[0] if found else None
+    """Pick the record of cost on a kind of device that measures the light network; None if there is none."""
+    costs = (r for r in runs if r.info.kind == COST_KIND and r.info.device.startswith(device))
+    return next((run for run in costs if len(times_light(run))), None)
 
 
 def render_cost(table: pd.DataFrame) -> str:
