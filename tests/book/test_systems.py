@@ -20,7 +20,7 @@ from wdualmine.records import Run, describe_run, load_run, read_csv, seal, summa
 from wdualmine.recovery.summary import relate
 from wdualmine_book.recorder import record
 from wdualmine_book.records import paper_values
-from wdualmine_book.recovery.record import RANKING_METRICS
+from wdualmine_book.recovery.record import RANKING_METRICS, load_recovery
 from wdualmine_book.systems.cost import MEASURED, count_gflop, make_network, run_cost
 from wdualmine_book.systems.figures import plot_systems
 from wdualmine_book.systems.ghosting import MOVES, moved
@@ -135,7 +135,7 @@ def test_ranks_count_directions_and_leave_out_what_methods_were_trained_for(rank
 
 def test_what_is_found_is_a_share_of_the_source_alone(ranked: dict[str, Run]) -> None:
     run = ranked["pet-mri"]
-    rows = read_csv(run.folder / "recovery.csv").fillna({"without": ""}).astype({"without": str})
+    rows = load_recovery(run)
     rows = rows[rows["statistic"] == "search"]
 
     def values(method: str, view: str) -> pd.DataFrame:
@@ -254,7 +254,7 @@ def test_all_methods_have_a_cost_and_a_title() -> None:
     assert len(set(names)) == len(names)
     assert not set(names) & set(MEASURED)
     assert title("densefuse-l1-retrained") == "DenseFuse, l1-norm (retrained)"
-    assert title("detail-average-2-0.5-0.05").startswith("Average plus details, σ 2")
+    assert title("detail-average-2-0.5-0.05").startswith("Average plus details (σ 2")
     assert title("another") == "another"
 
 
