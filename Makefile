@@ -3,7 +3,6 @@
 # make book PAIRS=real: train on the pairs found here and show them; such a book is for this machine alone.
 # make book PAIRS=real TRAIN=no: show the committed reference runs and weights instead of training.
 # make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
-# make systems: train the systems of others on every task with one budget; FOLDS=yes volume-disjoint, too; it resumes.
 # make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
 # make release: the book as zip and PDF, the package and their SHA-256 in dist/.   make wheel: the package alone.
 # make fuzz CASES=10000: break files of every kind, kill a training at random moments; minutes.
@@ -17,7 +16,6 @@ TRAIN ?= yes
 PAIRS ?= phantom
 STUDY ?= ablations
 SEEDS ?= 3
-FOLDS ?= no
 PORT ?= 8000
 CASES ?= 10000
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
@@ -26,7 +24,7 @@ HTML := book/_build/html/index.html
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book study ablations systems serve pdf wheel release publishable notebooks repository test test-all fuzz lint lock clean
+.PHONY: help setup book study ablations serve pdf wheel release publishable notebooks repository test test-all fuzz lint lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,11 +51,6 @@ study: setup
 	@echo "==> The records: $(CURDIR)/build/studies/$(PRESET)"
 
 ablations: study
-
-systems: setup
-	@echo "==> Training all systems of others on all tasks with the preset comparison"
-	@$(SNAKEMAKE) systems --config folds=$(FOLDS)
-	@echo "==> The records: $(CURDIR)/build/systems"
 
 serve: setup
 	@test -f $(HTML) || { echo "There is no book yet: make book"; exit 2; }

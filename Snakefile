@@ -13,11 +13,10 @@ from pathlib import Path
 
 from wdualmine.data import TASKS, find_data, published_folder
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import FOLDS, VARIANTS, Experiment, make_experiment
+from wdualmine.experiments import VARIANTS, Experiment, make_experiment
 from wdualmine.records import load_run
 from wdualmine.sources import source_hash, sources_of
 from wdualmine_book.experiments import STUDIES
-from wdualmine_book.systems.retrained import SYSTEMS
 
 TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
 REFERENCE = {task: f"results/reference/{task}-seed0" for task in TASKS}
@@ -26,7 +25,6 @@ PAIRS = config.get("pairs", "phantom")
 if config.get("study", "ablations") not in STUDIES:
     raise SystemExit(f"error: unknown study {config['study']!r}; choose one of {', '.join(STUDIES)}")
 STUDY = STUDIES[config.get("study", "ablations")]
-METHODS = list(dict.fromkeys(method.objective for method in SYSTEMS))
 PACKAGE = [str(path) for path in sorted(Path("wdualmine").rglob("*.py"))]
 
 
@@ -148,27 +146,6 @@ rule study:
         expand(
             "build/studies/{preset}/{task}-{variant}-seed{seed}/run.json",
             preset=PRESET, task=STUDY.tasks, variant=["proposed", *STUDY.variants], seed=range(int(config.get("seeds", 3))),
-        ),
-
-
-# All systems of others on all tasks with one budget; with folds=yes volume-disjoint, too.
-rule system_run:
-    output: "build/systems/{task}-{method}-{variant}-seed{seed}/run.json"
-    params: python=sys.executable, device=config.get("device", "auto"),
-    wildcard_constraints: task="|".join(TASKS), method="|".join(METHODS), variant=r"proposed|fold-\d", seed=r"\d+"
-    message: "Training {wildcards.method} ({wildcards.variant}) on {wildcards.task}"
-    threads: 1
-    shell:
-        "{params.python} -m wdualmine train {wildcards.task} --method {wildcards.method} --preset comparison"
-        " --variant {wildcards.variant} --seed {wildcards.seed} --threads {threads} --device {params.device}"
-        " -o $(dirname {output})"
-
-
-rule systems:
-    input:
-        expand(
-            "build/systems/{task}-{method}-{variant}-seed0/run.json", task=TASKS, method=METHODS,
-            variant=["proposed", *(f"fold-{fold}" for fold in range(FOLDS) if config.get("folds") == "yes")],
         ),
 
 

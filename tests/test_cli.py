@@ -106,6 +106,10 @@ def images(tmp_path: Path, rng: np.random.Generator) -> Path:
         ("fuse {}/left {}/b.png -o {}/o.png", "give two images or two folders"),
         ("fuse {}/a.png {}/b.png -o {}/o.xyz", "unknown image suffix"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --method median", "unknown method 'median'"),
+        (
+            "fuse {}/a.png {}/b.png -o {}/o.png --method adafuse",
+            "adafuse: its authors published fused images",
+        ),
         ("fuse {}/a.png {}/b.png -o {}/o.png --weights {}/none", "no such weights"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --residual-scale 9", "residual scale 9"),
         ("fuse {}/a.png {}/b.png -o {}/o.png --method average --residual-scale 0", "belong to networks"),

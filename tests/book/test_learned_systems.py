@@ -109,8 +109,7 @@ def test_the_paper_preset_is_a_systems_own_schedule() -> None:
     own = make_experiment("ct-mri", "paper", method="densefuse-retrained").schedule
     assert (own.epochs, own.batch_size, own.learning_rate) == (4, 2, 1e-4)
     assert (
-        make_experiment("ct-mri", "comparison", method="densefuse-retrained").schedule
-        == PRESETS["comparison"].schedule
+        make_experiment("ct-mri", "quick", method="densefuse-retrained").schedule == PRESETS["quick"].schedule
     )
     assert make_experiment("ct-mri", "paper", method="densefuse-retrained", epochs=9).schedule.epochs == 9
 

@@ -1,30 +1,27 @@
-"""All systems side by side: the records, the tables and sentences made of them, and the verbs."""
+"""All systems on the same pairs: the tables, sentences and figures made of the records, and the verbs."""
 
 import shutil
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import rankdata
 
-from wdualmine.checkpoints import read_shapes
-from wdualmine.data import TASKS, DataSource
-from wdualmine.data.images import write_image
+from wdualmine.data import TASKS, find_data
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT
-from wdualmine.experiments import make_experiment
-from wdualmine.methods import CLASSICAL, detail_average, get_system
+from wdualmine.methods import CLASSICAL, LEARNED
 from wdualmine.methods.learned import parameters
-from wdualmine.methods.registry import WEIGHTS
-from wdualmine.records import Run, load_run, read_csv, seal, summarize, write_csv, write_json
-from wdualmine.recovery.scoring import RANKING_METRICS
-from wdualmine.training import train
+from wdualmine.metrics import METRICS
+from wdualmine.records import Run, describe_run, load_run, read_csv, seal, summarize, write_csv, write_json
+from wdualmine.recovery.summary import relate
 from wdualmine_book.recorder import record
-from wdualmine_book.records import paper_values, record_of
-from wdualmine_book.systems.cost import PUBLISHED, WIDENED, count_gflop, run_cost
+from wdualmine_book.records import paper_values
+from wdualmine_book.recovery.record import RANKING_METRICS, load_recovery
+from wdualmine_book.systems.cost import MEASURED, count_gflop, make_network, run_cost
 from wdualmine_book.systems.figures import plot_systems
 from wdualmine_book.systems.ghosting import MOVES, moved
 from wdualmine_book.systems.ghosting_figures import plot_ghosting
@@ -35,166 +32,213 @@ from wdualmine_book.systems.ghosting_tables import (
     ghosting_table,
     render_ghosting,
 )
-from wdualmine_book.systems.retrained import NETWORKS
+from wdualmine_book.systems.published import PUBLISHED
 from wdualmine_book.systems.tables import (
-    comparison_runs,
-    comparisons,
+    OTHERS,
+    TRIVIAL,
     cost_of,
     cost_table,
-    differences_table,
+    findings,
+    found,
     limit_of,
-    of_others,
-    others_and_average,
-    own_trainings,
+    pairs_of,
+    published_table,
+    rankings,
+    render_published,
     render_systems,
-    render_training,
-    render_verdicts,
     systems_table,
-    training_table,
-    unseen_changes,
-    widened_costs,
+    times_light,
 )
 from wdualmine_book.titles import title
 
 ROOT = Path(__file__).resolve().parents[2]
+VOLUMES = ("2", "16", "20", "21")
+PAIRS = [f"{volume}{number:03}" for volume in VOLUMES for number in (10, 11, 12)]
 
 
-FEW = ("w-dualmine", "sdnet-retrained")  # of the learned ones, for the time that it takes
+def make_ranking(folder: Path, task: str, seed: int = 0) -> Run:
+    """A ranking of made-up numbers: the light network's pairs are those of three of four volumes."""
+    rng = np.random.default_rng(seed)
+    common = {"task": task, "split": "test", "stretch": False}
+    methods = [*CLASSICAL, *LEARNED, "w-dualmine-recovery", "light-0.5", "blend-0.4"]
+    frames = []
+    for name in methods:
+        pairs = PAIRS[:9] if name.startswith("light") else PAIRS
+        scores = pd.DataFrame(rng.random((len(pairs), len(RANKING_METRICS))), columns=[*RANKING_METRICS])
+        frames.append(scores.assign(pair=pairs, method=name, **common))
+    for name in ("adafuse-published", "asfe-fusion-published"):
+        scores = pd.DataFrame(rng.random((len(PAIRS), len(RANKING_METRICS))), columns=[*RANKING_METRICS])
+        frames.append(scores.assign(pair=PAIRS, method=name, **common | {"stretch": True}))
+    frames.append(pd.DataFrame({"CC": rng.random(len(PAIRS)), "pair": PAIRS, "method": LIMIT} | common))
+    frames += [
+        pd.DataFrame({"CC": rng.random(len(PAIRS)), "pair": PAIRS, "method": n} | common) for n in TRIVIAL
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    rows = [
+        (method, view, source, statistic, without, rng.random())
+        for view in ("luma", "color") if view == "luma" or task != "ct-mri"
+        for method in ("alone", *methods, *TRIVIAL) if view == "luma" or method not in TRIVIAL
+        for source in "ab"
+        for statistic in ("search", "recovery")
+        for without in ("", *VOLUMES[:3])
+    ]  # fmt: skip
+    columns = ["method", "view", "source", "statistic", "without", "value"]
+    write_csv(folder / "recovery.csv", pd.DataFrame(rows, columns=columns).round(6))
+    write_csv(folder / "metrics.csv", frame)
+    description = describe_run(
+        "ranking", find_data("phantom"), task, torch.device("cpu"), "wdualmine_book.recovery.record"
+    )
+    sealed = {"files": seal(folder, ["metrics.csv", "recovery.csv"]), "results": summarize(frame)}
+    made = {"limit": None, "finished": "2026-11-27T00:00:00+00:00", "evaluation_seconds": 0.0}
+    write_json(folder / "run.json", description | sealed | made)
+    return load_run(folder)
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path) -> Run:
-    """Three pairs, and as published images a mixture of both sources."""
-    published = tmp_path_factory.mktemp("published")
-
-    def folder(_: DataSource) -> Path:
-        from wdualmine.data import load_pairs
-
-        for name in ("adafuse", "asfe"):
-            for pair in load_pairs("ct-mri", data=small_pairs):
-                write_image(
-                    published / name / "CT-MRI" / f"{pair.name}.png", pair.image_a // 3 + pair.image_b // 2
-                )
-        return published
-
-    stand_in = replace(NETWORKS["sdnet-retrained"], fuse=detail_average)  # as if it had weights
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wdualmine_book.metrics.published.published_folder", folder)
-        patch.setattr(
-            "wdualmine_book.systems.record.trained_networks", lambda _: [NETWORKS["w-dualmine"], stand_in]
-        )
-        return record(
-            "comparison", "ct-mri", tmp_path_factory.mktemp("c") / "run", str(small_pairs), 3, progress=False
-        )
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    folder = tmp_path_factory.mktemp("rankings")
+    return rankings([make_ranking(folder / task, task, seed) for seed, task in enumerate(TASKS)])
 
 
-def test_every_method_stands_in_the_table_once(comparison: Run) -> None:
-    table = systems_table(comparison)
-    expected = {*CLASSICAL, *FEW}
-    expected |= {"adafuse-published", "asfe-fusion-published"}
-    assert set(table["method"]) == expected
-    assert table["method"].is_unique
+@pytest.fixture(scope="module")
+def ranking(ranked: dict[str, Run]) -> Run:
+    return ranked["ct-mri"]
+
+
+def test_every_method_is_in_the_table_once_on_the_unseen_pairs(ranking: Run) -> None:
+    assert pairs_of(ranking) == sorted(PAIRS[:9])
+    table = systems_table(ranking)
+    assert sorted(table["method"]) == sorted([*CLASSICAL, *LEARNED, *TRIVIAL])
     own = table.set_index("method")
-    assert own.loc["average", "worse"] == pytest.approx(0.5, abs=1e-3)
-    assert np.isnan(own.loc["adafuse-published", "worse"])
-    assert own["CC"].max() <= limit_of(comparison, "CC") + 1e-3
-    assert own["rank"].is_monotonic_increasing
+    scores = ranking.metrics.query("method == 'dwt' and pair in @PAIRS[:9]")
+    assert own.loc["dwt", "Qabf"] == pytest.approx(scores["Qabf"].mean())
+    assert own.loc[list(TRIVIAL), ["rank", "MI"]].isna().all(axis=None)
+    assert table["worse"].is_monotonic_decreasing
+    scores = ranking.metrics.query("method == @LIMIT and pair in @PAIRS[:9]")
+    assert limit_of(ranking, "CC") == pytest.approx(scores["CC"].mean())
 
 
-def test_ranks_count_a_metrics_direction(comparison: Run) -> None:
-    scores = comparison.metrics[comparison.metrics["method"] != LIMIT]
-    total = 0.0
-    for _, own in scores.groupby("pair"):
-        for name in RANKING_METRICS:
-            sign = 1 if name == "Nabf" else -1
-            ranks = pd.Series(rankdata(sign * own[name]), own["method"].to_numpy())
-            total += ranks["average"] / (3 * len(RANKING_METRICS))
-    assert systems_table(comparison).set_index("method").loc["average", "rank"] == pytest.approx(total)
+def test_ranks_count_directions_and_leave_out_what_methods_were_trained_for(ranking: Run) -> None:
+    table = systems_table(ranking).set_index("method")
+    scores = ranking.metrics[ranking.metrics["method"].isin([*CLASSICAL, *LEARNED])]
+    scores = scores[scores["pair"].isin(PAIRS[:9])]
+    for method in ("average", "u2fusion", "light"):
+        names = [name for name in RANKING_METRICS if name not in ("CC", "PSNR", "SSIM")]
+        total = 0.0
+        for _, own in scores.groupby("pair"):
+            for name in names:
+                sign = 1 if METRICS[name].direction == "lower" else -1
+                ranks = pd.Series(rankdata(sign * own[name]), own["method"].to_numpy())
+                total += ranks[method] / (9 * len(names))
+        assert table.loc[method, "rank"] == pytest.approx(total), method
 
 
-def test_differences_are_corrected_for_all_of_them(comparison: Run) -> None:
-    table = differences_table(comparison, "average")
-    assert "average" not in set(table["method"])
-    assert (table["p_corrected"] >= table["p"]).all()
-    assert table["p_corrected"].min() > 0.05  # with three pairs nothing can be told
-    assert set(table["verdict"]) == {""}
-    own = table[table["method"] == "adafuse-published"]
-    assert not own["metric"].str.startswith("recovery").any()
-    assert "recovery CT" not in render_verdicts(comparison)
+def test_what_is_found_is_a_share_of_the_source_alone(ranked: dict[str, Run]) -> None:
+    run = ranked["pet-mri"]
+    rows = load_recovery(run)
+    rows = rows[rows["statistic"] == "search"]
+
+    def values(method: str, view: str) -> pd.DataFrame:
+        own = rows[(rows["method"] == method) & (rows["view"] == view)]
+        return own.drop(columns=["method", "view"])
+
+    row = systems_table(run).set_index("method").loc["ifcnn"]
+    for view, source, name in (("luma", "a", "a"), ("luma", "b", "b"), ("color", "a", "color")):
+        expected = relate(values("ifcnn", view), values("alone", view)).set_index("source").loc[source]
+        assert row[name] == expected["share"]
+        assert row[f"{name}_low"] == expected["share_low"] < row[name] < row[f"{name}_high"]
+    assert row["worse"] == min(row["a"], row["b"])
+    assert found(run, "ifcnn", "ifcnn")["a"] == 1
+    assert "color" not in systems_table(ranked["ct-mri"])
 
 
-def test_what_can_be_told_has_the_sign_of_the_metric(comparison: Run, tmp_path: Path) -> None:
-    """Twelve volumes make it certain; Nabf is better the lower it is."""
-    frame = comparison.metrics
-    many = pd.concat(
-        [frame.assign(pair=f"{k + 1}" + frame["pair"].str[-3:]) for k in range(12)], ignore_index=True
+def test_the_findings_are_those_of_the_tables(ranked: dict[str, Run]) -> None:
+    facts = findings(ranked)
+    assert list(facts.index) == list(TASKS)
+    for task, run in ranked.items():
+        table, row = systems_table(run).set_index("method"), facts.loc[task]
+        others = table.loc[list(OTHERS)]
+        assert row["light"] == table.loc["light", "worse"]
+        assert row["best"] == others["worse"].max() == table.loc[row["best_method"], "worse"]
+        gaps = others["CC"] - table.loc["average", "CC"]
+        assert (row["low_gap"], row["high_gap"]) == pytest.approx((gaps.min(), gaps.max()))
+        beside = found(run, "light", "average")
+        names = dict(zip("ab", TASKS[task].modalities, strict=True))
+        assert row["above"] == [names[source] for source in "ab" if beside[f"{source}_low"] > 1]
+    assert findings({}).empty
+
+
+def test_published_images_are_in_a_table_of_their_own_beside_the_stretched_average(
+    ranking: Run, tmp_path: Path
+) -> None:
+    table = published_table(ranking, None)
+    assert list(table["method"]) == ["adafuse-published", "asfe-fusion-published"]
+    assert "Nabf" in table
+    scores = ranking.metrics[ranking.metrics["method"] == "dwt"].drop(columns=["Nabf", "Qcb"])
+    audit = pd.concat(
+        [scores.assign(method="blend-0.0", stretch=value, CC=0.5 + value / 4) for value in (False, True)]
     )
-    write_csv(tmp_path / "metrics.csv", many)
-    sealed = {"files": seal(tmp_path, ["metrics.csv"]), "results": summarize(many)}
-    write_json(tmp_path / "run.json", comparison.info.model_dump() | sealed)
-    table = differences_table(load_run(tmp_path), "average").set_index(["method", "metric"])
-    for metric, better in (("Qabf", "better"), ("Nabf", "worse"), ("CC", "worse")):
-        row = table.loc["maximum", metric]
-        assert row["verdict"] == better, metric
-        assert (row["difference"] > 0) == (metric != "CC")
+    write_csv(tmp_path / "metrics.csv", audit)
+    sealed = {"files": seal(tmp_path, ["metrics.csv"]), "results": summarize(audit)}
+    write_json(tmp_path / "run.json", ranking.info.model_dump(mode="json") | {"kind": "audit"} | sealed)
+    beside = published_table(ranking, load_run(tmp_path))
+    assert list(beside["method"]) == [*table["method"], "average"]
+    assert beside.set_index("method").loc["average", "CC"] == 0.75
+    assert "Nabf" not in beside
+    assert "AdaFuse, published images" in render_published(beside)
 
 
-def test_pages_print_what_the_tables_hold(comparison: Run) -> None:
-    html = render_systems(systems_table(comparison), "ct-mri")
-    assert 'class="dataframe comparison sortable"' in html
-    assert html.count("<tr>") == len(systems_table(comparison)) + 1
-    assert "AdaFuse, published images" in html
-    others = of_others(systems_table(comparison))
-    assert set(others.index) <= set(NETWORKS)
-    best = others_and_average({"ct-mri": comparison}).loc["ct-mri"]
-    assert best["gap"] == pytest.approx(limit_of(comparison, "CC") - others["CC"].max())
-    assert best["above"] == list(others.index[others["worse"] > best["average_worse"]])
-    assert others_and_average({}).empty
-    assert list(comparisons([comparison])) == ["ct-mri"]
-    assert plot_systems({"ct-mri": comparison}).axes
-    with pytest.raises(WdualmineError, match="no comparison of pet-mri: make one with"):
-        record_of("pet-mri", [comparison], "comparison")
+def test_pages_print_what_the_tables_hold(ranked: dict[str, Run]) -> None:
+    for task, run in ranked.items():
+        table = systems_table(run)
+        html = render_systems(table, task)
+        assert 'class="dataframe comparison sortable"' in html
+        assert html.count("<tr>") == len(table) + 1
+        row = table.set_index("method").loc["sdnet"]
+        assert f"{row['a']:.2f} [{row['a_low']:.2f}, {row['a_high']:.2f}]" in html
+        assert f"{row['PSNR']:.4f}†" in html
+        assert f"{row['CC']:.4f}<" in html
+        assert ("in color" in html) == (task != "ct-mri")
+        assert "published" not in html
+    assert len(plot_systems(ranked).axes) == 3
+
+
+def test_the_published_networks_have_the_published_size() -> None:
+    for name, (size, gflop) in {"adafuse": (539e6 - 5.6e6, 110), "asfe-fusion": (176e6, 223)}.items():
+        with torch.device("meta"):
+            network = make_network(name)
+        assert parameters(network) == pytest.approx(size, rel=2e-3)
+        assert count_gflop(network, 256) == pytest.approx(gflop, rel=2e-3)
 
 
 @pytest.mark.full
-def test_trainings_stand_with_their_budget(tmp_path: Path) -> None:
-    runs = [
-        train(
-            make_experiment("ct-mri", "smoke", v, method="sdnet-retrained", epochs=1),
-            *(tmp_path / v, "phantom", "cpu", 1),
-            progress=False,
-        )
-        for v in ("proposed", "fold-0", "fold-1", "fold-2")
-    ]
-    table = training_table(runs)
-    assert list(table["fold"].fillna(-1)) == [-1, 0, 1, 2]
-    assert set(table["patch"]) == {64}
-    html = render_training(table)
-    assert "SDNet (retrained)" in html
-    assert f"{table['CC'][0]:.4f}" in html
-    apart = np.average(table["CC"][1:], weights=table["pairs"][1:])
-    assert f"{apart:.4f}" in html
-    changes = unseen_changes(table, "CC")
-    assert changes["sdnet-retrained", "ct-mri"] == pytest.approx(apart - table["CC"][0])
-    assert unseen_changes(table[:3], "CC").empty
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_networks_fuse(name: str) -> None:
+    network = make_network(name).eval()
+    with torch.inference_mode():
+        fused = network(*torch.rand(2, 1, 1, 128, 128)).fused
+    assert fused.shape == (1, 1, 128, 128)
+    assert fused.isfinite().all()
 
 
 @pytest.mark.full
 def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
-    run = run_cost(tmp_path, ["average", "sdnet-retrained", "w-dualmine"], side=32, repeats=1, progress=False)
+    run = run_cost(tmp_path, ["average", "light", "w-dualmine"], side=32, repeats=1, progress=False)
     table = read_csv(run.folder / "cost.csv").set_index("method")
-    assert list(table.index) == ["average", "sdnet-retrained", "w-dualmine"]
+    assert list(table.index) == ["average", "light", "w-dualmine"]
     assert np.isnan(table.loc["average", "parameters"])
     assert table.loc["w-dualmine", "parameters"] == 1_082_759
     assert 0 < table.loc["average", "seconds"] < table.loc["w-dualmine", "seconds"]
     assert (table["peak_mib"] > 100).all()
     printed = cost_table(run)
-    assert printed.set_index("Method").loc["W-DUALMINE", "× W-DUALMINE"] == "1.00"
-    assert widened_costs(run).empty
+    assert printed.set_index("Method").loc["Light network", "× light network"] == "1.00"
+    assert times_light(run)["light"] == 1
     assert cost_of([run]) is run
     assert cost_of([run], "cuda") is None
-    alone = cost_table(run_cost(tmp_path / "alone", ["average"], side=32, repeats=1, progress=False))
-    assert alone.loc[0, "Parameters"] == alone.loc[0, "GFLOP"] == "–"
+    alone = run_cost(tmp_path / "alone", ["average"], side=32, repeats=1, progress=False)
+    assert cost_table(alone).loc[0, "Parameters"] == cost_table(alone).loc[0, "GFLOP"] == "–"
+    assert times_light(alone).empty
+    assert cost_of([alone, run]) is run  # an older record, from before the light network, is not shown
     write_json(tmp_path / "run.json", run.info.model_dump() | {"kind": "baselines"})
     with pytest.raises(WdualmineError, match="holds a run of kind baselines; choose another folder"):
         run_cost(tmp_path, ["average"], progress=False)
@@ -204,55 +248,14 @@ def test_a_cost_is_measured_side_by_side(tmp_path: Path) -> None:
         run_cost(tmp_path, ["average"], side=0)
 
 
-def test_the_committed_cost_is_told_beside_both_of_our_networks() -> None:
-    run = cost_of(comparison_runs())
-    assert run is not None
-    seconds = run.table("cost.csv").set_index("method")["processor_seconds"]
-    costs = widened_costs(run)
-    for name in WIDENED:
-        own = costs.loc[title(f"{name}-widened")]
-        for other, network in (("w-dualmine", "W-DUALMINE"), ("w-dualmine-recovery", "W-DUALMINE, recovery")):
-            assert own[network] == pytest.approx(seconds[f"{name}-widened"] / seconds[other])
-
-
-def test_the_networks_of_the_package_are_told_with_their_training() -> None:
-    text = " ".join(own_trainings().values())
-    for task in TASKS:
-        for name in (task, f"{task}-recovery"):
-            schedule = read_shapes(WEIGHTS / f"{name}.safetensors")[1]["experiment"]["schedule"]
-            told = next(part for part in text.split(". ") if f"{schedule['epochs']} epochs" in part)
-            assert TASKS[task].folder in told or "-MRI" not in told  # the same for all tasks
-            assert (f"patches of {schedule['patch_size']}" in told) == (schedule["patch_size"] is not None)
-
-
-@pytest.mark.parametrize("name", WIDENED)
-def test_a_widened_system_costs_what_the_published_one_does(name: str) -> None:
-    system = get_system(name)
-    widened = system.network(replace(system.config(), **WIDENED[name]))
-    size, gflop = PUBLISHED[name]
-    assert count_gflop(widened, 256) == pytest.approx(gflop, rel=0.03)
-    assert parameters(widened) < size / 10
-
-
-def test_titles() -> None:
+def test_all_methods_have_a_cost_and_a_title() -> None:
+    assert {"light", "w-dualmine", "ifcnn", "adafuse", "asfe-fusion", "average"} <= set(MEASURED)
+    names = [title(name) for name in (*MEASURED, "adafuse-published", "light-0.5", "light-seed-2", *TRIVIAL)]
+    assert len(set(names)) == len(names)
+    assert not set(names) & set(MEASURED)
     assert title("densefuse-l1-retrained") == "DenseFuse, l1-norm (retrained)"
-    assert title("adafuse-published") == "AdaFuse, published images"
-    assert title("adafuse-retrained-widened") == "AdaFuse (retrained), widened to the published GFLOP"
-
-
-@pytest.mark.parametrize("task", list(TASKS))
-def test_the_committed_comparison_says_what_its_signals_say(task: str) -> None:
-    runs = [run for run in comparison_runs() if run.info.task == task and run.info.kind == "comparison"]
-    if not runs:
-        pytest.skip("no comparison of this task is committed yet")
-    table = systems_table(runs[0]).set_index("method")
-    signals = read_csv(runs[0].folder / "signals.csv")
-    assert {"average", "w-dualmine", "dwt"} <= set(table.index)
-    assert signals["pair"].nunique() == runs[0].metrics["pair"].nunique() == 24
-    own = signals[(signals["method"] == "dwt") & (signals["source"] == "a")]
-    assert table.loc["dwt", "recovery_a"] == pytest.approx(
-        own.groupby("pair")["recovery"].mean().mean(), abs=1e-4
-    )
+    assert title("detail-average-2-0.5-0.05").startswith("Average plus details (σ 2")
+    assert title("another") == "another"
 
 
 def test_a_click_on_a_head_sorts_the_table(tmp_path: Path) -> None:
@@ -314,29 +317,41 @@ def test_a_moved_scan_leaves_the_registered_one_and_not_what_was_given(ghosts: R
     changes = changes_table(ghosts)
     assert changes.loc["average", ("shift", "recovery_a")] == pytest.approx(0, abs=1e-6)
     assert f"({changes.loc['maximum', ('shift', 'CC')]:+.3f})" in render_ghosting(ghosts)
-    row = ghosting_extremes(ghosts).loc["shift"]
+    assert ghosting_extremes({}).empty
+    row = ghosting_extremes({"ct-mri": ghosts}).loc["shift"]
     assert (row["amount"], row["unit"]) == (8, "pixels")
-    assert row["most_change"] == changes[("shift", "CC")].min() == changes.loc[row["most"], ("shift", "CC")]
+    assert row["CC_low"] == changes[("shift", "CC")].min()
+    assert row["given_high"] == changes[("shift", "CC_given")].max()
     assert ghosting_runs([ghosts])["ct-mri"] is ghosts
-    figure = plot_ghosting(ghosts)
-    assert len(figure.axes) == 8
-    assert figure.axes[0].get_ylim() == figure.axes[2].get_ylim()
+    figure = plot_ghosting({"ct-mri": ghosts})
+    assert len(figure.axes) == 2
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+
+
+def test_an_older_record_of_ghosting_shows_the_methods_that_are_still_here(
+    ghosts: Run, tmp_path: Path
+) -> None:
+    frame = read_csv(ghosts.folder / "ghosting.csv")
+    frame.loc[frame["method"] == "maximum", "method"] = "gone-retrained"
+    write_csv(tmp_path / "ghosting.csv", frame)
+    sealed = ghosts.info.files | seal(tmp_path, ["ghosting.csv"])
+    write_json(tmp_path / "run.json", ghosts.info.model_dump(mode="json") | {"files": sealed})
+    assert set(ghosting_table(load_run(tmp_path))["method"]) == {"average"}
 
 
 def test_every_row_of_the_paper_is_within_a_hundredth_of_the_limit_of_correlation() -> None:
     """As the landing page says."""
     printed = paper_values().query("table <= 3 and metric == 'CC'")
-    for task, run in comparisons(comparison_runs()).items():
-        gaps = limit_of(run, "CC") - printed.loc[printed["task"] == task, "mean"]
+    for task in TASKS:
+        scores = read_csv(ROOT / "results" / "reference" / f"{task}-baselines" / "metrics.csv")
+        limit = scores.loc[scores["method"] == LIMIT, "CC"].mean()
+        gaps = limit - printed.loc[printed["task"] == task, "mean"]
         assert len(gaps) == 3
         assert gaps.between(0, 0.01).all()
 
 
-def test_the_legends_of_the_committed_records_lie_inside_their_figures() -> None:
-    figures = [plot_ghosting(run) for run in ghosting_runs(comparison_runs()).values()]
-    figures.append(plot_systems(comparisons(comparison_runs())))
-    assert len(figures) > 1
-    for figure in figures:
+def test_legends_are_inside_their_figures(ranked: dict[str, Run]) -> None:
+    for figure in (plot_systems(ranked), plot_ghosting(ghosting_runs())):
         (legend,) = figure.legends
         box, page = legend.get_window_extent(), figure.bbox
         assert page.x0 <= box.x0 < box.x1 <= page.x1

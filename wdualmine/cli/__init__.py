@@ -26,8 +26,10 @@ __all__ = ["app", "main", "run_app"]
 
 #: Verbs that make the book's own records and tables, and where they went.
 MOVED = {
-    **{kind: f"wdualmine-book record {kind}" for kind in ("baselines", "conventions", "audit", "ranking")},
-    **{kind: f"wdualmine-book record {kind}" for kind in ("bound", "comparison", "ghosting")},
+    **{
+        kind: f"wdualmine-book record {kind}"
+        for kind in ("baselines", "conventions", "audit", "ranking", "ghosting")
+    },
     **{verb: f"wdualmine-book {verb}" for verb in ("table", "cost")},
 }
 

@@ -80,6 +80,8 @@ LIGHT = Method(
     weights=lambda _: WEIGHTS / "light.safetensors",
     bytes_a_pixel=60,
 )
+#: Systems whose authors published fused images, and no weights.
+IMAGES_ONLY = ("adafuse", "asfe-fusion")
 LEARNED = {method.name: method for method in (W_DUALMINE, LIGHT, *AUTHORS)}
 
 
@@ -100,6 +102,10 @@ def get_method(name: str) -> Method:
         return load_function(name)
     if method := load_plugin(name):
         return method
+    if name in IMAGES_ONLY:
+        raise WdualmineError(
+            f"{name}: its authors published fused images, but no weights; choose one of `wdualmine methods`"
+        )
     raise WdualmineError(
         f"unknown method {name!r}; choose one of {', '.join(list_methods())}, or give module:function"
     )

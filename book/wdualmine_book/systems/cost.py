@@ -6,8 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from copy import deepcopy
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,22 +16,19 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from wdualmine.errors import WdualmineError
-from wdualmine.methods import CLASSICAL, fuse_with, get_method
+from wdualmine.methods import CLASSICAL, LEARNED, fuse_with, get_method
 from wdualmine.methods.learned import network_of, parameters
 from wdualmine.progress import task_bar
 from wdualmine.records import SCHEMA, Run, load_run, lock_folder, now, seal, write_csv, write_json
 from wdualmine.runtime import code_state, environment, hardware, pick_device
 from wdualmine_book.recorder import require_kind
-from wdualmine_book.systems.retrained import ADAFUSE, ASFE_FUSION, NETWORKS
+from wdualmine_book.systems.published import PUBLISHED
 
 KIND = "cost"
 SIDE = 256
 REPEATS = 5
-#: Configurations at which a system costs as many operations as its published network, which has far more
-#: parameters; its own size stands beside them.
-WIDENED = {ADAFUSE.name: {"width": 51}, ASFE_FUSION.name: {"width": 102}}
-#: Parameters and GFLOP a 256 x 256 pair of the published networks that are far from the ones here.
-PUBLISHED = {ADAFUSE.name: (539e6, 110.0), ASFE_FUSION.name: (176e6, 223.0)}
+#: Networks with two rules have one cost.
+MEASURED = (*(name for name in LEARNED if name != "densefuse-l1"), *PUBLISHED, *CLASSICAL)
 
 
 def run_cost(
@@ -51,7 +46,8 @@ def run_cost(
 
     Args:
         output: the run's folder; an older record there is replaced.
-        methods: names; None takes all of the book, and the systems of :data:`WIDENED` once more.
+        methods: names, of the registry or of :data:`~wdualmine_book.systems.published.PUBLISHED`; None takes
+            :data:`MEASURED`.
         side: of the square images, in pixels.
         repeats: timed calls, after one to warm up.
         device: see :func:`~wdualmine.runtime.pick_device`.
@@ -59,9 +55,9 @@ def run_cost(
 
     Returns:
         The run. Columns of its table: method, parameters and gflop (multiplications and additions of
-        convolutions and matrix products; empty for a method without a network), seconds (median time a pair),
-        processor_seconds (the same, of the processor's time alone, which other programs do not lengthen) and
-        peak_mib (of the whole process, or of the GPU).
+        convolutions and matrix products; empty for a method without a network), seconds (median time per
+        pair), processor_seconds (the same, of the processor's time alone, which other programs do not
+        lengthen) and peak_mib (of the whole process, or of the GPU).
 
     Raises:
         WdualmineError: an unknown method or device, a side or number below 1, or the folder holds a run of
@@ -69,20 +65,18 @@ def run_cost(
     """
     if side < 1 or repeats < 1:
         raise WdualmineError(f"side {side}, repeats {repeats}: give numbers of at least 1")
-    output, chosen = Path(output), pick_device(device)
-    jobs = [(name, False) for name in methods or (*NETWORKS, *CLASSICAL)]
-    jobs += [(name, True) for name in WIDENED if methods is None]
-    for name, _ in jobs:
-        get_method(name)
+    output, chosen, names = Path(output), pick_device(device), methods or MEASURED
+    for name in names:
+        if name not in PUBLISHED:
+            get_method(name)
     with lock_folder(output):
         if (output / "run.json").is_file():
             require_kind(load_run(output), KIND)
         rows, started = [], time.perf_counter()
-        with task_bar("cost", len(jobs), progress) as advance:
-            for name, widened in jobs:
+        with task_bar("cost", len(names), progress) as advance:
+            for name in names:
                 with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-                    job = alone.submit(measure_cost, name, widened, side, repeats, str(chosen))
-                    rows.append(job.result())
+                    rows.append(alone.submit(measure_cost, name, side, repeats, str(chosen)).result())
                 advance()
         write_csv(output / "cost.csv", pd.DataFrame(rows))
         write_json(
@@ -106,21 +100,18 @@ def run_cost(
         return load_run(output)
 
 
-def measure_cost(name: str, widened: bool, side: int, repeats: int, device: str) -> dict[str, Any]:
+def measure_cost(name: str, side: int, repeats: int, device: str) -> dict[str, Any]:
     """Measure one method in this process; give a row of the table of :func:`run_cost`."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     a, b = torch.rand(2, 1, 1, side, side).to(device)
-    method = get_method(name)
-    row: dict[str, Any] = {"method": f"{name}-widened" if widened else name}
-    fuse = method.fuse
+    row: dict[str, Any] = {"method": name}
+    fuse = None if name in PUBLISHED else get_method(name).fuse
     if fuse is None:
-        assert method.system is not None
-        network = network_of(method)
-        if widened:
-            network = method.system.network(replace(method.system.config(), **WIDENED[name]))
-        network = network.to(device).eval().requires_grad_(False)
-        row |= {"parameters": parameters(network), "gflop": count_gflop(network, side)}
+        with torch.device("meta"):  # takes no memory, which is measured
+            like = make_network(name)
+        row |= {"parameters": parameters(like), "gflop": count_gflop(like, side)}
+        network = make_network(name).to(device).eval().requires_grad_(False)
         fuse = fuse_with(network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
     with torch.inference_mode():
         row |= _time(lambda: fuse(a, b), repeats, device)
@@ -130,6 +121,23 @@ def measure_cost(name: str, widened: bool, side: int, repeats: int, device: str)
         unit = 2**20 if sys.platform == "darwin" else 2**10
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     return row | {"peak_mib": round(peak, 1)}
+
+
+def make_network(name: str) -> nn.Module:
+    """Make a network with random weights, of a method or of its published size."""
+    return PUBLISHED[name]() if name in PUBLISHED else network_of(get_method(name))
+
+
+def count_gflop(network: nn.Module, side: int) -> float:
+    """Count the operations per pair of a network on the device "meta", which computes nothing.
+
+    Fourier transforms are not among them.
+    """
+    multiple = int(network.multiple)  # type: ignore[arg-type]
+    image = torch.zeros(1, 1, *(side + -side % multiple,) * 2, device="meta")
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.eval().requires_grad_(False)(image, image)
+    return counter.get_total_flops() / 1e9
 
 
 def _time(call: Callable[[], object], repeats: int, device: str) -> dict[str, float]:
@@ -143,12 +151,3 @@ def _time(call: Callable[[], object], repeats: int, device: str) -> dict[str, fl
         times.append((time.perf_counter() - started[0], time.process_time() - started[1]))
     clock, processor = zip(*times[1:], strict=True)
     return {"seconds": statistics.median(clock), "processor_seconds": statistics.median(processor)}
-
-
-def count_gflop(network: nn.Module, side: int) -> float:
-    """Count the operations for a pair, without computing any; Fourier transforms are not among them."""
-    multiple = int(network.multiple)  # type: ignore[arg-type]
-    image = torch.zeros(1, 1, *(side + -side % multiple,) * 2, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        deepcopy(network).to("meta")(image, image)
-    return counter.get_total_flops() / 1e9

@@ -38,6 +38,9 @@ PAIRS = 6
 def ghosting(request: Request) -> pd.DataFrame:
     """Fuse with an MRI that is moved, by every method, and record it as a run of kind "ghosting".
 
+    The networks are those whose weights are here: the authors', W-DUALMINE and the light network, whose
+    weights of the package were trained on slices of the same volumes.
+
     Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair;
     :data:`GHOSTING_METRICS` of the fused image with the sources where they lay, and, named ``METRIC_given``,
     with those that the method got; recovery_a and recovery_b, the means over the signals of a pair. Images

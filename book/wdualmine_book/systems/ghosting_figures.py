@@ -1,68 +1,65 @@
-"""Ghosting in one picture: scores and recovery of every method against shift and turn of the MRI."""
+"""Ghosting in one picture: CC with the registered scans beside CC with the scans as a method got them."""
+
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from wdualmine.data import get_task
+from wdualmine.methods import LIGHT, W_DUALMINE
 from wdualmine.records import Run
-from wdualmine.report.style import WIDTH, styled
-from wdualmine_book.systems.figures import KINDS
+from wdualmine.report.style import COLORS, WIDTH, styled
 from wdualmine_book.systems.ghosting import GIVEN, MOVES
 from wdualmine_book.systems.ghosting_tables import UNITS, ghosting_table
 from wdualmine_book.titles import title
 
-_STYLES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
-_MARKS = "osD^v<>PX*hpd8H"
+#: The methods that are drawn, by color: a rule of each kind, and a network of each.
+DRAWN = {
+    "average": "0.45",
+    "maximum": "black",
+    "ifcnn": COLORS[0],
+    W_DUALMINE.name: COLORS[3],
+    LIGHT.name: COLORS[2],
+}
 
 
 @styled
-def plot_ghosting(run: Run) -> Figure:
-    """Draw every method: CC with the scans registered and as given, and recovery, a column a kind of move.
+def plot_ghosting(runs: Mapping[str, Run]) -> Figure:
+    """Draw the CC of a few methods, a row a task and a column a kind of move.
+
+    Lines are CC with the scans where they lay, dashes CC with the scans as the method got them.
 
     Args:
-        run: a record of ghosting.
+        runs: records of ghosting by task.
     """
-    table = ghosting_table(run)
-    rows = {
-        "CC": "CC, registered scans",
-        f"CC{GIVEN}": "CC, scans as given",
-        "recovery_a": f"recovery {get_task(run.info.task).a}",
-        "recovery_b": "recovery MRI",
-    }
     figure, grid = plt.subplots(
-        len(rows), len(MOVES), figsize=(WIDTH, 9.5), layout="constrained", sharex="col", sharey="row"
+        len(runs),
+        len(MOVES),
+        figsize=(WIDTH, 0.8 + 1.9 * len(runs)),
+        layout="constrained",
+        sharex="col",
+        sharey="row",
+        squeeze=False,
     )
-    for (score, words), line in zip(rows.items(), grid, strict=True):
+    for line, (task, run) in zip(grid, runs.items(), strict=True):
+        table = ghosting_table(run)
         for move, axes in zip(MOVES, line, strict=True):
-            own = table[table["move"] == move]
-            for color, names in KINDS.items():
-                present = [name for name in names if name in set(own["method"])]
-                for number, name in enumerate(present):
-                    of_method = own[own["method"] == name]
-                    axes.plot(
-                        of_method["amount"],
-                        of_method[score],
-                        color=color,
-                        linestyle=_STYLES[number % len(_STYLES)],
-                        marker=_MARKS[number % len(_MARKS)],
-                        markersize=4,
-                        label=title(name),
-                    )
+            for name, color in DRAWN.items():
+                own = table[(table["move"] == move) & (table["method"] == name)]
+                if len(own):
+                    width = 3 if name == "average" else 1.4  # W-DUALMINE may lie upon it
+                    look = {"color": color, "linewidth": width}
+                    axes.plot(own["amount"], own["CC"], marker="o", label=title(name), **look)
+                    axes.plot(own["amount"], own[f"CC{GIVEN}"], linestyle="--", **look)
             axes.grid(True)
             axes.set_xticks([0, *MOVES[move]])
-            if score == "recovery_b":
-                axes.set(xlabel=f"{move}, {UNITS[move]}")
-        line[0].set(ylabel=words)
-    # One scale for both correlations: what falls above and stays below is the point of the picture.
-    both = table[["CC", f"CC{GIVEN}"]]
-    low, high = both.min().min(), both.max().max()
-    for line in grid[:2]:
-        line[0].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-    figure.legend(
-        *grid[0, 0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=3,
-        handlelength=2.2,
-        columnspacing=0.9,
-    )
+        line[0].set(ylabel=f"CC, {get_task(task).folder}")
+    for move, axes in zip(MOVES, grid[-1], strict=True):
+        axes.set(xlabel=f"{move} of the MRI, {UNITS[move]}")
+    handles = {
+        label: line
+        for axes in grid.flat
+        for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3)
     return figure

@@ -1,21 +1,20 @@
 """What a moved MRI does to every method, in tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
-from wdualmine.methods import CLASSICAL
+from wdualmine.methods import CLASSICAL, LEARNED
 from wdualmine.records import Run, find_runs
 from wdualmine_book.printing import html_grid
 from wdualmine_book.records import records_by_task, results_folder
 from wdualmine_book.systems.ghosting import GHOSTING_METRICS, GIVEN, KIND, MOVES, STILL
-from wdualmine_book.systems.retrained import NETWORKS
 from wdualmine_book.titles import title
 
 #: Units of the amounts of :data:`~wdualmine_book.systems.ghosting.MOVES`.
 UNITS = {"shift": "pixels", "turn": "degrees"}
+ORDER = (*CLASSICAL, *LEARNED)
 SCORES = (*GHOSTING_METRICS, *(f"{name}{GIVEN}" for name in GHOSTING_METRICS), "recovery_a", "recovery_b")
 
 
@@ -29,14 +28,15 @@ def ghosting_table(run: Run) -> pd.DataFrame:
 
     Returns:
         A row a method, move and amount, in the registry's order; columns method, move, amount and the means
-        of :data:`SCORES`. The MRI where it lay stands as amount 0 of every move.
+        of :data:`SCORES`. The MRI where it lay is amount 0 of every move. Methods that an older record has
+        and this package no longer are left out.
     """
     frame = run.table("ghosting.csv")
+    frame = frame[frame["method"].isin(ORDER)]
     still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
     every = pd.concat([frame.drop(still.index), *(still.assign(move=move) for move in MOVES)])
     means = every.groupby(["method", "move", "amount"], sort=False)[list(SCORES)].mean().reset_index()
-    order = {name: number for number, name in enumerate((*CLASSICAL, *NETWORKS))}
-    places = means["method"].map(order)
+    places = means["method"].map(ORDER.index)
     return (
         means.assign(place=places).sort_values(["place", "move", "amount"]).drop(columns="place")
     ).reset_index(drop=True)
@@ -74,25 +74,24 @@ def render_ghosting(run: Run) -> str:
     return html_grid(pd.DataFrame(rows), "comparison sortable")
 
 
-def ghosting_extremes(run: Run) -> pd.DataFrame:
-    """Return which methods lose the least and the most CC at the largest move, and whether scores show it.
+def ghosting_extremes(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return what the largest moves change, over all methods and tasks, and whether scores show it.
+
+    Args:
+        runs: records of ghosting by task.
 
     Returns:
-        A row per move: columns amount, unit, least and most (methods), least_change and most_change (of CC
-        with the registered scans), given_low and given_high (of CC with the scans as given), recovery_low,
-        recovery_high and recovery_median (changes over methods and sources).
+        A row per move: columns amount, unit, CC_low and CC_high (of CC with the registered scans), and
+        given_low and given_high (of CC with the scans as given). Empty without records.
     """
-    changes = changes_table(run)
+    if not runs:
+        return pd.DataFrame()
+    changes = pd.concat([changes_table(run) for run in runs.values()])
     rows = {}
     for move, amounts in MOVES.items():
         true, given = changes[(move, "CC")], changes[(move, f"CC{GIVEN}")]
-        recovery = changes[[(move, "recovery_a"), (move, "recovery_b")]].to_numpy()
         rows[move] = {
-            "amount": amounts[-1], "unit": UNITS[move],
-            "least": true.idxmax(), "least_change": true.max(),
-            "most": true.idxmin(), "most_change": true.min(),
+            "amount": amounts[-1], "unit": UNITS[move], "CC_low": true.min(), "CC_high": true.max(),
             "given_low": given.min(), "given_high": given.max(),
-            "recovery_low": recovery.min(), "recovery_high": recovery.max(),
-            "recovery_median": np.median(recovery),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
