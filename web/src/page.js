@@ -1,13 +1,14 @@
 /** The page "Try it": choose, move, look, score, save. */
 
+import { Answers } from "./answers.js";
 import { CONTENTS, loadAsset } from "./assets.js";
 import { joinColor, splitColor, toGrey } from "./color.js";
 import { Mistake, readPicture, savePicture } from "./image.js";
-import { addResidual, average, blend, CLASSICAL, finish, toLuma } from "./methods.js";
+import { addResidual, average, blend, CLASSICAL, finish, maximum, toLuma } from "./methods.js";
 import { METRICS, score } from "./metrics.js";
 import { residualOf } from "./network.js";
-import { choice, everyFrame, make, Panel, slider, Stage, View } from "./panels.js";
-import { insertSpot, recovery } from "./signal.js";
+import { choice, everyFrame, LARGEST_LAMBDA, make, Panel, slider, Stage, View } from "./panels.js";
+import { findSpot, insertSpot, recovery } from "./signal.js";
 
 /** @typedef {import("./color.js").Picture} Picture */
 /** @typedef {import("./methods.js").Luma} Luma */
@@ -16,9 +17,20 @@ import { insertSpot, recovery } from "./signal.js";
 const OWN = "own";
 const GAIN = 4; // of the difference panel
 const PAUSE = 150; // ms without input before the scores follow
+const RING = 24; // pixels, the diameter of the mark around a spot
+const ASKED = /** @type {const} */ (["average", "maximum"]); // what a spot's answer names besides the networks
 
 /** A method on one pair: what its sliders act on. */
 /** @typedef {{mean: Luma, fused: Luma | null, residual: Float32Array | null}} Base */
+
+/**
+ * @param {Base} base
+ * @param {number} scale lambda, of a network
+ * @param {number} share of the blend, of another method
+ */
+function fuse({ mean, fused, residual }, scale, share) {
+  return residual ? addResidual(mean, residual, scale) : blend(mean, fused ?? mean, share);
+}
 
 export class TryIt {
   /** @param {HTMLElement} root */
@@ -26,16 +38,18 @@ export class TryIt {
     this.root = root;
     this.task = CONTENTS.opening.task;
     /** @type {string} */
-    this.pair = "";
-    this.method = "average";
+    this.pair = CONTENTS.opening.pair;
+    this.method = CONTENTS.networks[0].method;
     /** @type {Partial<Record<Side, {name: string, picture: Picture}>>} */
     this.own = {};
     /** @type {Record<Side, {name: string, picture: Picture}> | null} */
     this.sources = null;
     /** @type {import("./signal.js").Spot | null} */
     this.spot = null;
-    /** @type {Map<string, Float32Array>} */
+    /** @type {Map<string, Float32Array>} of this pair */
     this.residuals = new Map();
+    /** @type {Map<string, Promise<unknown>>} the last run asked of each network */
+    this.queues = new Map();
     this.turn = 0;
     /** @type {Record<Side, Picture> | undefined} */
     this.shown = undefined;
@@ -61,7 +75,7 @@ export class TryIt {
     this.lambda = slider("λ, the residual's share", this.scale, (value) => {
       this.scale = value;
       this.redraw();
-    });
+    }, LARGEST_LAMBDA);
     this.blend = slider("Blend: 0 average, 1 method", this.share, (value) => {
       this.share = value;
       this.redraw();
@@ -84,9 +98,10 @@ export class TryIt {
     this.left = choice("Left", () => this.redraw());
     this.right = choice("Right", () => this.redraw());
     const views = /** @type {[string, string][]} */ ([
-      ["a", "Image A"], ["b", "Image B"], ["result", "Result"], ["average", "Average"], ["difference", "Difference"],
+      ["a", "Image A"], ["b", "Image B"], ["result", "Result"], ["average", "Average"], ["maximum", "Maximum"],
+      ["difference", "Difference"],
     ]);
-    this.left.fill(views, "average");
+    this.left.fill(views, "maximum");
     this.right.fill(views, "result");
     const button = (/** @type {string} */ text, /** @type {() => void} */ action, label = text) => {
       const element = make("button", { type: "button", "aria-label": label }, text);
@@ -113,7 +128,9 @@ export class TryIt {
       frame.addEventListener("keydown", (event) => this.press(side, event));
     }
     this.scores = make("table", { class: "scores" });
+    this.answers = new Answers();
     this.kept = make("p", { class: "kept", role: "status" });
+    this.putIn = button("Put a spot in", () => this.sources && this.setSpot(this.findSpot()));
     this.takeOut = button("Take the spot out", () => this.setSpot(null));
     this.saveSource = button("Save the image with the spot", () => {
       const shown = this.spotted();
@@ -132,42 +149,54 @@ export class TryIt {
       const side = this.panels.b.figure.contains(over) ? "b" : "a";
       this.takeFiles([...(event.dataTransfer?.files ?? [])], side);
     });
-    this.root.replaceChildren(
-      make(
-        "div", { class: "controls" },
-        this.tasks.element, this.pairs.element, this.methods.element, file("a"), file("b"),
-        this.lambda.element, this.blend.element,
-        make("label", { class: "check" }, stretch, make("span", {}, "Stretch to the full range")),
-      ),
-      this.message, this.status, this.progress,
+    this.results = make(
+      "div", { class: "results", hidden: true },
       make(
         "div", { class: "looks" },
         make(
           "div", { class: "main" },
           make("div", { class: "ends" }, this.left.element, zoom, this.right.element),
-          this.stage.element,
+          this.stage.element, this.answers.element,
         ),
-        make("div", { class: "panels" }, ...Object.values(this.panels).map((panel) => panel.figure)),
+        make(
+          "div", {},
+          make("p", { class: "hint" }, "Click image A or B to put a spot of 30 grey levels there."),
+          make("div", { class: "panels" }, ...Object.values(this.panels).map((panel) => panel.figure)),
+        ),
       ),
       make(
         "div", { class: "outcome" },
+        make("div", {}, this.kept, make("div", { class: "buttons" }, this.putIn, this.takeOut, this.saveSource)),
         make("div", {}, this.scores),
-        make(
-          "div", {},
-          make("p", { class: "hint" }, "Click into image A or B: a spot of 30 grey levels goes in there."),
-          this.kept, make("div", { class: "buttons" }, this.takeOut, this.saveSource),
-        ),
       ),
       make("div", { class: "buttons" }, save, copy),
       make("pre", { class: "command" }, this.command),
       this.note,
+    );
+    this.root.replaceChildren(
+      make(
+        "div", { class: "controls" },
+        this.tasks.element, this.pairs.element, this.methods.element, this.lambda.element, this.blend.element,
+      ),
+      this.message, make("div", { class: "waiting" }, this.status, this.progress),
+      this.results,
+      make(
+        "div", { class: "controls" },
+        file("a"), file("b"),
+        make("label", { class: "check" }, stretch, make("span", {}, "Stretch to the full range")),
+      ),
     );
     this.redraw = everyFrame(() => this.drawResult());
     this.chooseTask(this.task);
   }
 
   get network() {
-    return CONTENTS.networks.find(({ task, method }) => task === this.task && method === this.method);
+    return this.networkOf(this.method);
+  }
+
+  /** @param {string} method */
+  networkOf(method) {
+    return CONTENTS.networks.find((network) => network.task === this.task && network.method === method);
   }
 
   /** @param {string} task */
@@ -177,14 +206,14 @@ export class TryIt {
       .filter((example) => example.task === task)
       .map(({ name, data }) => /** @type {[string, string]} */ ([`${data} ${name}`, `${data} ${name}`]));
     /** @type {string} */
-    const pair = this.pair === OWN ? OWN : options[0][0];
+    const pair = this.pair === OWN || options.some(([key]) => key === this.pair) ? this.pair : options[0][0];
     this.pairs.fill([...options, [OWN, "your own images"]], pair);
     const networks = CONTENTS.networks
       .filter((network) => network.task === task)
       .map(({ method, title }) => /** @type {[string, string]} */ ([method, title]));
     const known = Object.entries(CLASSICAL).map(([key, { title }]) => /** @type {[string, string]} */ ([key, title]));
-    const methods = [...known, ...networks];
-    if (!methods.some(([key]) => key === this.method)) this.method = "average";
+    const methods = [...networks, ...known];
+    if (!methods.some(([key]) => key === this.method)) this.method = methods[0][0];
     this.methods.fill(methods, this.method);
     this.showSliders();
     return this.choosePair(pair);
@@ -204,7 +233,8 @@ export class TryIt {
       );
       if (this.pair !== pair) return;
       const file = (/** @type {string} */ folder) => `${task.title}/test/${folder}/${example.name}.png`;
-      this.setSources({ a: { name: file(task.a), picture: a }, b: { name: file(task.b), picture: b } });
+      const sources = { a: { name: file(task.a), picture: a }, b: { name: file(task.b), picture: b } };
+      this.setSources(sources, findSpot({ a, b }));
     } catch (error) {
       this.fail(error);
     }
@@ -213,15 +243,15 @@ export class TryIt {
   /** @param {string} method */
   chooseMethod(method) {
     this.method = method;
-    if (this.network) {
-      this.scale = this.network.scale;
-      this.lambda.set(this.scale);
-    }
     this.showSliders();
     return this.update();
   }
 
   showSliders() {
+    if (this.network) {
+      this.scale = this.network.scale;
+      this.lambda.set(this.scale);
+    }
     this.lambda.element.hidden = !this.network;
     this.blend.element.hidden = Boolean(this.network);
   }
@@ -251,6 +281,7 @@ export class TryIt {
   takeOwn() {
     const { a, b } = this.own;
     if (!a || !b) {
+      this.clear();
       this.status.textContent = `Choose or drop ${a || b ? "the other image" : "two registered images"}, PNG or JPEG.`;
       return;
     }
@@ -270,18 +301,33 @@ export class TryIt {
     }
   }
 
-  /** @param {unknown} error */
-  fail(error) {
+  /** Take everything that was computed from the screen, and stop waiting for more. */
+  clear() {
+    this.turn++;
+    clearTimeout(this.pause);
+    this.sources = null;
+    this.shown = this.base = this.without = this.result = undefined;
+    this.results.hidden = true;
+    this.root.dataset.scored = "";
+    this.root.removeAttribute("aria-busy");
     this.status.textContent = "";
     this.progress.hidden = true;
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    this.clear();
     this.message.textContent = error instanceof Error ? error.message : String(error);
   }
 
-  /** @param {Record<Side, {name: string, picture: Picture}>} sources */
-  setSources(sources) {
+  /**
+   * @param {Record<Side, {name: string, picture: Picture}>} sources
+   * @param {import("./signal.js").Spot | null} spot none in the reader's own images
+   */
+  setSources(sources, spot = null) {
     this.sources = sources;
-    this.residuals.clear();
-    this.spot = null;
+    this.residuals = new Map();
+    this.spot = spot;
     this.view.reset();
     return this.update();
   }
@@ -332,50 +378,68 @@ export class TryIt {
     return shown;
   }
 
+  /** Where the maximum loses a spot. */
+  findSpot() {
+    return this.sources && findSpot({ a: this.sources.a.picture, b: this.sources.b.picture });
+  }
+
   /**
-   * Do what is slow, once a pair, method and spot.
+   * Do what is slow, once per pair, method and spot; null where the reader has gone on meanwhile.
+   * @param {string} method
    * @param {Record<Side, Picture>} pictures
-   * @param {string} key
-   * @returns {Promise<Base>}
+   * @param {string} key names the spot in them
+   * @param {(share: number) => void} [progress] of loading a network
+   * @returns {Promise<Base | null>}
    */
-  async prepare(pictures, key) {
+  async prepare(method, pictures, key, progress = () => {}) {
     const [a, b] = [pictures.a, pictures.b].map((p) => toLuma(splitColor(p).luma, p.width, p.height));
     const mean = average(a, b);
-    const network = this.network;
+    const network = this.networkOf(method);
     if (!network) {
-      const { fuse } = CLASSICAL[/** @type {keyof typeof CLASSICAL} */ (this.method)];
+      const { fuse } = CLASSICAL[/** @type {keyof typeof CLASSICAL} */ (method)];
       return { mean, fused: fuse(a, b), residual: null };
     }
+    const { residuals, turn } = this;
     const name = `${network.asset} ${key}`;
-    let residual = this.residuals.get(name);
-    if (!residual) {
-      this.progress.hidden = false;
-      this.status.textContent = "Loading and running the network in this page …";
-      await new Promise((done) => setTimeout(done, 30)); // let the page show it
-      residual = await residualOf(network, a, b, (share) => (this.progress.value = share));
-      if (this.residuals.size > 40) this.residuals.clear();
-      this.residuals.set(name, residual);
-    }
-    return { mean, fused: null, residual };
+    const run = async () => {
+      if (!residuals.has(name) && turn === this.turn) {
+        const residual = await residualOf(network, a, b, progress);
+        if (residuals.size > 40) residuals.clear();
+        residuals.set(name, residual);
+      }
+      return residuals.get(name);
+    };
+    const next = (this.queues.get(network.asset) ?? Promise.resolve()).then(run, run);
+    this.queues.set(network.asset, next);
+    const residual = await next;
+    return residual ? { mean, fused: null, residual } : null;
   }
 
   async update() {
     const turn = ++this.turn;
-    const plain = this.sources;
+    const { method, sources, spot } = this;
     const shown = this.spotted();
-    if (!plain || !shown) return;
+    if (!sources || !shown) return;
+    const plain = { a: sources.a.picture, b: sources.b.picture };
+    const key = spot ? `${spot.source} ${spot.x} ${spot.y}` : "";
+    const loading = (/** @type {number} */ share) => {
+      if (turn !== this.turn) return;
+      this.status.textContent = "Loading the network …";
+      this.progress.hidden = false;
+      this.progress.value = share;
+    };
     this.root.setAttribute("aria-busy", "true");
+    this.message.textContent = "";
     try {
-      const { spot } = this;
-      const key = spot ? `${spot.source} ${spot.x} ${spot.y}` : "";
-      const base = await this.prepare(shown, key);
-      const without = spot ? await this.prepare({ a: plain.a.picture, b: plain.b.picture }, "") : base;
-      if (turn !== this.turn) return; // the reader has gone on
+      const base = await this.prepare(method, shown, key, loading);
+      const without = spot ? await this.prepare(method, plain, "") : base;
+      if (turn !== this.turn || !base || !without) return; // the reader has gone on
       [this.shown, this.base, this.without] = [shown, base, without];
-      this.message.textContent = "";
       this.status.textContent = "";
       this.progress.hidden = true;
+      this.results.hidden = false;
       this.drawResult();
+      this.answer(turn, shown, plain, key);
     } catch (error) {
       if (turn === this.turn) this.fail(error);
     } finally {
@@ -383,9 +447,47 @@ export class TryIt {
     }
   }
 
-  /** @param {Base} base */
-  fuse({ mean, fused, residual }) {
-    return residual ? addResidual(mean, residual, this.scale) : blend(mean, fused ?? mean, this.share);
+  /**
+   * Say what each of a few methods keeps of the spot, each as soon as it is known.
+   * @param {number} turn
+   * @param {Record<Side, Picture>} shown
+   * @param {Record<Side, Picture>} plain
+   * @param {string} key
+   */
+  answer(turn, shown, plain, key) {
+    const { spot } = this;
+    const networks = CONTENTS.networks.filter(({ task }) => task === this.task).reverse();
+    /** @type {{method: string, title: string, scale: number}[]} */
+    const asked = [...ASKED.map((method) => ({ method, title: CLASSICAL[method].title, scale: 1 })), ...networks];
+    this.answers.expect(spot ? asked.map(({ method, title }) => [method, title]) : []);
+    if (!spot) return;
+    const { chroma } = splitColor(shown.a.channels === 3 ? shown.a : shown.b);
+    const { width, height } = shown.a;
+    for (const { method, scale } of asked) {
+      Promise.all([this.prepare(method, shown, key), this.prepare(method, plain, "")]).then(
+        ([base, without]) => {
+          if (turn !== this.turn || !base || !without) return;
+          const fused = fuse(base, scale, 1);
+          const share = this.shareOf(shown, fused, fuse(without, scale, 1));
+          this.answers.show(method, share, joinColor(finish(fused, true), chroma, width, height), spot);
+        },
+        () => turn === this.turn && this.answers.miss(method),
+      );
+    }
+  }
+
+  /**
+   * The share of the spot that a fused image keeps.
+   * @param {Record<Side, Picture>} shown
+   * @param {Luma} fused
+   * @param {Luma} without the spot
+   */
+  shareOf(shown, fused, without) {
+    if (!this.spot || !this.sources) return NaN;
+    const [withSpot, plain] = [shown, { a: this.sources.a.picture, b: this.sources.b.picture }].map(
+      (pictures) => splitColor(pictures[/** @type {import("./signal.js").Spot} */ (this.spot).source]).luma,
+    );
+    return recovery(withSpot, plain, fused.values, without.values);
   }
 
   drawResult() {
@@ -394,9 +496,11 @@ export class TryIt {
     const { width, height } = a;
     const color = a.channels === 3 ? a : b;
     const { chroma } = splitColor(color);
-    const fused = this.fuse(this.base);
+    const fused = fuse(this.base, this.scale, this.share);
     this.result = joinColor(finish(fused, this.stretch), chroma, width, height);
     this.averaged = joinColor(finish(this.base.mean, true), chroma, width, height);
+    const [lumaA, lumaB] = [a, b].map((picture) => toLuma(splitColor(picture).luma, width, height));
+    const brightest = joinColor(finish(maximum(lumaA, lumaB), true), chroma, width, height);
     const [grey, plain] = [toGrey(this.result), toGrey(this.averaged)];
     let [sum, largest] = [0, 0];
     const levels = grey.map((level, i) => {
@@ -414,9 +518,10 @@ export class TryIt {
       b: own ? `Image B: ${this.sources.b.name}` : `Image B: ${modalities?.b}`,
       result: "Result",
       average: "Average, stretched",
+      maximum: "Maximum, stretched",
       difference: `Result − average, × ${GAIN}: mean ${(sum / grey.length).toFixed(2)}, largest ${largest} levels`,
     };
-    const pictures = { a, b, result: this.result, average: this.averaged, difference };
+    const pictures = { a, b, result: this.result, average: this.averaged, maximum: brightest, difference };
     for (const name of /** @type {("a" | "b" | "result" | "difference")[]} */ (Object.keys(this.panels))) {
       this.panels[name].show(pictures[name], names[name]);
     }
@@ -434,21 +539,22 @@ export class TryIt {
 
   /** @param {Luma} fused */
   showSpot(fused) {
-    if (!this.without || !this.sources || !this.shown) return;
+    if (!this.without || !this.shown) return;
+    this.putIn.hidden = Boolean(this.spot);
     this.takeOut.hidden = this.saveSource.hidden = !this.spot;
+    this.root.classList.toggle("spotted", Boolean(this.spot));
     this.kept.textContent = "";
     if (!this.spot) return;
     const { source, x, y } = this.spot;
-    const share = recovery(
-      splitColor(this.shown[source]).luma,
-      splitColor(this.sources[source].picture).luma,
-      fused.values,
-      this.fuse(this.without).values,
-    );
+    const { width, height } = this.shown[source];
+    for (const [name, value] of [["x", (x + 0.5) / width], ["y", (y + 0.5) / height], ["size", RING / width]]) {
+      this.root.style.setProperty(`--spot-${name}`, `${100 * Number(value)}%`);
+    }
+    const share = this.shareOf(this.shown, fused, fuse(this.without, this.scale, this.share));
     this.root.dataset.recovery = String(share);
     this.kept.textContent =
-      `Spot in image ${source.toUpperCase()} at ${x}, ${y}: ${share.toFixed(2)} of it is in the result ` +
-      "(1 kept whole, 0 lost, below 0 inverted; measured before any stretch).";
+      `Spot in image ${source.toUpperCase()} at ${x}, ${y}: the result keeps ${share.toFixed(2)} of its contrast ` +
+      "(1 all, 0 nothing, below 0 inverted; before any stretch).";
   }
 
   showScores() {
