@@ -30,8 +30,8 @@ WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "vendor"
 #: In the order of their imports.
 MODULES = (
-    *("color", "image", "methods", "metrics", "signal"),
-    *("assets", "network", "panels", "answers", "page", "opening", "start"),
+    *("color", "image", "methods", "metrics", "signal", "command"),
+    *("assets", "network", "bases", "panels", "answers", "scores", "page", "opening", "start"),
 )
 #: ONNX Runtime for WebAssembly and for WebGPU: their scripts, and what these load.
 RUNTIME_FILES = (

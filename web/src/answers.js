@@ -1,11 +1,17 @@
 /** What several methods keep of one spot: beside each other its place in each image, and its share. */
 
+import { CONTENTS } from "./assets.js";
+import { colored, fuse } from "./bases.js";
 import { draw } from "./image.js";
+import { CLASSICAL } from "./methods.js";
 import { make } from "./panels.js";
+import { recovery } from "./signal.js";
 
+/** @typedef {import("./bases.js").Pictures} Pictures */
 /** @typedef {import("./color.js").Picture} Picture */
 
 const SIDE = 32; // pixels around the spot
+const ASKED = /** @type {const} */ (["average", "maximum"]); // besides the networks
 
 export class Answers {
   constructor() {
@@ -20,18 +26,45 @@ export class Answers {
   }
 
   /**
+   * Show each method's answer as soon as it is known.
+   * @param {{
+   *   bases: import("./bases.js").Bases, task: string, shown: Pictures, plain: Pictures,
+   *   spot: import("./signal.js").Spot, key: string, wanted: () => boolean,
+   * }} question the pair with the spot and without; key names the spot
+   */
+  ask({ bases, task, shown, plain, spot, key, wanted }) {
+    const networks = CONTENTS.networks.filter((network) => network.task === task).reverse();
+    const asked = [
+      ...ASKED.map((name) => ({ name, title: CLASSICAL[name].title, scale: 1, method: name })),
+      ...networks.map((network) => ({ ...network, name: network.method, method: network })),
+    ];
+    this.expect(asked.map(({ name, title }) => [name, title]));
+    for (const { name, scale, method } of asked) {
+      Promise.all([bases.make(method, shown, key, wanted), bases.make(method, plain, "", wanted)]).then(
+        ([base, without]) => {
+          if (!wanted() || !base || !without) return;
+          const fused = fuse(base, scale, 1);
+          const share = recovery(shown[spot.source], plain[spot.source], fused, fuse(without, scale, 1));
+          this.show(name, share, colored(fused, shown, true), spot);
+        },
+        () => wanted() && this.miss(name),
+      );
+    }
+  }
+
+  /**
    * Wait for the answers of methods; those of before stay until then, pale.
    * @param {[string, string][]} methods with their titles
    */
   expect(methods) {
-    this.element.hidden = !methods.length;
+    this.element.hidden = false;
     if (methods.map(([key]) => key).join() !== [...this.entries.keys()].join()) {
       this.entries.clear();
       for (const [key, title] of methods) {
         const canvas = make("canvas", { role: "img", "aria-label": `The spot's place in the image of ${title}` });
         const share = make("strong", {}, "…");
         const frame = make("div", { class: "frame" }, canvas);
-        const figure = make("figure", { "data-method": key }, frame, make("figcaption", {}, title, " ", share));
+        const figure = make("figure", { "data-method": key }, frame, make("figcaption", {}, share, " ", title));
         this.entries.set(key, { figure, canvas, share });
       }
       this.list.replaceChildren(...[...this.entries.values()].map(({ figure }) => figure));

@@ -2,35 +2,25 @@
 
 import { Answers } from "./answers.js";
 import { CONTENTS, loadAsset } from "./assets.js";
-import { joinColor, splitColor, toGrey } from "./color.js";
+import { Bases, colored, fuse, lumasOf } from "./bases.js";
+import { toGrey } from "./color.js";
+import { commandOf } from "./command.js";
 import { Mistake, readPicture, savePicture } from "./image.js";
-import { addResidual, average, blend, CLASSICAL, finish, maximum, toLuma } from "./methods.js";
-import { METRICS, score } from "./metrics.js";
-import { residualOf } from "./network.js";
+import { average, CLASSICAL, maximum } from "./methods.js";
 import { choice, everyFrame, LARGEST_LAMBDA, make, Panel, slider, Stage, View } from "./panels.js";
+import { showScores } from "./scores.js";
 import { findSpot, insertSpot, recovery } from "./signal.js";
 
 /** @typedef {import("./color.js").Picture} Picture */
 /** @typedef {import("./methods.js").Luma} Luma */
+/** @typedef {import("./bases.js").Base} Base */
+/** @typedef {import("./bases.js").Pictures} Pictures */
 /** @typedef {"a" | "b"} Side */
 
 const OWN = "own";
 const GAIN = 4; // of the difference panel
 const PAUSE = 150; // ms without input before the scores follow
 const RING = 24; // pixels, the diameter of the mark around a spot
-const ASKED = /** @type {const} */ (["average", "maximum"]); // what a spot's answer names besides the networks
-
-/** A method on one pair: what its sliders act on. */
-/** @typedef {{mean: Luma, fused: Luma | null, residual: Float32Array | null}} Base */
-
-/**
- * @param {Base} base
- * @param {number} scale lambda, of a network
- * @param {number} share of the blend, of another method
- */
-function fuse({ mean, fused, residual }, scale, share) {
-  return residual ? addResidual(mean, residual, scale) : blend(mean, fused ?? mean, share);
-}
 
 export class TryIt {
   /** @param {HTMLElement} root */
@@ -46,12 +36,9 @@ export class TryIt {
     this.sources = null;
     /** @type {import("./signal.js").Spot | null} */
     this.spot = null;
-    /** @type {Map<string, Float32Array>} of this pair */
-    this.residuals = new Map();
-    /** @type {Map<string, Promise<unknown>>} the last run asked of each network */
-    this.queues = new Map();
+    this.bases = new Bases();
     this.turn = 0;
-    /** @type {Record<Side, Picture> | undefined} */
+    /** @type {Pictures | undefined} */
     this.shown = undefined;
     /** @type {Base | undefined} */
     this.base = undefined;
@@ -59,8 +46,8 @@ export class TryIt {
     this.without = undefined;
     /** @type {Picture | undefined} */
     this.result = undefined;
-    /** @type {Picture | undefined} */
-    this.averaged = undefined;
+    /** @type {{average: Picture, maximum: Picture} | undefined} */
+    this.references = undefined;
     /** @type {number | undefined} */
     this.pause = undefined;
     this.scale = 0.5;
@@ -110,7 +97,7 @@ export class TryIt {
     };
     const zoom = make(
       "div", { class: "buttons", role: "group", "aria-label": "Zoom" },
-      button("+", () => this.view.zoomBy(2), "Zoom in"),
+      button("+", () => this.zoomIn(), "Zoom in"),
       button("−", () => this.view.zoomBy(0.5), "Zoom out"),
       button("Whole image", () => this.view.reset()),
     );
@@ -130,7 +117,10 @@ export class TryIt {
     this.scores = make("table", { class: "scores" });
     this.answers = new Answers();
     this.kept = make("p", { class: "kept", role: "status" });
-    this.putIn = button("Put a spot in", () => this.sources && this.setSpot(this.findSpot()));
+    this.putIn = button("Put a spot in", () => {
+      const { a, b } = this.sources ?? {};
+      if (a && b) this.setSpot(findSpot({ a: a.picture, b: b.picture }));
+    });
     this.takeOut = button("Take the spot out", () => this.setSpot(null));
     this.saveSource = button("Save the image with the spot", () => {
       const shown = this.spotted();
@@ -138,7 +128,7 @@ export class TryIt {
     });
     this.command = make("code");
     this.note = make("p", { class: "hint" });
-    const copy = button("Copy", () => navigator.clipboard?.writeText(this.command.textContent ?? ""));
+    const copy = button("Copy the command", () => navigator.clipboard?.writeText(this.command.textContent ?? ""));
     const save = button("Save the result as PNG", () => this.result && savePicture(this.result, "fused.png"));
     save.classList.add("save");
 
@@ -155,13 +145,14 @@ export class TryIt {
         "div", { class: "looks" },
         make(
           "div", { class: "main" },
-          make("div", { class: "ends" }, this.left.element, zoom, this.right.element),
+          make("div", { class: "ends" }, this.left.element, this.right.element),
           this.stage.element, this.answers.element,
         ),
         make(
           "div", {},
           make("p", { class: "hint" }, "Click image A or B to put a spot of 30 grey levels there."),
           make("div", { class: "panels" }, ...Object.values(this.panels).map((panel) => panel.figure)),
+          zoom,
         ),
       ),
       make(
@@ -326,7 +317,7 @@ export class TryIt {
    */
   setSources(sources, spot = null) {
     this.sources = sources;
-    this.residuals = new Map();
+    this.bases.clear();
     this.spot = spot;
     this.view.reset();
     return this.update();
@@ -378,41 +369,13 @@ export class TryIt {
     return shown;
   }
 
-  /** Where the maximum loses a spot. */
-  findSpot() {
-    return this.sources && findSpot({ a: this.sources.a.picture, b: this.sources.b.picture });
-  }
-
-  /**
-   * Do what is slow, once per pair, method and spot; null where the reader has gone on meanwhile.
-   * @param {string} method
-   * @param {Record<Side, Picture>} pictures
-   * @param {string} key names the spot in them
-   * @param {(share: number) => void} [progress] of loading a network
-   * @returns {Promise<Base | null>}
-   */
-  async prepare(method, pictures, key, progress = () => {}) {
-    const [a, b] = [pictures.a, pictures.b].map((p) => toLuma(splitColor(p).luma, p.width, p.height));
-    const mean = average(a, b);
-    const network = this.networkOf(method);
-    if (!network) {
-      const { fuse } = CLASSICAL[/** @type {keyof typeof CLASSICAL} */ (method)];
-      return { mean, fused: fuse(a, b), residual: null };
+  /** Enlarge all panels, the whole image towards the spot. */
+  zoomIn() {
+    if (this.spot && this.sources && this.view.zoom === 1) {
+      const { width, height } = this.sources.a.picture;
+      [this.view.x, this.view.y] = [(this.spot.x + 0.5) / width, (this.spot.y + 0.5) / height];
     }
-    const { residuals, turn } = this;
-    const name = `${network.asset} ${key}`;
-    const run = async () => {
-      if (!residuals.has(name) && turn === this.turn) {
-        const residual = await residualOf(network, a, b, progress);
-        if (residuals.size > 40) residuals.clear();
-        residuals.set(name, residual);
-      }
-      return residuals.get(name);
-    };
-    const next = (this.queues.get(network.asset) ?? Promise.resolve()).then(run, run);
-    this.queues.set(network.asset, next);
-    const residual = await next;
-    return residual ? { mean, fused: null, residual } : null;
+    this.view.zoomBy(2);
   }
 
   async update() {
@@ -431,15 +394,23 @@ export class TryIt {
     this.root.setAttribute("aria-busy", "true");
     this.message.textContent = "";
     try {
-      const base = await this.prepare(method, shown, key, loading);
-      const without = spot ? await this.prepare(method, plain, "") : base;
+      const chosen = this.networkOf(method) ?? method;
+      const wanted = () => turn === this.turn;
+      const base = await this.bases.make(chosen, shown, key, wanted, loading);
+      const without = spot ? await this.bases.make(chosen, plain, "", wanted) : base;
       if (turn !== this.turn || !base || !without) return; // the reader has gone on
       [this.shown, this.base, this.without] = [shown, base, without];
+      const [a, b] = lumasOf(shown);
+      this.references = {
+        average: colored(average(a, b), shown, true),
+        maximum: colored(maximum(a, b), shown, true),
+      };
       this.status.textContent = "";
       this.progress.hidden = true;
       this.results.hidden = false;
       this.drawResult();
-      this.answer(turn, shown, plain, key);
+      if (spot) this.answers.ask({ bases: this.bases, task: this.task, shown, plain, spot, key, wanted });
+      else this.answers.element.hidden = true;
     } catch (error) {
       if (turn === this.turn) this.fail(error);
     } finally {
@@ -447,66 +418,17 @@ export class TryIt {
     }
   }
 
-  /**
-   * Say what each of a few methods keeps of the spot, each as soon as it is known.
-   * @param {number} turn
-   * @param {Record<Side, Picture>} shown
-   * @param {Record<Side, Picture>} plain
-   * @param {string} key
-   */
-  answer(turn, shown, plain, key) {
-    const { spot } = this;
-    const networks = CONTENTS.networks.filter(({ task }) => task === this.task).reverse();
-    /** @type {{method: string, title: string, scale: number}[]} */
-    const asked = [...ASKED.map((method) => ({ method, title: CLASSICAL[method].title, scale: 1 })), ...networks];
-    this.answers.expect(spot ? asked.map(({ method, title }) => [method, title]) : []);
-    if (!spot) return;
-    const { chroma } = splitColor(shown.a.channels === 3 ? shown.a : shown.b);
-    const { width, height } = shown.a;
-    for (const { method, scale } of asked) {
-      Promise.all([this.prepare(method, shown, key), this.prepare(method, plain, "")]).then(
-        ([base, without]) => {
-          if (turn !== this.turn || !base || !without) return;
-          const fused = fuse(base, scale, 1);
-          const share = this.shareOf(shown, fused, fuse(without, scale, 1));
-          this.answers.show(method, share, joinColor(finish(fused, true), chroma, width, height), spot);
-        },
-        () => turn === this.turn && this.answers.miss(method),
-      );
-    }
-  }
-
-  /**
-   * The share of the spot that a fused image keeps.
-   * @param {Record<Side, Picture>} shown
-   * @param {Luma} fused
-   * @param {Luma} without the spot
-   */
-  shareOf(shown, fused, without) {
-    if (!this.spot || !this.sources) return NaN;
-    const [withSpot, plain] = [shown, { a: this.sources.a.picture, b: this.sources.b.picture }].map(
-      (pictures) => splitColor(pictures[/** @type {import("./signal.js").Spot} */ (this.spot).source]).luma,
-    );
-    return recovery(withSpot, plain, fused.values, without.values);
-  }
-
   drawResult() {
-    if (!this.shown || !this.base || !this.without || !this.sources) return;
+    if (!this.shown || !this.base || !this.without || !this.sources || !this.references) return;
     const { a, b } = this.shown;
     const { width, height } = a;
-    const color = a.channels === 3 ? a : b;
-    const { chroma } = splitColor(color);
     const fused = fuse(this.base, this.scale, this.share);
-    this.result = joinColor(finish(fused, this.stretch), chroma, width, height);
-    this.averaged = joinColor(finish(this.base.mean, true), chroma, width, height);
-    const [lumaA, lumaB] = [a, b].map((picture) => toLuma(splitColor(picture).luma, width, height));
-    const brightest = joinColor(finish(maximum(lumaA, lumaB), true), chroma, width, height);
-    const [grey, plain] = [toGrey(this.result), toGrey(this.averaged)];
-    let [sum, largest] = [0, 0];
+    this.result = colored(fused, this.shown, this.stretch);
+    const [grey, plain] = [toGrey(this.result), toGrey(this.references.average)];
+    let sum = 0;
     const levels = grey.map((level, i) => {
       const difference = level - plain[i];
       sum += Math.abs(difference);
-      largest = Math.max(largest, Math.abs(difference));
       return Math.max(0, Math.min(255, 128 + GAIN * difference));
     });
     /** @type {Picture} */
@@ -519,9 +441,9 @@ export class TryIt {
       result: "Result",
       average: "Average, stretched",
       maximum: "Maximum, stretched",
-      difference: `Result − average, × ${GAIN}: mean ${(sum / grey.length).toFixed(2)}, largest ${largest} levels`,
+      difference: `Result − average, × ${GAIN}; mean ${(sum / grey.length).toFixed(2)} levels`,
     };
-    const pictures = { a, b, result: this.result, average: this.averaged, maximum: brightest, difference };
+    const pictures = { a, b, result: this.result, ...this.references, difference };
     for (const name of /** @type {("a" | "b" | "result" | "difference")[]} */ (Object.keys(this.panels))) {
       this.panels[name].show(pictures[name], names[name]);
     }
@@ -539,7 +461,7 @@ export class TryIt {
 
   /** @param {Luma} fused */
   showSpot(fused) {
-    if (!this.without || !this.shown) return;
+    if (!this.without || !this.shown || !this.sources) return;
     this.putIn.hidden = Boolean(this.spot);
     this.takeOut.hidden = this.saveSource.hidden = !this.spot;
     this.root.classList.toggle("spotted", Boolean(this.spot));
@@ -550,7 +472,8 @@ export class TryIt {
     for (const [name, value] of [["x", (x + 0.5) / width], ["y", (y + 0.5) / height], ["size", RING / width]]) {
       this.root.style.setProperty(`--spot-${name}`, `${100 * Number(value)}%`);
     }
-    const share = this.shareOf(this.shown, fused, fuse(this.without, this.scale, this.share));
+    const plain = this.sources[source].picture;
+    const share = recovery(this.shown[source], plain, fused, fuse(this.without, this.scale, this.share));
     this.root.dataset.recovery = String(share);
     this.kept.textContent =
       `Spot in image ${source.toUpperCase()} at ${x}, ${y}: the result keeps ${share.toFixed(2)} of its contrast ` +
@@ -558,22 +481,8 @@ export class TryIt {
   }
 
   showScores() {
-    if (!this.shown || !this.result || !this.averaged) return;
-    const { a, b } = this.shown;
-    const columns = [score(a, b, this.result), score(a, b, this.averaged)];
-    const text = (/** @type {number} */ value) => (Number.isNaN(value) ? "undefined" : value.toFixed(4));
-    const keys = /** @type {(keyof typeof METRICS)[]} */ (Object.keys(METRICS));
-    const head = ["", "Result", "Average"].map((title) => make("th", { scope: "col" }, title));
-    const rows = keys.map((key) => {
-      const name = METRICS[key] ? `${key} (${METRICS[key]})` : key;
-      const cells = columns.map((scores) => make("td", {}, text(scores[key])));
-      return make("tr", { "data-metric": key }, make("th", { scope: "row" }, name), ...cells);
-    });
-    this.scores.replaceChildren(
-      make("caption", {}, "Scores of what is shown, higher is better"),
-      make("thead", {}, make("tr", {}, ...head)),
-      make("tbody", {}, ...rows),
-    );
+    if (!this.shown || !this.result || !this.references) return;
+    showScores(this.scores, this.shown, { Result: this.result, Average: this.references.average });
     this.root.dataset.scored = "yes";
   }
 
@@ -583,16 +492,12 @@ export class TryIt {
   }
 
   showCommand() {
-    if (!this.sources) return;
-    const quote = (/** @type {string} */ word) =>
-      /^[\w./-]+$/.test(word) && !word.startsWith("-") ? word : `'./${word.replace(/'/g, "'\\''")}'`;
-    const name = (/** @type {Side} */ side) =>
-      quote(this.spot?.source === side ? this.spotName() : (this.sources?.[side].name ?? ""));
-    const words = ["wdualmine fuse", name("a"), name("b"), "-o fused.png", `--method ${this.method}`];
-    if (this.network) words.push(`--task ${this.task}`, `--residual-scale ${this.scale}`);
-    else if (this.share < 1) words.push(`--blend ${this.share}`);
-    if (!this.stretch) words.push("--no-stretch");
-    this.command.textContent = words.join(" ");
+    const { sources, spot, method, task, share, stretch } = this;
+    if (!sources) return;
+    const sides = /** @type {Side[]} */ (["a", "b"]);
+    const names = sides.map((side) => (spot?.source === side ? this.spotName() : sources[side].name));
+    const scale = this.network ? this.scale : null;
+    this.command.textContent = commandOf({ names, method, task, scale, share, stretch });
     this.note.textContent =
       this.pair === OWN
         ? "This command makes the same file. Your images stay in this page; nothing is sent."

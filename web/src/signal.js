@@ -3,6 +3,7 @@
 import { joinColor, splitColor } from "./color.js";
 
 /** @typedef {import("./color.js").Picture} Picture */
+/** @typedef {import("./methods.js").Luma} Luma */
 /** @typedef {{source: "a" | "b", x: number, y: number}} Spot */
 
 export const AMPLITUDE = 30; // grey levels
@@ -81,16 +82,17 @@ function suitability(own, other, width, x, y) {
 
 /**
  * The share of a signal that a fused image keeps: <with - without, s> / <s, s>, s as it is after clipping.
- * @param {Uint8Array} sourceWith the source's luma
- * @param {Uint8Array} sourceWithout
- * @param {Float32Array} fusedWith in [0, 1], not stretched
- * @param {Float32Array} fusedWithout
+ * @param {Picture} sourceWith the spot
+ * @param {Picture} sourceWithout
+ * @param {Luma} fusedWith not stretched
+ * @param {Luma} fusedWithout
  */
 export function recovery(sourceWith, sourceWithout, fusedWith, fusedWithout) {
+  const [levelsWith, levelsWithout] = [splitColor(sourceWith).luma, splitColor(sourceWithout).luma];
   let [kept, all] = [0, 0];
-  for (let i = 0; i < sourceWith.length; i++) {
-    const signal = (sourceWith[i] - sourceWithout[i]) / 255;
-    kept += (fusedWith[i] - fusedWithout[i]) * signal;
+  for (let i = 0; i < levelsWith.length; i++) {
+    const signal = (levelsWith[i] - levelsWithout[i]) / 255;
+    kept += (fusedWith.values[i] - fusedWithout.values[i]) * signal;
     all += signal * signal;
   }
   return kept / all;
