@@ -299,6 +299,7 @@ export class TryIt {
     this.sources = null;
     this.shown = this.base = this.without = this.result = undefined;
     this.results.hidden = true;
+    this.root.scrollIntoView({ block: "nearest" }); // what is left is short, and the reader may be far below
     this.root.dataset.scored = "";
     this.root.removeAttribute("aria-busy");
     this.status.textContent = "";

@@ -22,7 +22,7 @@ export function insertSpot(picture, { x, y }) {
   const { width, height } = picture;
   const { luma, chroma } = splitColor(picture);
   const sign = luma[y * width + x] + AMPLITUDE <= 255 ? 1 : -1;
-  const levels = Uint8Array.from(luma);
+  const levels = luma.slice();
   for (let row = Math.max(0, y - REACH); row <= Math.min(height - 1, y + REACH); row++) {
     for (let column = Math.max(0, x - REACH); column <= Math.min(width - 1, x + REACH); column++) {
       const signal = sign * AMPLITUDE * PROFILE[Math.abs(row - y)] * PROFILE[Math.abs(column - x)];
