@@ -90,7 +90,9 @@ def main(network: Path, html: Path) -> None:
     print(f"light network, 256 x 256, in the page: {milliseconds(times['run'])}")
     print(f"the same natively: {milliseconds(native)}; the page takes {ratio:.1f} times as long")
     print(f"a click until its answer is drawn: {milliseconds(times['click'])}")
-    print(f"first result: {first:.1f} s, all four answers: {answered:.1f} s, with everything to load and compile")
+    print(
+        f"first result: {first:.1f} s, all four answers: {answered:.1f} s, with everything to load and compile"
+    )
     print(f"moving lambda, a step: {milliseconds(times['lambda'])}")
     print(f"scores: {milliseconds(times['scores'])}")
     print(f"first page before a touch: {weight / 1000:.0f} kB of its own")

@@ -68,5 +68,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         export_onnx("ct-mri", tmp_path / "net.txt")
     with pytest.raises(WdualmineError, match="no such weights"):
         export_onnx("mri", tmp_path / "net.onnx")
-    with pytest.raises(WdualmineError, match="average: adds no residual to the average; export w-dualmine or light"):
+    with pytest.raises(
+        WdualmineError, match="average: adds no residual to the average; export w-dualmine or light"
+    ):
         export_onnx("ct-mri", tmp_path / "net.onnx", "average")
