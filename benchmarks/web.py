@@ -1,9 +1,9 @@
 """What fusing in the page costs, beside onnxruntime on this core: ``python benchmarks/web.py light.onnx``.
 
-Needs a built book, Chromium and onnxruntime; ``--book FOLDER`` names the built pages. Prints one line per measure:
-the light network on 256 x 256 in WebAssembly and natively with their ratio, a click that puts a spot in until its
-answer is drawn, the page until its first result, moving lambda, the scores, and what the first page loads of its
-own before anyone touches it. The smallest of the times is what an idle machine takes.
+Needs a built book, Chromium and onnxruntime; ``--book FOLDER`` names the built pages. Prints one line per
+measure: the light network on 256 x 256 in WebAssembly and natively with their ratio, a click that puts a spot
+in until its answer is drawn, the page until its first result, moving lambda, the scores, and what the first
+page loads of its own before anyone touches it. The smallest of the times is what an idle machine takes.
 """
 
 import argparse
@@ -90,9 +90,7 @@ def main(network: Path, html: Path) -> None:
     print(f"light network, 256 x 256, in the page: {milliseconds(times['run'])}")
     print(f"the same natively: {milliseconds(native)}; the page takes {ratio:.1f} times as long")
     print(f"a click until its answer is drawn: {milliseconds(times['click'])}")
-    print(
-        f"first result: {first:.1f} s, all four answers: {answered:.1f} s, with everything to load and compile"
-    )
+    print(f"first result: {first:.1f} s, all four answers: {answered:.1f} s, from nothing loaded or compiled")
     print(f"moving lambda, a step: {milliseconds(times['lambda'])}")
     print(f"scores: {milliseconds(times['scores'])}")
     print(f"first page before a touch: {weight / 1000:.0f} kB of its own")
