@@ -14,6 +14,7 @@ from pathlib import Path
 from wdualmine.data import TASKS, find_data, published_folder
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import VARIANTS, Experiment, make_experiment
+from wdualmine.methods import LIGHT, W_DUALMINE
 from wdualmine.records import load_run
 from wdualmine.sources import source_hash, sources_of
 from wdualmine_book.experiments import STUDIES
@@ -73,7 +74,13 @@ def identity(kind, task, module="wdualmine.training"):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:10]
 
 
-WEIGHTS = {path.stem: str(path) for path in sorted(Path("wdualmine/weights").glob("*.safetensors"))}
+# By file: the method, and the file; one of the light network serves all tasks.
+WEIGHTS = {
+    path.stem: (method.name, str(path))
+    for method in (LIGHT, W_DUALMINE)
+    for path in map(method.weights, TASKS)
+    if path.is_file()
+}
 RUNS = {
     task: f"build/runs/{task}-{experiment.preset}-{identity('training' if TRAIN else 'reference', task)}"
     for task, experiment in EXPERIMENTS.items()
@@ -184,13 +191,13 @@ rule page_of_records:
 # What runs in the pages: each network as ONNX, then everything that the pages load.
 rule network:
     input:
-        lambda wildcards: WEIGHTS[wildcards.name],
-        "wdualmine/export.py", "wdualmine/model.py", "wdualmine/wavelet.py",
+        lambda wildcards: WEIGHTS[wildcards.name][1],
+        "wdualmine/export.py", "wdualmine/model.py", "wdualmine/wavelet.py", "wdualmine/methods/light.py",
     output: "build/web/{name}.onnx"
-    params: python=sys.executable,
+    params: python=sys.executable, method=lambda wildcards: WEIGHTS[wildcards.name][0],
     message: "Exporting the network {wildcards.name}"
     threads: 1
-    shell: "{params.python} -m wdualmine export {input[0]} -o {output} > /dev/null"
+    shell: "{params.python} -m wdualmine export {input[0]} --method {params.method} -o {output} > /dev/null"
 
 
 rule web:

@@ -1,7 +1,7 @@
 """Networks as ONNX files, which run without this package: in a browser, in another language, on a device.
 
-A file takes two lumas of any size that :attr:`~wdualmine.model.WDualMine.multiple` divides and the lambda of
-Eq. 11, and gives the fused image and the residual, so that lambda can be moved without running it again.
+A file takes two lumas of any size that the network's ``multiple`` divides and the lambda of Eq. 11, and gives
+the fused image and the residual, so that lambda can be moved without running it again.
 """
 
 import warnings
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from wdualmine.errors import WdualmineError
 from wdualmine.files import write_bytes
-from wdualmine.methods.learned import load_model
-from wdualmine.model import WDualMine
+from wdualmine.methods.learned import has_residual, load_network
+from wdualmine.methods.registry import W_DUALMINE, get_method
 
 INPUTS = ("image1", "image2", "residual_scale")
 OUTPUTS = ("fused", "residual")
 OPSET = 18
 
 
-def export_onnx(source: str | Path, output: str | Path) -> Path:
+def export_onnx(source: str | Path, output: str | Path, method: str = W_DUALMINE.name) -> Path:
     """Write a network as an ONNX file, whole or not at all.
 
     Inputs are ``image1`` and ``image2``, float32 (1, 1, H, W) in [0, 1] with H and W divisible by the
@@ -31,14 +31,17 @@ def export_onnx(source: str | Path, output: str | Path) -> Path:
     Args:
         source: see :func:`~wdualmine.methods.load_model`.
         output: the file, ending in ``.onnx``.
+        method: "w-dualmine" or "light", a network that adds a residual to the average.
 
     Raises:
-        WdualmineError: no such weights, another suffix, or the packages for it are missing.
+        WdualmineError: no such weights, another suffix or method, or the packages for it are missing.
     """
     output = Path(output)
     if output.suffix.lower() != ".onnx":
         raise WdualmineError(f"{output}: name a file that ends in .onnx")
-    model = load_model(source).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    if not has_residual(get_method(method)):
+        raise WdualmineError(f"{method}: adds no residual to the average; export w-dualmine or light")
+    model = load_network(get_method(method), source).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     try:
         import onnxscript  # noqa: F401 (torch imports it late and with a long traceback)
     except ImportError as error:
@@ -70,10 +73,10 @@ def export_onnx(source: str | Path, output: str | Path) -> Path:
 class _Both(nn.Module):
     """The network with the two outputs that the file has."""
 
-    def __init__(self, model: WDualMine) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, image1: Tensor, image2: Tensor, residual_scale: Tensor) -> tuple[Tensor, Tensor]:
-        fusion = self.model(image1, image2, residual_scale)
-        return fusion.fused, fusion.residual
+        residual = self.model(image1, image2).residual
+        return ((image1 + image2) / 2 + residual_scale * residual).clamp(0, 1), residual  # Eq. 11

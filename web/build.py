@@ -24,20 +24,20 @@ from wdualmine.data import TASKS, DataSource, Pair, find_data, load_pairs
 from wdualmine.data.color import to_rgb
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import fuse_images, luma_tensor
-from wdualmine.methods import W_DUALMINE, fuse_with, load_model
-from wdualmine.methods.learned import fuse_padded
-from wdualmine.methods.registry import WEIGHTS
+from wdualmine.methods import LIGHT, W_DUALMINE, Method, fuse_with, load_network
 
 WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "vendor"
 #: In the order of their imports.
 MODULES = (
-    *("color", "image", "methods", "metrics", "signal"),
-    *("assets", "network", "panels", "page", "opening", "start"),
+    *("color", "image", "methods", "metrics", "signal", "command"),
+    *("assets", "network", "bases", "panels", "answers", "scores", "page", "opening", "start"),
 )
 #: ONNX Runtime for WebAssembly and for WebGPU: their scripts, and what these load.
-RUNTIME_SCRIPTS = ("ort.wasm.min.js", "ort.jspi.min.js")
-RUNTIME_FILES = tuple(f"ort-wasm-simd-threaded.{kind}" for kind in ("mjs", "wasm", "jspi.mjs", "jspi.wasm"))
+RUNTIME_FILES = (
+    *("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    *("ort.jspi.min.js", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"),
+)
 PART = 400_000  # bytes in a script: a step of the progress bar
 OPENING = "ct-mri"
 PHANTOMS = 4  # pairs a task
@@ -116,28 +116,23 @@ def middle_pair(source: DataSource) -> Pair:
 
 @dataclass(frozen=True)
 class PackagedWeights:
-    """A file of weights that comes with the package."""
+    """A file of weights that comes with the package; one may serve several tasks."""
 
-    task: str  #: what it was trained on, "ct-mri"
-    #: what `wdualmine fuse --method` calls it: "w-dualmine", or with a further word of the file's name, as in
-    #: "w-dualmine-recovery" for ``ct-mri-recovery.safetensors``
-    method: str
+    task: str  #: what it fuses, "ct-mri"
+    method: Method  #: W-DUALMINE or the light network
     path: Path  #: the file
 
 
-def packaged_weights(folder: Path = WEIGHTS) -> list[PackagedWeights]:
-    """List the weights that come with the package: by task, the paper's network before others."""
+def packaged_weights() -> list[PackagedWeights]:
+    """List the weights that come with the package, the light network's first: the page starts with those."""
     found = []
-    for task in TASKS:
-        for path in sorted(folder.glob(f"{task}*.safetensors"), key=lambda path: path.stem):
-            found.append(PackagedWeights(task, W_DUALMINE.name + path.stem.removeprefix(task), path))
+    for method in (LIGHT, W_DUALMINE):
+        assert method.weights is not None
+        for task in TASKS:
+            path = method.weights(task)
+            if path and path.is_file():
+                found.append(PackagedWeights(task, method, path))
     return found
-
-
-def network_title(weights: PackagedWeights) -> str:
-    """How a network is called in the page."""
-    rest = weights.method.removeprefix(W_DUALMINE.name).replace("-", " ").strip()
-    return f"{W_DUALMINE.title} ({rest})" if rest else f"{W_DUALMINE.title} (the paper's objective)"
 
 
 def main(output: Path, onnx: dict[str, Path]) -> None:
@@ -145,16 +140,17 @@ def main(output: Path, onnx: dict[str, Path]) -> None:
     shutil.rmtree(output, ignore_errors=True)
     assets = Assets(output / "assets")
     phantom, source = find_data("phantom"), find_data()
+    for stem in dict.fromkeys(weights.path.stem for weights in packaged_weights()):
+        assets.add(stem, onnx[stem].read_bytes())
     networks = []
     for weights in packaged_weights():
-        model = load_model(weights.path)
-        name = assets.add(weights.path.stem, onnx[weights.path.stem].read_bytes())
+        model = load_network(weights.method, weights.path)
         networks.append(
             {
                 "task": weights.task,
-                "method": weights.method,
-                "title": network_title(weights),
-                "asset": name,
+                "method": weights.method.name,
+                "title": weights.method.title,
+                "asset": weights.path.stem,
                 "multiple": model.multiple,
                 "scale": model.config.residual_scale,
             }
@@ -163,21 +159,21 @@ def main(output: Path, onnx: dict[str, Path]) -> None:
     if source.name != "phantom":
         examples += add_examples(assets, source, None)
     pair = middle_pair(phantom)
-    # The network that moves most with lambda: one trained to recover, where its weights are.
-    opening = [weights for weights in packaged_weights() if weights.task == OPENING][-1]
-    model = load_model(opening.path)
-    residual = fuse_padded(model, luma_tensor(pair.image_a), luma_tensor(pair.image_b))[1][0, 0].numpy()
+    opening = next(weights for weights in packaged_weights() if weights.task == OPENING)
+    model = load_network(opening.method, opening.path)
+    residual = model(luma_tensor(pair.image_a), luma_tensor(pair.image_b)).residual[0, 0].numpy()
     contents = {
         "tasks": [{"task": t.key, "title": t.folder, "a": t.a, "b": t.b} for t in TASKS.values()],
         "networks": networks,
         "examples": examples,
         "opening": {
             "task": OPENING,
+            "pair": f"{phantom.name} {pair.name}",
             "a": assets.add("opening-a", png(pair.image_a), packed=False),
             "b": assets.add("opening-b", png(pair.image_b), packed=False),
             "residual": assets.add("opening-residual", np.rint(residual * 32767).astype("<i2").tobytes()),
             "scale": model.config.residual_scale,
-            "title": network_title(opening),
+            "title": opening.method.title,
         },
     }
     for name in RUNTIME_FILES:
@@ -186,8 +182,6 @@ def main(output: Path, onnx: dict[str, Path]) -> None:
     fused = fuse_images(pair.image_a, pair.image_b, fuse_with(model))
     still = np.concatenate([to_rgb(image) for image in (pair.image_a, pair.image_b, fused)], axis=1)
     (output / "still.png").write_bytes(png(still[..., 0]))
-    for name in RUNTIME_SCRIPTS:
-        (output / name).write_bytes(vendored(name))
     shutil.copy(VENDOR / "LICENSE", output / "ort.LICENSE.txt")
     shutil.copy(WEB / "page.css", output / "page.css")
     script = f"globalThis.wdualmineContents = {json.dumps(contents)};\n{bundle()}"

@@ -26,8 +26,8 @@ from wdualmine import score
 from wdualmine.data import TASKS, find_data, load_pairs
 from wdualmine.data.images import read_image, write_image
 from wdualmine.errors import WdualmineError
-from wdualmine.fusion import fuse_images
-from wdualmine.methods import CLASSICAL
+from wdualmine.fusion import fuse_images, luma_tensor
+from wdualmine.methods import CLASSICAL, load_fuse
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 METRICS = ("EN", "MI", "CC", "PSNR", "Qabf")
@@ -41,14 +41,10 @@ builder = load_script(WEB / "build.py")
 # The sources
 
 
-def test_weights_are_found_by_their_names(tmp_path: Path) -> None:
-    for name in ("ct-mri", "ct-mri-recovery", "pet-mri"):
-        (tmp_path / f"{name}.safetensors").touch()
-    found = [(weights.task, weights.method) for weights in builder.packaged_weights(tmp_path)]
-    assert found == [("ct-mri", "w-dualmine"), ("ct-mri", "w-dualmine-recovery"), ("pet-mri", "w-dualmine")]
-    assert {weights.path for weights in builder.packaged_weights()} == set(
-        builder.WEIGHTS.glob("*.safetensors")
-    )
+def test_one_light_network_comes_first_for_every_task() -> None:
+    found = [(weights.method.name, weights.task) for weights in builder.packaged_weights()]
+    assert found == [(method, task) for method in ("light", "w-dualmine") for task in TASKS]
+    assert len({weights.path for weights in builder.packaged_weights()}) == 1 + len(TASKS)
 
 
 def test_joined_modules_share_no_name_and_keep_no_import() -> None:
@@ -195,7 +191,8 @@ def test_files_fuse_and_score_as_on_the_command_line(
     """The command that the page shows is run, and makes the file that the page saves."""
     open_page(tab, address)
     steps = [
-        ("ct-mri", "w-dualmine", "λ", 0.9, False),
+        ("ct-mri", "light", "λ", 1.2, False),
+        ("ct-mri", "w-dualmine", "λ", 0.9, True),
         ("ct-mri", "laplacian-pyramid", "Blend", 0.35, True),
         ("pet-mri", "laplacian-pyramid", None, 0, True),
         ("pet-mri", "maximum", "Blend", 0.7, False),
@@ -228,10 +225,58 @@ def test_files_fuse_and_score_as_on_the_command_line(
         assert shown_scores(tab) == pytest.approx(expected, abs=tolerance), (task, method)
 
 
-def test_a_spot_is_followed_into_the_result(
-    tab: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def answers(tab: Any) -> dict[str, float]:
+    """What the page says that each method keeps of the spot, once all of them have answered."""
+    answered = "document.querySelectorAll('.answers figure[data-share]:not(.waiting)').length === 4"
+    tab.wait_for_function(answered, timeout=PATIENCE)
+    shares = """Object.fromEntries([...document.querySelectorAll(".answers figure")].map(
+      ({dataset, textContent}) => [dataset.method, [Number(dataset.share), textContent]]))"""
+    shown = tab.evaluate(shares)
+    for share, text in shown.values():
+        assert text.startswith(f"{100 * share:.0f}%")
+    return {method: share for method, (share, _) in shown.items()}
+
+
+def test_the_page_opens_on_a_spot_that_the_maximum_loses(
+    tab: Any, address: str, tmp_path: Path, screen: str
 ) -> None:
+    """The answers are those of the package for the image that the page saves."""
     open_page(tab, address)
+    assert tab.get_by_label("Method", exact=True).input_value() == "light"
+    shares = answers(tab)
+    assert shares["maximum"] == 0
+    opening = tab.evaluate("wdualmineContents.opening.pair").split()[1]
+    pair = next(pair for pair in load_pairs("ct-mri", data=find_data("phantom")) if pair.name == opening)
+    sources = {"a": pair.image_a, "b": pair.image_b}
+    spot = tab.evaluate("wdualminePage.spot")
+    spotted = saved(tab, "Save the image with the spot", tmp_path / "spot.png")
+    lumas = {side: luma_tensor(image) for side, image in sources.items()}
+    changed = lumas | {spot["source"]: luma_tensor(spotted)}
+    signal = changed[spot["source"]] - lumas[spot["source"]]
+    assert signal.abs().max() * 255 == pytest.approx(30)
+    for method, share in shares.items():
+        fuse = load_fuse(method, "ct-mri")
+        kept = (fuse(changed["a"], changed["b"]) - fuse(lumas["a"], lumas["b"])) * signal
+        expected = float(kept.sum() / (signal**2).sum())
+        assert share == pytest.approx(expected, abs=TOLERANCES["recovery"].value), method
+    ring = tab.locator("#fusion-page .panels .marker").first.bounding_box()
+    frame = tab.locator("#fusion-page .panels .frame").first.bounding_box()
+    for axis, side in (("x", "width"), ("y", "height")):
+        middle = (ring[axis] + ring[side] / 2 - frame[axis]) / frame[side]
+        assert middle == pytest.approx((spot[axis] + 0.5) / 256, abs=0.01)
+    if screen == "phone":
+        assert tab.locator(".stage").bounding_box()["y"] < 844  # on the first screen
+        texts = tab.locator(".answers figcaption").evaluate_all(
+            "all => all.map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert max(texts) <= 0
+
+
+def test_a_spot_is_followed_into_the_result(tab: Any, address: str, tmp_path: Path) -> None:
+    open_page(tab, address)
+    tab.get_by_role("button", name="Take the spot out").click()
+    tab.wait_for_selector("#fusion-page .kept:empty", state="attached")
+    choose(tab, "Method", "average")
     frame = tab.locator("#fusion-page .panels .frame").nth(1)
     frame.focus()
     frame.press("Enter")
@@ -274,9 +319,14 @@ def test_mistakes_are_named(
     ):
         drop(tab, *dropped)
         tab.wait_for_selector(f"#fusion-page .message:has-text({json.dumps(message)})")
+        assert not tab.locator("#fusion-page .results").is_visible()  # of the images before
     drop(tab, ct, mri)
     wait(tab)
     assert tab.inner_text("#fusion-page .message") == ""
+    assert tab.locator("#fusion-page .results").is_visible()
+    assert tab.inner_text("#fusion-page .kept") == ""  # nothing is put into a reader's own images unasked
+    tab.get_by_role("button", name="Put a spot in").click()
+    tab.wait_for_selector("#fusion-page .kept:not(:empty)")
 
 
 def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path: Path) -> None:
@@ -317,10 +367,12 @@ def test_touch_pinches_and_picks(tab: Any, address: str) -> None:
         "getComputedStyle(document.querySelector('#fusion-page .panels canvas')).transform.split(/[(,]/)[1]"
     )
     assert float(tab.evaluate(scale)) == pytest.approx(2)
-    assert tab.inner_text("#fusion-page .kept") == ""  # a pinch puts no spot
+    spot = "JSON.stringify(wdualminePage.spot)"
+    before = tab.evaluate(spot)  # a pinch puts no spot
+    assert '"source":"a"' in before
     touch("touchStart", (0, 0))
     touch("touchEnd")
-    tab.wait_for_selector("#fusion-page .kept:not(:empty)")
+    tab.wait_for_function("wdualminePage.spot.source === 'b'")
 
 
 def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path, tmp_path: Path) -> None:
@@ -329,10 +381,7 @@ def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path,
         write_image(tmp_path / name, image[112:144, 112:144])
         for name, image in zip(("a.png", "b.png"), example("ct-mri"), strict=True)
     ]
-    residual = """async () => {
-      await wdualminePage.chooseMethod("w-dualmine-recovery");
-      return Array.from([...wdualminePage.residuals.values()].at(-1));
-    }"""
+    residual = "Array.from(wdualminePage.bases.residuals.get('light '))"
     found, scripts = {}, {}
     for asked in ("", "?runtime=wasm", "?runtime=webgpu"):
         tab = browser.new_page()
@@ -353,13 +402,13 @@ def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path,
     np.testing.assert_array_equal(found[""], found["?runtime=wasm"])
     np.testing.assert_allclose(found["?runtime=webgpu"], found[""], atol=TOLERANCES["onnx"].value, rtol=0)
     for asked, script in (("", "ort.wasm"), ("?runtime=wasm", "ort.wasm"), ("?runtime=webgpu", "ort.jspi")):
-        assert [name for name in scripts[asked] if name.startswith("ort.")] == [f"{script}.min.js"]
+        assert [name for name in scripts[asked] if name.startswith("ort.")] == [f"{script}.min.js.0.js"]
 
 
 def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str) -> None:
     open_page(tab, address)
     tab.get_by_role("button", name="Zoom in").click()
-    scales = """[...document.querySelectorAll("#fusion-page canvas")].map(
+    scales = """[...document.querySelectorAll("#fusion-page canvas:not(.answers *)")].map(
       canvas => getComputedStyle(canvas).transform.split(/[(,]/)[1])"""
     assert tab.evaluate(scales) == ["2"] * 6
     tab.get_by_role("button", name="Whole image").click()
@@ -375,7 +424,7 @@ def test_every_network_that_comes_with_the_package_is_offered(tab: Any, address:
     open_page(tab, address)
     networks = tab.evaluate("wdualmineContents.networks.map(n => [n.task, n.method])")
     assert {tuple(network) for network in networks} == {
-        (w.task, w.method) for w in builder.packaged_weights()
+        (weights.task, weights.method.name) for weights in builder.packaged_weights()
     }
 
 
@@ -394,7 +443,7 @@ def test_the_first_page_opens_with_a_fusion_and_little_weight(
     tab.wait_for_function(
         "document.querySelector('#fusion-opening .status').textContent.includes('λ = 0.00')"
     )
-    assert "lies 0.00 of 255" in status.inner_text()
+    assert "by 0.00 of 255" in status.inner_text()
 
 
 def test_without_javascript_a_still_with_text_stands_there(built_book: Path) -> None:

@@ -11,7 +11,9 @@
  * @typedef {{
  *   tasks: Task[], networks: Network[], examples: Example[],
  *   assets: Record<string, {parts: number[], packed: boolean}>,
- *   opening: {task: string, a: string, b: string, residual: string, scale: number, title: string},
+ *   opening: {
+ *     task: string, pair: string, a: string, b: string, residual: string, scale: number, title: string,
+ *   },
  * }} Contents
  */
 

@@ -14,7 +14,8 @@ const round32 = Math.fround;
  * @returns {Luma}
  */
 export function toLuma(levels, width, height) {
-  return { width, height, values: Float32Array.from(levels, (level) => level / 255) };
+  const values = new Float32Array(levels); // and no map while copying, which is 20 times as slow
+  return { width, height, values: values.map((level) => level / 255) };
 }
 
 /**

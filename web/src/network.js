@@ -1,25 +1,23 @@
-/** The networks, run by ONNX Runtime on WebGPU where there is one, else on one thread of WebAssembly. */
+/**
+ * The networks, each run by ONNX Runtime in a worker of its own, so that the page never waits for one: on WebGPU
+ * where there is a graphics card, else on one thread of WebAssembly.
+ */
 
-import { addScript, assetSize, loadAsset } from "./assets.js";
+import { assetSize, loadAsset } from "./assets.js";
 
 /** @typedef {import("./assets.js").Network} Network */
 /** @typedef {import("./methods.js").Luma} Luma */
 
 /** @typedef {"webgpu" | "wasm"} Provider */
 
-/** @type {Record<Provider, {script: string, files: string[]}>} */
+/** @type {Record<Provider, string[]>} script, what it imports, and what that compiles */
 const RUNTIMES = {
-  webgpu: {
-    script: "ort.jspi.min.js",
-    files: ["ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"],
-  },
-  wasm: { script: "ort.wasm.min.js", files: ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"] },
+  webgpu: ["ort.jspi.min.js", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"],
+  wasm: ["ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"],
 };
 
-/** @type {Map<string, Promise<any>>} */
-const sessions = new Map();
-/** @type {Promise<any> | undefined} */
-let runtime;
+/** @type {Map<string, Promise<Worker>>} by the network's asset */
+const workers = new Map();
 /** @type {Promise<Provider> | undefined} */
 let chosen;
 
@@ -37,47 +35,66 @@ async function chooseProvider() {
   return adapter && !adapter.info?.isFallbackAdapter ? "webgpu" : "wasm";
 }
 
-/**
- * @param {Provider} provider
- * @param {(bytes: number) => void} progress
- */
-async function startRuntime(provider, progress) {
-  const { script, files } = RUNTIMES[provider];
-  await addScript(script);
+/** The worker's own code, which follows the runtime's script: a message starts the network or runs it. */
+function serve() {
   const { ort } = /** @type {any} */ (globalThis);
-  const [glue, binary] = await Promise.all(files.map((name) => loadAsset(name, progress)));
-  ort.env.wasm.numThreads = 1; // more would need a server that isolates the page
-  ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(new Blob([glue], { type: "text/javascript" })) };
-  ort.env.wasm.wasmBinary = binary.buffer;
-  return ort;
+  /** @type {any} */
+  let session;
+  const start = async (/** @type {any} */ { glue, binary, file, provider }) => {
+    ort.env.wasm.numThreads = 1; // more would need a server that isolates the page
+    ort.env.wasm.wasmPaths = { mjs: URL.createObjectURL(new Blob([glue], { type: "text/javascript" })) };
+    ort.env.wasm.wasmBinary = binary.buffer;
+    // Level 3 is errors: for WebGPU it would warn that shapes are computed elsewhere, as they should be.
+    session = await ort.InferenceSession.create(file, { executionProviders: [provider], logSeverityLevel: 3 });
+  };
+  const run = async (/** @type {any} */ { first, second, shape, scale }) => {
+    const inputs = {
+      image1: new ort.Tensor("float32", first, shape),
+      image2: new ort.Tensor("float32", second, shape),
+      residual_scale: new ort.Tensor("float32", Float32Array.of(scale), []),
+    };
+    return (await session.run(inputs, ["residual"])).residual.data;
+  };
+  globalThis.onmessage = async ({ data, ports }) => {
+    try {
+      ports[0].postMessage({ answer: await (data.file ? start(data) : run(data)) });
+    } catch (error) {
+      ports[0].postMessage({ error: error instanceof Error ? error.message : String(error) });
+    }
+  };
 }
 
 /**
- * Load a network, with the runtime if it is the first.
- * @param {Network} network
- * @param {(share: number) => void} progress from 0 to 1
+ * @param {Worker} worker
+ * @param {Record<string, unknown>} message
+ * @returns {Promise<Float32Array>}
  */
-async function loadNetwork(network, progress) {
-  const known = sessions.get(network.asset);
-  if (known) return known;
+function ask(worker, message) {
+  return new Promise((resolve, reject) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data: { answer, error } }) => (error ? reject(new Error(error)) : resolve(answer));
+    worker.onerror = ({ message: reason }) => reject(new Error(reason || "the network's worker does not start"));
+    worker.postMessage(message, [port2]);
+  });
+}
+
+/**
+ * Load a network and what runs it into a worker.
+ * @param {Network} network
+ * @param {(share: number) => void} progress
+ */
+async function startWorker(network, progress) {
   const provider = await (chosen ??= chooseProvider());
-  const total = assetSize([...RUNTIMES[provider].files, network.asset]);
+  const names = [...RUNTIMES[provider], network.asset];
+  const total = assetSize(names);
   let bytes = 0;
   const count = (/** @type {number} */ size) => progress((bytes += size) / total);
   progress(0);
-  const start = async () => {
-    runtime ??= startRuntime(provider, count);
-    const [ort, file] = await Promise.all([runtime, loadAsset(network.asset, count)]);
-    // Level 3 is errors: for WebGPU it would warn that shapes are computed elsewhere, as they should be.
-    return ort.InferenceSession.create(file, { executionProviders: [provider], logSeverityLevel: 3 });
-  };
-  const session = start();
-  sessions.set(network.asset, session);
-  session.catch(() => {
-    sessions.delete(network.asset);
-    runtime = undefined;
-  });
-  return session;
+  const [script, glue, binary, file] = await Promise.all(names.map((name) => loadAsset(name, count)));
+  const source = new Blob([script, `\n(${serve})();`], { type: "text/javascript" });
+  const worker = new Worker(URL.createObjectURL(source));
+  await ask(worker, { glue, binary, file, provider });
+  return worker;
 }
 
 /**
@@ -96,11 +113,11 @@ function pad({ width, height, values }, multiple) {
 }
 
 /**
- * Give the residual tanh(R) of two lumas of any size; where WebGPU fails, WebAssembly goes on.
+ * Give the residual tanh(R) of two lumas of any size, one call at a time; where WebGPU fails, WebAssembly goes on.
  * @param {Network} network
  * @param {Luma} a
  * @param {Luma} b
- * @param {(share: number) => void} progress
+ * @param {(share: number) => void} progress of loading, from 0 to 1
  * @returns {Promise<Float32Array>}
  */
 export async function residualOf(network, a, b, progress) {
@@ -109,8 +126,7 @@ export async function residualOf(network, a, b, progress) {
   } catch (error) {
     if ((await chosen) !== "webgpu") throw error;
     chosen = Promise.resolve("wasm");
-    runtime = undefined;
-    sessions.clear();
+    workers.clear();
     return run(network, a, b, progress);
   }
 }
@@ -123,22 +139,17 @@ export async function residualOf(network, a, b, progress) {
  * @param {(share: number) => void} progress
  */
 async function run(network, a, b, progress) {
-  const session = await loadNetwork(network, progress);
-  const { Tensor } = /** @type {any} */ (globalThis).ort;
-  const [first, second] = [a, b].map((image) => pad(image, network.multiple));
+  const { asset, multiple, scale } = network;
+  const start = workers.get(asset) ?? startWorker(network, progress);
+  workers.set(asset, start);
+  start.catch(() => workers.delete(asset)); // so that the reader can try again
+  const [first, second] = [a, b].map((image) => pad(image, multiple));
   const shape = [1, 1, first.rows, first.columns];
-  const { residual } = await session.run(
-    {
-      image1: new Tensor("float32", first.padded, shape),
-      image2: new Tensor("float32", second.padded, shape),
-      residual_scale: new Tensor("float32", Float32Array.of(network.scale), []),
-    },
-    ["residual"],
-  );
+  const residual = await ask(await start, { first: first.padded, second: second.padded, shape, scale });
   const { width, height } = a;
   const cropped = new Float32Array(width * height);
   for (let y = 0; y < height; y++) {
-    cropped.set(residual.data.subarray(y * first.columns, y * first.columns + width), y * width);
+    cropped.set(residual.subarray(y * first.columns, y * first.columns + width), y * width);
   }
   return cropped;
 }

@@ -4,7 +4,7 @@ import { CONTENTS, loadAsset } from "./assets.js";
 import { joinColor, splitColor, toGrey } from "./color.js";
 import { readPicture } from "./image.js";
 import { addResidual, average, finish, toLuma } from "./methods.js";
-import { everyFrame, make, Panel, slider, Stage, View } from "./panels.js";
+import { everyFrame, LARGEST_LAMBDA, make, Panel, slider, Stage, View } from "./panels.js";
 
 /** @param {HTMLElement} root */
 export async function startOpening(root) {
@@ -32,13 +32,13 @@ export async function startOpening(root) {
     const away = grey.reduce((sum, level, i) => sum + Math.abs(level - plain[i]), 0) / grey.length;
     fused.show(result, "Fused by the network");
     words.textContent =
-      `At λ = ${lambda.toFixed(2)} the image of ${title} lies ${away.toFixed(2)} of 255 grey levels ` +
-      "from the plain average of the two scans, in the mean.";
+      `At λ = ${lambda.toFixed(2)}, ${title} differs from the average of the two scans by ` +
+      `${away.toFixed(2)} of 255 grey levels per pixel.`;
   });
   const control = slider("λ: 0 is the average", scale, (value) => {
     lambda = value;
     redraw();
-  });
+  }, LARGEST_LAMBDA);
   root.replaceChildren(
     make(
       "div", { class: "pair" },

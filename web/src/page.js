@@ -1,24 +1,26 @@
 /** The page "Try it": choose, move, look, score, save. */
 
+import { Answers } from "./answers.js";
 import { CONTENTS, loadAsset } from "./assets.js";
-import { joinColor, splitColor, toGrey } from "./color.js";
+import { Bases, colored, fuse, lumasOf } from "./bases.js";
+import { toGrey } from "./color.js";
+import { commandOf } from "./command.js";
 import { Mistake, readPicture, savePicture } from "./image.js";
-import { addResidual, average, blend, CLASSICAL, finish, toLuma } from "./methods.js";
-import { METRICS, score } from "./metrics.js";
-import { residualOf } from "./network.js";
-import { choice, everyFrame, make, Panel, slider, Stage, View } from "./panels.js";
-import { insertSpot, recovery } from "./signal.js";
+import { average, CLASSICAL, maximum } from "./methods.js";
+import { choice, everyFrame, LARGEST_LAMBDA, make, Panel, slider, Stage, View } from "./panels.js";
+import { showScores } from "./scores.js";
+import { findSpot, insertSpot, recovery } from "./signal.js";
 
 /** @typedef {import("./color.js").Picture} Picture */
 /** @typedef {import("./methods.js").Luma} Luma */
+/** @typedef {import("./bases.js").Base} Base */
+/** @typedef {import("./bases.js").Pictures} Pictures */
 /** @typedef {"a" | "b"} Side */
 
 const OWN = "own";
 const GAIN = 4; // of the difference panel
 const PAUSE = 150; // ms without input before the scores follow
-
-/** A method on one pair: what its sliders act on. */
-/** @typedef {{mean: Luma, fused: Luma | null, residual: Float32Array | null}} Base */
+const RING = 24; // pixels, the diameter of the mark around a spot
 
 export class TryIt {
   /** @param {HTMLElement} root */
@@ -26,18 +28,17 @@ export class TryIt {
     this.root = root;
     this.task = CONTENTS.opening.task;
     /** @type {string} */
-    this.pair = "";
-    this.method = "average";
+    this.pair = CONTENTS.opening.pair;
+    this.method = CONTENTS.networks[0].method;
     /** @type {Partial<Record<Side, {name: string, picture: Picture}>>} */
     this.own = {};
     /** @type {Record<Side, {name: string, picture: Picture}> | null} */
     this.sources = null;
     /** @type {import("./signal.js").Spot | null} */
     this.spot = null;
-    /** @type {Map<string, Float32Array>} */
-    this.residuals = new Map();
+    this.bases = new Bases();
     this.turn = 0;
-    /** @type {Record<Side, Picture> | undefined} */
+    /** @type {Pictures | undefined} */
     this.shown = undefined;
     /** @type {Base | undefined} */
     this.base = undefined;
@@ -45,8 +46,8 @@ export class TryIt {
     this.without = undefined;
     /** @type {Picture | undefined} */
     this.result = undefined;
-    /** @type {Picture | undefined} */
-    this.averaged = undefined;
+    /** @type {{average: Picture, maximum: Picture} | undefined} */
+    this.references = undefined;
     /** @type {number | undefined} */
     this.pause = undefined;
     this.scale = 0.5;
@@ -61,7 +62,7 @@ export class TryIt {
     this.lambda = slider("λ, the residual's share", this.scale, (value) => {
       this.scale = value;
       this.redraw();
-    });
+    }, LARGEST_LAMBDA);
     this.blend = slider("Blend: 0 average, 1 method", this.share, (value) => {
       this.share = value;
       this.redraw();
@@ -84,9 +85,10 @@ export class TryIt {
     this.left = choice("Left", () => this.redraw());
     this.right = choice("Right", () => this.redraw());
     const views = /** @type {[string, string][]} */ ([
-      ["a", "Image A"], ["b", "Image B"], ["result", "Result"], ["average", "Average"], ["difference", "Difference"],
+      ["a", "Image A"], ["b", "Image B"], ["result", "Result"], ["average", "Average"], ["maximum", "Maximum"],
+      ["difference", "Difference"],
     ]);
-    this.left.fill(views, "average");
+    this.left.fill(views, "maximum");
     this.right.fill(views, "result");
     const button = (/** @type {string} */ text, /** @type {() => void} */ action, label = text) => {
       const element = make("button", { type: "button", "aria-label": label }, text);
@@ -95,7 +97,7 @@ export class TryIt {
     };
     const zoom = make(
       "div", { class: "buttons", role: "group", "aria-label": "Zoom" },
-      button("+", () => this.view.zoomBy(2), "Zoom in"),
+      button("+", () => this.zoomIn(), "Zoom in"),
       button("−", () => this.view.zoomBy(0.5), "Zoom out"),
       button("Whole image", () => this.view.reset()),
     );
@@ -113,7 +115,12 @@ export class TryIt {
       frame.addEventListener("keydown", (event) => this.press(side, event));
     }
     this.scores = make("table", { class: "scores" });
+    this.answers = new Answers();
     this.kept = make("p", { class: "kept", role: "status" });
+    this.putIn = button("Put a spot in", () => {
+      const { a, b } = this.sources ?? {};
+      if (a && b) this.setSpot(findSpot({ a: a.picture, b: b.picture }));
+    });
     this.takeOut = button("Take the spot out", () => this.setSpot(null));
     this.saveSource = button("Save the image with the spot", () => {
       const shown = this.spotted();
@@ -121,7 +128,7 @@ export class TryIt {
     });
     this.command = make("code");
     this.note = make("p", { class: "hint" });
-    const copy = button("Copy", () => navigator.clipboard?.writeText(this.command.textContent ?? ""));
+    const copy = button("Copy the command", () => navigator.clipboard?.writeText(this.command.textContent ?? ""));
     const save = button("Save the result as PNG", () => this.result && savePicture(this.result, "fused.png"));
     save.classList.add("save");
 
@@ -132,42 +139,55 @@ export class TryIt {
       const side = this.panels.b.figure.contains(over) ? "b" : "a";
       this.takeFiles([...(event.dataTransfer?.files ?? [])], side);
     });
-    this.root.replaceChildren(
-      make(
-        "div", { class: "controls" },
-        this.tasks.element, this.pairs.element, this.methods.element, file("a"), file("b"),
-        this.lambda.element, this.blend.element,
-        make("label", { class: "check" }, stretch, make("span", {}, "Stretch to the full range")),
-      ),
-      this.message, this.status, this.progress,
+    this.results = make(
+      "div", { class: "results", hidden: true },
       make(
         "div", { class: "looks" },
         make(
           "div", { class: "main" },
-          make("div", { class: "ends" }, this.left.element, zoom, this.right.element),
-          this.stage.element,
+          make("div", { class: "ends" }, this.left.element, this.right.element),
+          this.stage.element, this.answers.element,
         ),
-        make("div", { class: "panels" }, ...Object.values(this.panels).map((panel) => panel.figure)),
+        make(
+          "div", {},
+          make("p", { class: "hint" }, "Click image A or B to put a spot of 30 grey levels there."),
+          make("div", { class: "panels" }, ...Object.values(this.panels).map((panel) => panel.figure)),
+          zoom,
+        ),
       ),
       make(
         "div", { class: "outcome" },
+        make("div", {}, this.kept, make("div", { class: "buttons" }, this.putIn, this.takeOut, this.saveSource)),
         make("div", {}, this.scores),
-        make(
-          "div", {},
-          make("p", { class: "hint" }, "Click into image A or B: a spot of 30 grey levels goes in there."),
-          this.kept, make("div", { class: "buttons" }, this.takeOut, this.saveSource),
-        ),
       ),
       make("div", { class: "buttons" }, save, copy),
       make("pre", { class: "command" }, this.command),
       this.note,
+    );
+    this.root.replaceChildren(
+      make(
+        "div", { class: "controls" },
+        this.tasks.element, this.pairs.element, this.methods.element, this.lambda.element, this.blend.element,
+      ),
+      this.message, make("div", { class: "waiting" }, this.status, this.progress),
+      this.results,
+      make(
+        "div", { class: "controls" },
+        file("a"), file("b"),
+        make("label", { class: "check" }, stretch, make("span", {}, "Stretch to the full range")),
+      ),
     );
     this.redraw = everyFrame(() => this.drawResult());
     this.chooseTask(this.task);
   }
 
   get network() {
-    return CONTENTS.networks.find(({ task, method }) => task === this.task && method === this.method);
+    return this.networkOf(this.method);
+  }
+
+  /** @param {string} method */
+  networkOf(method) {
+    return CONTENTS.networks.find((network) => network.task === this.task && network.method === method);
   }
 
   /** @param {string} task */
@@ -177,14 +197,14 @@ export class TryIt {
       .filter((example) => example.task === task)
       .map(({ name, data }) => /** @type {[string, string]} */ ([`${data} ${name}`, `${data} ${name}`]));
     /** @type {string} */
-    const pair = this.pair === OWN ? OWN : options[0][0];
+    const pair = this.pair === OWN || options.some(([key]) => key === this.pair) ? this.pair : options[0][0];
     this.pairs.fill([...options, [OWN, "your own images"]], pair);
     const networks = CONTENTS.networks
       .filter((network) => network.task === task)
       .map(({ method, title }) => /** @type {[string, string]} */ ([method, title]));
     const known = Object.entries(CLASSICAL).map(([key, { title }]) => /** @type {[string, string]} */ ([key, title]));
-    const methods = [...known, ...networks];
-    if (!methods.some(([key]) => key === this.method)) this.method = "average";
+    const methods = [...networks, ...known];
+    if (!methods.some(([key]) => key === this.method)) this.method = methods[0][0];
     this.methods.fill(methods, this.method);
     this.showSliders();
     return this.choosePair(pair);
@@ -204,7 +224,8 @@ export class TryIt {
       );
       if (this.pair !== pair) return;
       const file = (/** @type {string} */ folder) => `${task.title}/test/${folder}/${example.name}.png`;
-      this.setSources({ a: { name: file(task.a), picture: a }, b: { name: file(task.b), picture: b } });
+      const sources = { a: { name: file(task.a), picture: a }, b: { name: file(task.b), picture: b } };
+      this.setSources(sources, findSpot({ a, b }));
     } catch (error) {
       this.fail(error);
     }
@@ -213,15 +234,15 @@ export class TryIt {
   /** @param {string} method */
   chooseMethod(method) {
     this.method = method;
-    if (this.network) {
-      this.scale = this.network.scale;
-      this.lambda.set(this.scale);
-    }
     this.showSliders();
     return this.update();
   }
 
   showSliders() {
+    if (this.network) {
+      this.scale = this.network.scale;
+      this.lambda.set(this.scale);
+    }
     this.lambda.element.hidden = !this.network;
     this.blend.element.hidden = Boolean(this.network);
   }
@@ -251,6 +272,7 @@ export class TryIt {
   takeOwn() {
     const { a, b } = this.own;
     if (!a || !b) {
+      this.clear();
       this.status.textContent = `Choose or drop ${a || b ? "the other image" : "two registered images"}, PNG or JPEG.`;
       return;
     }
@@ -270,18 +292,34 @@ export class TryIt {
     }
   }
 
-  /** @param {unknown} error */
-  fail(error) {
+  /** Take everything that was computed from the screen, and stop waiting for more. */
+  clear() {
+    this.turn++;
+    clearTimeout(this.pause);
+    this.sources = null;
+    this.shown = this.base = this.without = this.result = undefined;
+    this.results.hidden = true;
+    this.root.scrollIntoView({ block: "nearest" }); // what is left is short, and the reader may be far below
+    this.root.dataset.scored = "";
+    this.root.removeAttribute("aria-busy");
     this.status.textContent = "";
     this.progress.hidden = true;
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    this.clear();
     this.message.textContent = error instanceof Error ? error.message : String(error);
   }
 
-  /** @param {Record<Side, {name: string, picture: Picture}>} sources */
-  setSources(sources) {
+  /**
+   * @param {Record<Side, {name: string, picture: Picture}>} sources
+   * @param {import("./signal.js").Spot | null} spot none in the reader's own images
+   */
+  setSources(sources, spot = null) {
     this.sources = sources;
-    this.residuals.clear();
-    this.spot = null;
+    this.bases.clear();
+    this.spot = spot;
     this.view.reset();
     return this.update();
   }
@@ -332,50 +370,48 @@ export class TryIt {
     return shown;
   }
 
-  /**
-   * Do what is slow, once a pair, method and spot.
-   * @param {Record<Side, Picture>} pictures
-   * @param {string} key
-   * @returns {Promise<Base>}
-   */
-  async prepare(pictures, key) {
-    const [a, b] = [pictures.a, pictures.b].map((p) => toLuma(splitColor(p).luma, p.width, p.height));
-    const mean = average(a, b);
-    const network = this.network;
-    if (!network) {
-      const { fuse } = CLASSICAL[/** @type {keyof typeof CLASSICAL} */ (this.method)];
-      return { mean, fused: fuse(a, b), residual: null };
+  /** Enlarge all panels, the whole image towards the spot. */
+  zoomIn() {
+    if (this.spot && this.sources && this.view.zoom === 1) {
+      const { width, height } = this.sources.a.picture;
+      [this.view.x, this.view.y] = [(this.spot.x + 0.5) / width, (this.spot.y + 0.5) / height];
     }
-    const name = `${network.asset} ${key}`;
-    let residual = this.residuals.get(name);
-    if (!residual) {
-      this.progress.hidden = false;
-      this.status.textContent = "Loading and running the network in this page …";
-      await new Promise((done) => setTimeout(done, 30)); // let the page show it
-      residual = await residualOf(network, a, b, (share) => (this.progress.value = share));
-      if (this.residuals.size > 40) this.residuals.clear();
-      this.residuals.set(name, residual);
-    }
-    return { mean, fused: null, residual };
+    this.view.zoomBy(2);
   }
 
   async update() {
     const turn = ++this.turn;
-    const plain = this.sources;
+    const { method, sources, spot } = this;
     const shown = this.spotted();
-    if (!plain || !shown) return;
+    if (!sources || !shown) return;
+    const plain = { a: sources.a.picture, b: sources.b.picture };
+    const key = spot ? `${spot.source} ${spot.x} ${spot.y}` : "";
+    const loading = (/** @type {number} */ share) => {
+      if (turn !== this.turn) return;
+      this.status.textContent = "Loading the network …";
+      this.progress.hidden = false;
+      this.progress.value = share;
+    };
     this.root.setAttribute("aria-busy", "true");
+    this.message.textContent = "";
     try {
-      const { spot } = this;
-      const key = spot ? `${spot.source} ${spot.x} ${spot.y}` : "";
-      const base = await this.prepare(shown, key);
-      const without = spot ? await this.prepare({ a: plain.a.picture, b: plain.b.picture }, "") : base;
-      if (turn !== this.turn) return; // the reader has gone on
+      const chosen = this.networkOf(method) ?? method;
+      const wanted = () => turn === this.turn;
+      const base = await this.bases.make(chosen, shown, key, wanted, loading);
+      const without = spot ? await this.bases.make(chosen, plain, "", wanted) : base;
+      if (turn !== this.turn || !base || !without) return; // the reader has gone on
       [this.shown, this.base, this.without] = [shown, base, without];
-      this.message.textContent = "";
+      const [a, b] = lumasOf(shown);
+      this.references = {
+        average: colored(average(a, b), shown, true),
+        maximum: colored(maximum(a, b), shown, true),
+      };
       this.status.textContent = "";
       this.progress.hidden = true;
+      this.results.hidden = false;
       this.drawResult();
+      if (spot) this.answers.ask({ bases: this.bases, task: this.task, shown, plain, spot, key, wanted });
+      else this.answers.element.hidden = true;
     } catch (error) {
       if (turn === this.turn) this.fail(error);
     } finally {
@@ -383,26 +419,17 @@ export class TryIt {
     }
   }
 
-  /** @param {Base} base */
-  fuse({ mean, fused, residual }) {
-    return residual ? addResidual(mean, residual, this.scale) : blend(mean, fused ?? mean, this.share);
-  }
-
   drawResult() {
-    if (!this.shown || !this.base || !this.without || !this.sources) return;
+    if (!this.shown || !this.base || !this.without || !this.sources || !this.references) return;
     const { a, b } = this.shown;
     const { width, height } = a;
-    const color = a.channels === 3 ? a : b;
-    const { chroma } = splitColor(color);
-    const fused = this.fuse(this.base);
-    this.result = joinColor(finish(fused, this.stretch), chroma, width, height);
-    this.averaged = joinColor(finish(this.base.mean, true), chroma, width, height);
-    const [grey, plain] = [toGrey(this.result), toGrey(this.averaged)];
-    let [sum, largest] = [0, 0];
+    const fused = fuse(this.base, this.scale, this.share);
+    this.result = colored(fused, this.shown, this.stretch);
+    const [grey, plain] = [toGrey(this.result), toGrey(this.references.average)];
+    let sum = 0;
     const levels = grey.map((level, i) => {
       const difference = level - plain[i];
       sum += Math.abs(difference);
-      largest = Math.max(largest, Math.abs(difference));
       return Math.max(0, Math.min(255, 128 + GAIN * difference));
     });
     /** @type {Picture} */
@@ -414,9 +441,10 @@ export class TryIt {
       b: own ? `Image B: ${this.sources.b.name}` : `Image B: ${modalities?.b}`,
       result: "Result",
       average: "Average, stretched",
-      difference: `Result − average, × ${GAIN}: mean ${(sum / grey.length).toFixed(2)}, largest ${largest} levels`,
+      maximum: "Maximum, stretched",
+      difference: `Result − average, × ${GAIN}; mean ${(sum / grey.length).toFixed(2)} levels`,
     };
-    const pictures = { a, b, result: this.result, average: this.averaged, difference };
+    const pictures = { a, b, result: this.result, ...this.references, difference };
     for (const name of /** @type {("a" | "b" | "result" | "difference")[]} */ (Object.keys(this.panels))) {
       this.panels[name].show(pictures[name], names[name]);
     }
@@ -434,40 +462,28 @@ export class TryIt {
 
   /** @param {Luma} fused */
   showSpot(fused) {
-    if (!this.without || !this.sources || !this.shown) return;
+    if (!this.without || !this.shown || !this.sources) return;
+    this.putIn.hidden = Boolean(this.spot);
     this.takeOut.hidden = this.saveSource.hidden = !this.spot;
+    this.root.classList.toggle("spotted", Boolean(this.spot));
     this.kept.textContent = "";
     if (!this.spot) return;
     const { source, x, y } = this.spot;
-    const share = recovery(
-      splitColor(this.shown[source]).luma,
-      splitColor(this.sources[source].picture).luma,
-      fused.values,
-      this.fuse(this.without).values,
-    );
+    const { width, height } = this.shown[source];
+    for (const [name, value] of [["x", (x + 0.5) / width], ["y", (y + 0.5) / height], ["size", RING / width]]) {
+      this.root.style.setProperty(`--spot-${name}`, `${100 * Number(value)}%`);
+    }
+    const plain = this.sources[source].picture;
+    const share = recovery(this.shown[source], plain, fused, fuse(this.without, this.scale, this.share));
     this.root.dataset.recovery = String(share);
     this.kept.textContent =
-      `Spot in image ${source.toUpperCase()} at ${x}, ${y}: ${share.toFixed(2)} of it is in the result ` +
-      "(1 kept whole, 0 lost, below 0 inverted; measured before any stretch).";
+      `Spot in image ${source.toUpperCase()} at ${x}, ${y}: the result keeps ${share.toFixed(2)} of its contrast ` +
+      "(1 all, 0 nothing, below 0 inverted; before any stretch).";
   }
 
   showScores() {
-    if (!this.shown || !this.result || !this.averaged) return;
-    const { a, b } = this.shown;
-    const columns = [score(a, b, this.result), score(a, b, this.averaged)];
-    const text = (/** @type {number} */ value) => (Number.isNaN(value) ? "undefined" : value.toFixed(4));
-    const keys = /** @type {(keyof typeof METRICS)[]} */ (Object.keys(METRICS));
-    const head = ["", "Result", "Average"].map((title) => make("th", { scope: "col" }, title));
-    const rows = keys.map((key) => {
-      const name = METRICS[key] ? `${key} (${METRICS[key]})` : key;
-      const cells = columns.map((scores) => make("td", {}, text(scores[key])));
-      return make("tr", { "data-metric": key }, make("th", { scope: "row" }, name), ...cells);
-    });
-    this.scores.replaceChildren(
-      make("caption", {}, "Scores of what is shown, higher is better"),
-      make("thead", {}, make("tr", {}, ...head)),
-      make("tbody", {}, ...rows),
-    );
+    if (!this.shown || !this.result || !this.references) return;
+    showScores(this.scores, this.shown, { Result: this.result, Average: this.references.average });
     this.root.dataset.scored = "yes";
   }
 
@@ -477,16 +493,12 @@ export class TryIt {
   }
 
   showCommand() {
-    if (!this.sources) return;
-    const quote = (/** @type {string} */ word) =>
-      /^[\w./-]+$/.test(word) && !word.startsWith("-") ? word : `'./${word.replace(/'/g, "'\\''")}'`;
-    const name = (/** @type {Side} */ side) =>
-      quote(this.spot?.source === side ? this.spotName() : (this.sources?.[side].name ?? ""));
-    const words = ["wdualmine fuse", name("a"), name("b"), "-o fused.png", `--method ${this.method}`];
-    if (this.network) words.push(`--task ${this.task}`, `--residual-scale ${this.scale}`);
-    else if (this.share < 1) words.push(`--blend ${this.share}`);
-    if (!this.stretch) words.push("--no-stretch");
-    this.command.textContent = words.join(" ");
+    const { sources, spot, method, task, share, stretch } = this;
+    if (!sources) return;
+    const sides = /** @type {Side[]} */ (["a", "b"]);
+    const names = sides.map((side) => (spot?.source === side ? this.spotName() : sources[side].name));
+    const scale = this.network ? this.scale : null;
+    this.command.textContent = commandOf({ names, method, task, scale, share, stretch });
     this.note.textContent =
       this.pair === OWN
         ? "This command makes the same file. Your images stay in this page; nothing is sent."

@@ -5,6 +5,7 @@ import { draw } from "./image.js";
 /** @typedef {import("./color.js").Picture} Picture */
 
 const LARGEST_ZOOM = 16;
+export const LARGEST_LAMBDA = 1.5;
 
 /**
  * Make an element.
@@ -21,6 +22,11 @@ export function make(name, attributes = {}, ...children) {
   }
   element.append(...children);
   return element;
+}
+
+/** A ring around the spot, drawn by the style where there is one. */
+function marker() {
+  return make("div", { class: "marker", "aria-hidden": "true" });
 }
 
 /** The part of the images that all panels under one element show. */
@@ -85,7 +91,7 @@ export class Panel {
    */
   constructor(view, label, onPick) {
     this.canvas = make("canvas", { role: "img", "aria-label": label });
-    this.frame = make("div", { class: "frame" }, this.canvas);
+    this.frame = make("div", { class: "frame" }, this.canvas, marker());
     this.caption = make("figcaption", {}, label);
     this.figure = make("figure", { class: "panel" }, this.caption, this.frame);
     /** @type {Map<number, PointerEvent>} */
@@ -156,6 +162,7 @@ export class Stage {
       this.left,
       make("div", { class: "over" }, this.right),
       make("div", { class: "line", "aria-hidden": "true" }),
+      marker(),
     );
     this.element = make("div", { class: "swiped" }, this.frame, this.slider);
     const move = () => this.frame.style.setProperty("--swipe", `${this.slider.value}%`);
@@ -191,11 +198,12 @@ export class Stage {
 /**
  * A labelled slider with its value beside it.
  * @param {string} label
- * @param {number} value from 0 to 1
+ * @param {number} value from 0 to the largest
  * @param {(value: number) => void} onInput
+ * @param {number} largest
  */
-export function slider(label, value, onInput) {
-  const input = make("input", { type: "range", min: 0, max: 1, step: 0.01, value });
+export function slider(label, value, onInput, largest = 1) {
+  const input = make("input", { type: "range", min: 0, max: largest, step: 0.01, value });
   const output = make("output", {}, value.toFixed(2));
   const element = make("label", { class: "slider" }, make("span", {}, label), input, output);
   const set = (/** @type {number} */ to) => {
