@@ -8,12 +8,10 @@ from wdualmine.metrics.validation import require_size
 
 
 def average_gradient(a: Image, b: Image, fused: Image) -> float:
-    """Mean over all m n pixels of the root mean square of the two partial differences.
-
-    The differences are central, one-sided on the border. The sources play no part.
+    """Mean over all m n pixels of the root mean square of the two central differences, the sources unseen.
 
     Returns:
-        Grey levels per pixel, 0 (constant) to 255 (reached by 2 x 2 images only); higher is read as better.
+        Grey levels per pixel, 0 (constant) to 255 (reached by 2 x 2 images only).
 
     Raises:
         WdualmineError: the image is a single row or column.
@@ -25,11 +23,7 @@ def average_gradient(a: Image, b: Image, fused: Image) -> float:
 
 
 def average_gradient_per_cell(a: Image, b: Image, fused: Image) -> float:
-    """As :func:`average_gradient`, but the sum over all m n pixels is divided by (m - 1)(n - 1).
-
-    Returns:
-        Grey levels per pixel; larger by the factor m n / ((m - 1)(n - 1)), 0.8 % at 256 x 256.
-    """
+    """As :func:`average_gradient`, over (m - 1)(n - 1) for m n: 0.8 % larger at 256 x 256."""
     height, width = fused.shape
     return float(_steepness(fused).sum() / ((height - 1) * (width - 1)))
 
@@ -53,31 +47,30 @@ _ROOT = r"\sqrt{\frac{(\nabla_x F_{ij})^2 + (\nabla_y F_{ij})^2}{2}}"
 METRIC = Metric(
     key="AG",
     name="Average gradient",
-    direction="higher",
     unit="grey level",
     range=(0.0, 255.0),
     source="Cui, Feng, Xu, Li, Chen 2015, DOI 10.1016/j.optcom.2014.12.032",
     conventions=(
         Convention(
-            name="per-pixel",
-            function=average_gradient,
-            formula=rf"\frac{{1}}{{mn}} \sum_{{i=1}}^{{m}} \sum_{{j=1}}^{{n}} {_ROOT}, "
+            "per-pixel",
+            average_gradient,
+            rf"\frac{{1}}{{mn}} \sum_{{i=1}}^{{m}} \sum_{{j=1}}^{{n}} {_ROOT}, "
             r"\quad \nabla_x F_{ij} = \frac{F_{i,j+1} - F_{i,j-1}}{2}",
-            used_by="CDDFuse's evaluator",
+            "CDDFuse's evaluator",
         ),
         Convention(
-            name="per-cell",
-            function=average_gradient_per_cell,
-            formula=rf"\frac{{1}}{{(m-1)(n-1)}} \sum_{{i=1}}^{{m}} \sum_{{j=1}}^{{n}} {_ROOT}, "
+            "per-cell",
+            average_gradient_per_cell,
+            rf"\frac{{1}}{{(m-1)(n-1)}} \sum_{{i=1}}^{{m}} \sum_{{j=1}}^{{n}} {_ROOT}, "
             r"\quad \nabla_x F_{ij} = \frac{F_{i,j+1} - F_{i,j-1}}{2}",
-            used_by="MATLAB toolboxes, Gu's among them",
+            "MATLAB toolboxes, Gu's among them",
         ),
         Convention(
-            name="forward-differences",
-            function=average_gradient_forward,
-            formula=rf"\frac{{1}}{{(m-1)(n-1)}} \sum_{{i=1}}^{{m-1}} \sum_{{j=1}}^{{n-1}} {_ROOT}, "
+            "forward-differences",
+            average_gradient_forward,
+            rf"\frac{{1}}{{(m-1)(n-1)}} \sum_{{i=1}}^{{m-1}} \sum_{{j=1}}^{{n-1}} {_ROOT}, "
             r"\quad \nabla_x F_{ij} = F_{i,j+1} - F_{i,j}",
-            used_by="the publication",
+            "the publication",
         ),
     ),
 )

@@ -10,9 +10,8 @@ from wdualmine.metrics.metric import Convention, Image, Metric
 def cross_entropy(a: Image, b: Image, fused: Image) -> float:
     """Kullback-Leibler divergence of the histogram of the fused image from each source's, averaged.
 
-    Levels that one of the two images does not have are left out of the sum, without which the divergence
-    would be infinite. So it can be negative, and an image that shares no level with a source scores 0 as a
-    perfect one does.
+    Levels that one of the two images lacks are left out, else it would be infinite. So it can be negative,
+    and an image that shares no level with a source scores 0 as a perfect one does.
 
     Returns:
         Bits, at least -log2(e) / e = -0.53, 0 if all three have one histogram; lower is read as better.
@@ -37,11 +36,11 @@ METRIC = Metric(
     source="Bulanon, Burks, Alchanatis 2009, DOI 10.1016/j.biosystemseng.2009.02.009",
     conventions=(
         Convention(
-            name="shared-levels",
-            function=cross_entropy,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \sum_{i: p_S(i) p_F(i) > 0} p_S(i) \log_2 "
+            "shared-levels",
+            cross_entropy,
+            r"\frac{1}{2} \sum_{S \in \{A, B\}} \sum_{i: p_S(i) p_F(i) > 0} p_S(i) \log_2 "
             r"\frac{p_S(i)}{p_F(i)}",
-            used_by="the VIFB and MEFB benchmarks",
+            "the VIFB and MEFB benchmarks",
         ),
     ),
 )

@@ -18,7 +18,7 @@ def entropy(a: Image, b: Image, fused: Image) -> float:
 
 
 def entropy_of(image: Image) -> float:
-    """Return the entropy of the histogram of an image, uint8, in bits."""
+    """Entropy of an image, uint8, in bits."""
     return entropy_of_counts(np.bincount(image.ravel(), minlength=256))
 
 
@@ -32,16 +32,10 @@ def entropy_of_counts(counts: NDArray[np.int64]) -> float:
 METRIC = Metric(
     key="EN",
     name="Entropy",
-    direction="higher",
     unit="bit",
     range=(0.0, 8.0),
     source="Shannon 1948, DOI 10.1002/j.1538-7305.1948.tb01338.x",
     conventions=(
-        Convention(
-            name="bits",
-            function=entropy,
-            formula=r"-\sum_{i=0}^{255} p_F(i) \log_2 p_F(i)",
-            used_by="the paper; all toolboxes",
-        ),
+        Convention("bits", entropy, r"-\sum_{i=0}^{255} p_F(i) \log_2 p_F(i)", "the paper; all toolboxes"),
     ),
 )

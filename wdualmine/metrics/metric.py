@@ -42,8 +42,7 @@ class Convention:
     """One of the definitions that toolboxes give under the same name."""
 
     name: str  #: Short name that `score(..., convention=...)` and `--convention` take, such as ``"bits"``
-    function: Score
-    """``f(a, b, fused) -> float`` on uint8 arrays (H, W), or (H, W, 3) where the metric takes color."""
+    function: Score  #: How it is computed
     formula: str  #: LaTeX, without the dollar signs, in terms of sources A and B and fused image F
     used_by: str  #: The papers or toolboxes that compute it so
 
@@ -54,22 +53,16 @@ class Metric:
 
     key: str  #: Registry key and column name, such as ``"EN"``
     name: str  #: Full name, such as ``"Entropy"``
-    direction: Literal["higher", "lower"]
-    """Which way is conventionally better; the tables' arrows and bold follow it."""
+    direction: Literal["higher", "lower"] = "higher"  #: Which is conventionally better
     unit: str = ""  #: Unit of the default convention (``"bit"``, ``"dB"``, ``"grey level"``), empty if none
-    range: tuple[float, float]
-    """Closed interval of values the default convention can take; ``inf`` where unbounded."""
+    range: tuple[float, float]  #: Closed interval of the default convention; ``inf`` where unbounded
     source: str  #: Reference, with its DOI where there is one
-    color: bool = False
-    """True if it is scored on RGB (grey images replicated to three channels), False if on grey."""
+    color: bool = False  #: Whether it is scored on RGB (grey repeated to three channels) or on grey
     conventions: tuple[Convention, ...]  #: All definitions on record, the default first
 
     def convention(self, name: str | None = None) -> Convention:
         """The convention called `name`; the default where `name` is None or not one of this metric's."""
-        for convention in self.conventions:
-            if convention.name == name:
-                return convention
-        return self.conventions[0]
+        return next((found for found in self.conventions if found.name == name), self.conventions[0])
 
     def __call__(self, a: Image, b: Image, fused: Image, convention: str | None = None) -> float:
         """The score of `fused` for sources `a` and `b`, without validation (see `registry.score`)."""

@@ -43,24 +43,23 @@ def information_between(x: Image, y: Image) -> float:
 METRIC = Metric(
     key="MI",
     name="Mutual information",
-    direction="higher",
     unit="bit",
     range=(0.0, 16.0),
     source="Qu, Zhang, Yan 2002, DOI 10.1049/el:20020212",
     conventions=(
         Convention(
-            name="bits",
-            function=mutual_information,
-            formula=r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \log_2 "
+            "bits",
+            mutual_information,
+            r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \log_2 "
             r"\frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
-            used_by="the paper; MATLAB toolboxes",
+            "the paper; MATLAB toolboxes",
         ),
         Convention(
-            name="nats",
-            function=mutual_information_nats,
-            formula=r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \ln "
+            "nats",
+            mutual_information_nats,
+            r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \ln "
             r"\frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
-            used_by="CDDFuse's evaluator",
+            "CDDFuse's evaluator",
         ),
     ),
 )

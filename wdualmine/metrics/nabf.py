@@ -106,24 +106,24 @@ METRIC = Metric(
     source="Kumar 2013, DOI 10.1007/s11760-012-0361-x",
     conventions=(
         Convention(
-            name="kumar",
-            function=nabf,
-            formula=rf"\frac{{{_WHERE} (1 - Q^{{AF}}) w_A + (1 - Q^{{BF}}) w_B}}{{\sum w_A + w_B}}, "
+            "kumar",
+            nabf,
+            rf"\frac{{{_WHERE} (1 - Q^{{AF}}) w_A + (1 - Q^{{BF}}) w_B}}{{\sum w_A + w_B}}, "
             rf"\quad {_KEPT}, \quad {_WEIGHT}",
-            used_by="the publication; Kumar's MATLAB code on images 0-255",
+            "the publication; Kumar's MATLAB code on images 0-255",
         ),
         Convention(
-            name="petrovic",
-            function=nabf_petrovic,
-            formula=rf"\frac{{{_WHERE} (2 - Q^{{AF}} - Q^{{BF}}) (w_A + w_B)}}{{\sum w_A + w_B}}, "
+            "petrovic",
+            nabf_petrovic,
+            rf"\frac{{{_WHERE} (2 - Q^{{AF}} - Q^{{BF}}) (w_A + w_B)}}{{\sum w_A + w_B}}, "
             rf"\quad {_KEPT}, \quad {_WEIGHT}",
-            used_by="Petrović and Xydeas 2005",
+            "Petrović and Xydeas 2005",
         ),
         Convention(
-            name="unit-range",
-            function=nabf_unit_range,
-            formula=rf"\frac{{1}}{{2mn}} {_WHERE} 2 - Q^{{AF}} - Q^{{BF}}, \quad {_KEPT}",
-            used_by="Gu's MATLAB toolbox (images scaled to [0, 1], where all weights are 0.001)",
+            "unit-range",
+            nabf_unit_range,
+            rf"\frac{{1}}{{2mn}} {_WHERE} 2 - Q^{{AF}} - Q^{{BF}}, \quad {_KEPT}",
+            "Gu's MATLAB toolbox (images scaled to [0, 1], where all weights are 0.001)",
         ),
     ),
 )

@@ -9,11 +9,9 @@ from wdualmine.metrics.mutual_information import information_between
 def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     """Twice the sum over the sources of mutual information over the sum of the two entropies.
 
-    256 x 256 joint histograms; the base of the logarithm cancels.
-
     Returns:
         0 (the fused image is independent of both sources, a constant one among them) to 2 (it determines and
-        is determined by each of them); higher is better.
+        is determined by each of them).
 
     Raises:
         WdualmineError: a source and the fused image are both constant, which leaves 0/0.
@@ -35,16 +33,15 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
 METRIC = Metric(
     key="NMI",
     name="Normalized mutual information",
-    direction="higher",
     range=(0.0, 2.0),
     source="Hossny, Nahavandi, Creighton 2008, DOI 10.1049/el:20081754",
     conventions=(
         Convention(
-            name="publication",
-            function=normalized_mutual_information,
-            formula=r"2 \left( \frac{\mathrm{MI}(A, F)}{H(A) + H(F)} + "
+            "publication",
+            normalized_mutual_information,
+            r"2 \left( \frac{\mathrm{MI}(A, F)}{H(A) + H(F)} + "
             r"\frac{\mathrm{MI}(B, F)}{H(B) + H(F)} \right)",
-            used_by="the publication",
+            "the publication",
         ),
     ),
 )

@@ -25,11 +25,9 @@ _SMALL = 1e-4  # keeps quotients finite
 
 
 def phase_congruency(image: Array, mixed: float = 2.0) -> tuple[Array, Array, Array]:
-    """Phase congruency of a grey image (H, W), 0-255, and its moments over the directions.
+    """Phase congruency of a grey image (H, W), float64 0-255, and its moments over the directions.
 
-    Args:
-        image: float64.
-        mixed: factor of the mixed moment. 2 makes the results the eigenvalues of the matrix of moments.
+    A factor of 2 for the mixed moment makes the results the eigenvalues of the matrix of moments.
 
     Returns:
         Congruency (0 to 1); the largest moment, which is the strength of an edge; the smallest, that of a

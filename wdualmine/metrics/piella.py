@@ -125,7 +125,6 @@ def _metric(key: str, name: str, *conventions: tuple[str, Score, str, str]) -> M
     return Metric(
         key=key,
         name=name,
-        direction="higher",
         range=(-1.0, 1.0),
         source="Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209",
         conventions=tuple(Convention(*convention) for convention in conventions),
@@ -137,12 +136,7 @@ PIELLA_METRICS = (
         "Qs",
         "Fusion quality index (Piella)",
         ("publication", qs, rf"{_MEAN}, \quad {_WEIGHTS}, \; {_INDEX}, \; {_UNIFORM}", "the publication"),
-        (
-            "ssim-gaussian-11",
-            qs_ssim,
-            rf"{_MEAN}, \quad {_WEIGHTS}, \; {_WITH_SSIM}",
-            "Liu's MATLAB toolbox",
-        ),
+        ("ssim-gaussian-11", qs_ssim, rf"{_MEAN}, \quad {_WEIGHTS}, \; {_WITH_SSIM}", "Liu's MATLAB toolbox"),
     ),
     _metric(
         "Qw",

@@ -88,27 +88,21 @@ _SLIP = r"\begin{cases} g_F & g_S = g_F \\ " + _RATIO + r" & \text{otherwise} \e
 METRIC = Metric(
     key="Qabf",
     name="Edge preservation (Xydeas and Petrović)",
-    direction="higher",
     range=(0.0, 1.0),
     source="Xydeas, Petrović 2000, DOI 10.1049/el:20000267",
     conventions=(
+        Convention("publication", qabf, _FORMULA + _RATIO, "the publication"),
         Convention(
-            name="publication",
-            function=qabf,
-            formula=_FORMULA + _RATIO,
-            used_by="the publication",
+            "equal-slip",
+            qabf_equal_slip,
+            _FORMULA + _SLIP,
+            "CDDFuse's evaluator; MATLAB toolboxes that pass images 0-255",
         ),
         Convention(
-            name="equal-slip",
-            function=qabf_equal_slip,
-            formula=_FORMULA + _SLIP,
-            used_by="CDDFuse's evaluator; MATLAB toolboxes that pass images 0-255",
-        ),
-        Convention(
-            name="unit-range",
-            function=qabf_unit_range,
-            formula=_FORMULA + _SLIP + r", \quad A, B, F \in [0, 1]",
-            used_by="Gu's MATLAB toolbox (the same slip, images scaled to [0, 1])",
+            "unit-range",
+            qabf_unit_range,
+            _FORMULA + _SLIP + r", \quad A, B, F \in [0, 1]",
+            "Gu's MATLAB toolbox (the same slip, images scaled to [0, 1])",
         ),
     ),
 )

@@ -35,8 +35,7 @@ def qc(a: Image, b: Image, fused: Image) -> float:
 def qc_result_slip(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qc` with a 7 x 7 Gaussian window; a share out of range sets the result, not the share.
 
-    Where the share is below 0 the window scores 0, where it is above 1 it scores 1, whatever its quality;
-    windows without a share are left out.
+    Windows without a share are left out.
 
     Raises:
         WdualmineError: the images are smaller than 7 x 7, or no window has a share.
@@ -72,23 +71,22 @@ _QUALITY = (
 METRIC = Metric(
     key="Qc",
     name="Similarity by covariance (Cvejic)",
-    direction="higher",
     range=(-1.0, 1.0),
     source="Cvejic, Loza, Bull, Canagarajah 2005, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
     conventions=(
         Convention(
-            name="publication",
-            function=qc,
-            formula=rf"{_QUALITY} \text{{ cut off at 0 and 1}}, \; Q = \frac{{4 \sigma_{{SF}} \mu_S \mu_F}}"
+            "publication",
+            qc,
+            rf"{_QUALITY} \text{{ cut off at 0 and 1}}, \; Q = \frac{{4 \sigma_{{SF}} \mu_S \mu_F}}"
             r"{(\sigma_S^2 + \sigma_F^2)(\mu_S^2 + \mu_F^2)}, \; \text{8 x 8 window}",
-            used_by="the publication",
+            "the publication",
         ),
         Convention(
-            name="result-slip",
-            function=qc_result_slip,
-            formula=rf"{_QUALITY}, \; \text{{a window with }} w < 0 \text{{ scores 0, with }} w > 1 "
+            "result-slip",
+            qc_result_slip,
+            rf"{_QUALITY}, \; \text{{a window with }} w < 0 \text{{ scores 0, with }} w > 1 "
             r"\text{ scores 1}, \; \text{7 x 7 Gaussian window}",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark (the result is cut, not the share: a slip)",
+            "Liu's MATLAB toolbox; the MEFB benchmark (the result is cut, not the share: a slip)",
         ),
     ),
 )

@@ -23,12 +23,10 @@ def qcb(a: Image, b: Image, fused: Image) -> float:
     border and the absolute value of the contrast are those of Liu's MATLAB code, which papers use.
 
     Returns:
-        0 to 1, 1 if all three images are equal; higher is better. Where no image has any contrast a pixel
-        counts as preserved.
+        0 to 1, 1 if all three images are equal. A pixel without contrast in any image counts as preserved.
 
     Raises:
-        WdualmineError: an image is constant, so that it cannot be stretched, or its local mean vanishes so
-            that its contrast is infinite.
+        WdualmineError: an image is constant, or its local mean vanishes so that its contrast is infinite.
 
     Source: Y. Chen, R. S. Blum, 2009, DOI 10.1016/j.imavis.2007.12.002.
     """
@@ -79,21 +77,20 @@ def _ratio(x: Array, y: Array) -> Array:
 METRIC = Metric(
     key="Qcb",
     name="Perceived contrast preservation (Chen and Blum)",
-    direction="higher",
     range=(0.0, 1.0),
     source="Chen, Blum 2009, DOI 10.1016/j.imavis.2007.12.002",
     conventions=(
         Convention(
-            name="publication",
-            function=qcb,
-            formula=r"\overline{\lambda_A Q^{AF} + \lambda_B Q^{BF}}, \quad "
+            "publication",
+            qcb,
+            r"\overline{\lambda_A Q^{AF} + \lambda_B Q^{BF}}, \quad "
             r"\lambda_S = \frac{C_S'^2}{C_A'^2 + C_B'^2}, \; "
             r"Q^{SF} = \frac{\min(C_S', C_F')}{\max(C_S', C_F')}, \; "
             r"C' = \frac{C^3}{C^2 + 10^{-4}}, \; "
             r"C = \left| \frac{G_2 * I}{G_4 * I} - 1 \right|, \; "
             r"I = \mathcal{F}^{-1}\left[\left(e^{-(r / 15.387)^2} - 0.7622 \, e^{-(r / 1.3456)^2}\right) "
             r"\mathcal{F} S\right]",
-            used_by="the publication; Liu's MATLAB toolbox",
+            "the publication; Liu's MATLAB toolbox",
         ),
     ),
 )

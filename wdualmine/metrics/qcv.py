@@ -85,17 +85,7 @@ METRIC = Metric(
     range=(0.0, float("inf")),
     source="Chen, Varshney 2007, DOI 10.1016/j.inffus.2005.10.001",
     conventions=(
-        Convention(
-            name="alpha-5",
-            function=qcv,
-            formula=_formula("^5"),
-            used_by="Liu's MATLAB toolbox; the VIFB and MEFB benchmarks",
-        ),
-        Convention(
-            name="alpha-1",
-            function=qcv_plain_edges,
-            formula=_formula(""),
-            used_by="the publication's smallest power",
-        ),
+        Convention("alpha-5", qcv, _formula("^5"), "Liu's MATLAB toolbox; the VIFB and MEFB benchmarks"),
+        Convention("alpha-1", qcv_plain_edges, _formula(""), "the publication's smallest power"),
     ),
 )

@@ -48,17 +48,16 @@ def _preserved(a: Array, b: Array, fused: Array) -> float:
 METRIC = Metric(
     key="Qm",
     name="Wavelet detail preservation (Wang and Liu)",
-    direction="higher",
     range=(0.0, 3.0),
     source="Wang, Liu 2008, DOI 10.1109/ICOSP.2008.4697288",
     conventions=(
         Convention(
-            name="sum-of-bands",
-            function=qm,
-            formula=r"Q_1^{2/3} Q_2^{1/3}, \quad Q_k = \frac{\sum_{S \in \{A, B\}} \sum_{i,j} w_k^S "
+            "sum-of-bands",
+            qm,
+            r"Q_1^{2/3} Q_2^{1/3}, \quad Q_k = \frac{\sum_{S \in \{A, B\}} \sum_{i,j} w_k^S "
             r"\sum_{d \in \{h, v, x\}} e^{-|S_k^d - F_k^d|}}{\sum_{S \in \{A, B\}} \sum_{i,j} w_k^S}, \; "
             r"w_k^S = \sum_{d} (S_k^d)^2",
-            used_by="Liu's MATLAB toolbox",
+            "Liu's MATLAB toolbox",
         ),
     ),
 )

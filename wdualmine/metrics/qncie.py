@@ -33,17 +33,16 @@ def qncie(a: Image, b: Image, fused: Image) -> float:
 METRIC = Metric(
     key="Qncie",
     name="Nonlinear correlation information entropy",
-    direction="higher",
     range=(1 - math.log(3) / math.log(256), 1.0),
     source="Wang, Shen, Zhang 2005, DOI 10.1016/j.physd.2004.11.001",
     conventions=(
         Convention(
-            name="base-256",
-            function=qncie,
-            formula=r"1 + \sum_{k=1}^{3} \frac{\lambda_k}{3} \log_{256} \frac{\lambda_k}{3}, \quad "
+            "base-256",
+            qncie,
+            r"1 + \sum_{k=1}^{3} \frac{\lambda_k}{3} \log_{256} \frac{\lambda_k}{3}, \quad "
             r"\lambda = \operatorname{eig} \begin{pmatrix} 1 & I_{AB} & I_{AF} \\ I_{AB} & 1 & I_{BF} \\ "
             r"I_{AF} & I_{BF} & 1 \end{pmatrix}, \; I_{XY} = \frac{\mathrm{MI}(X, Y)}{8 \text{ bit}}",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark",
+            "Liu's MATLAB toolbox; the MEFB benchmark",
         ),
     ),
 )

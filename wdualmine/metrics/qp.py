@@ -97,21 +97,20 @@ _FORMULA = (
 METRIC = Metric(
     key="Qp",
     name="Phase congruency preservation (Zhao)",
-    direction="higher",
     range=(-1.0, 1.0),
     source="Zhao, Laganière, Liu 2007, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
     conventions=(
         Convention(
-            name="eigenvalues",
-            function=qp,
-            formula=_FORMULA + r"4 P_{xy}^2}\right)",
-            used_by="the publication with Kovesi's phase congruency",
+            "eigenvalues",
+            qp,
+            _FORMULA + r"4 P_{xy}^2}\right)",
+            "the publication with Kovesi's phase congruency",
         ),
         Convention(
-            name="mixed-moment-slip",
-            function=qp_mixed_moment_slip,
-            formula=_FORMULA + r"P_{xy}^2 / 4}\right)",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark (a factor of 4 is missing: a slip)",
+            "mixed-moment-slip",
+            qp_mixed_moment_slip,
+            _FORMULA + r"P_{xy}^2 / 4}\right)",
+            "Liu's MATLAB toolbox; the MEFB benchmark (a factor of 4 is missing: a slip)",
         ),
     ),
 )

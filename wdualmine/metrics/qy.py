@@ -37,18 +37,17 @@ def qy(a: Image, b: Image, fused: Image) -> float:
 METRIC = Metric(
     key="Qy",
     name="Similarity to the matching source (Yang)",
-    direction="higher",
     range=(-1.0, 1.0),
     source="Yang, Zhang, Wang, Liu 2008, DOI 10.1016/j.inffus.2006.09.001",
     conventions=(
         Convention(
-            name="gaussian-7",
-            function=qy,
-            formula=r"\overline{\begin{cases} \lambda Q(A, F) + (1 - \lambda) Q(B, F) & Q(A, B) \ge 0.75 \\ "
+            "gaussian-7",
+            qy,
+            r"\overline{\begin{cases} \lambda Q(A, F) + (1 - \lambda) Q(B, F) & Q(A, B) \ge 0.75 \\ "
             r"\max(Q(A, F), Q(B, F)) & \text{otherwise} \end{cases}}, \quad "
             r"\lambda = \frac{\sigma_A^2}{\sigma_A^2 + \sigma_B^2}, \; Q = \mathrm{SSIM} \text{ without "
             r"constants}, \; \text{7 x 7 Gaussian window}, \; \sigma = 1.5",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark",
+            "Liu's MATLAB toolbox; the MEFB benchmark",
         ),
     ),
 )

@@ -29,8 +29,7 @@ def root_of_mean(a: Image, b: Image, fused: Image) -> float:
 def root_over_pixels(a: Image, b: Image, fused: Image) -> float:
     """As :func:`root_mean_square_error`, but the number of pixels divides outside the root.
 
-    That makes it smaller by the root of that number: 256 times on 256 x 256 pixels, and it falls with the
-    size of the image.
+    It falls with the size of the image: 256 times smaller on 256 x 256 pixels.
     """
     return root_mean_square_error(a, b, fused) / math.sqrt(fused.size)
 
@@ -48,22 +47,22 @@ METRIC = Metric(
     source="Jagalingam, Hegde 2015, DOI 10.1016/j.aqpro.2015.02.019",
     conventions=(
         Convention(
-            name="mean-of-roots",
-            function=root_mean_square_error,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \sqrt{\overline{(S - F)^2}}",
-            used_by="the publication, averaged over the sources",
+            "mean-of-roots",
+            root_mean_square_error,
+            r"\frac{1}{2} \sum_{S \in \{A, B\}} \sqrt{\overline{(S - F)^2}}",
+            "the publication, averaged over the sources",
         ),
         Convention(
-            name="root-of-mean",
-            function=root_of_mean,
-            formula=r"\sqrt{\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}}",
-            used_by="what PSNR is made of, on grey images",
+            "root-of-mean",
+            root_of_mean,
+            r"\sqrt{\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}}",
+            "what PSNR is made of, on grey images",
         ),
         Convention(
-            name="root-over-pixels",
-            function=root_over_pixels,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{1}{mn} \sqrt{\sum_{i,j} (S_{ij} - F_{ij})^2}",
-            used_by="the VIFB benchmark (the number of pixels outside the root: a slip)",
+            "root-over-pixels",
+            root_over_pixels,
+            r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{1}{mn} \sqrt{\sum_{i,j} (S_{ij} - F_{ij})^2}",
+            "the VIFB benchmark (the number of pixels outside the root: a slip)",
         ),
     ),
 )

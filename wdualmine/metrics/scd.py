@@ -11,17 +11,14 @@ from wdualmine.metrics.metric import Convention, Image, Metric
 
 
 def scd(a: Image, b: Image, fused: Image) -> float:
-    """Sum of the correlations of differences, r(F - B, A) + r(F - A, B).
-
-    The differences are signed, not clipped to 8 bits. An offset or gain common to all three images does not
-    matter.
+    """Sum of the correlations of signed differences, r(F - B, A) + r(F - A, B).
 
     Returns:
-        -2 to 2, higher is better; 2 for F = A + B.
+        -2 to 2; 2 for F = A + B.
 
     Raises:
-        WdualmineError: a source, or the fused image minus a source, is constant (the fused image is that
-            source, say), which leaves its correlation undefined; the publication gives it no value.
+        WdualmineError: a source, or the fused image minus a source, is constant, so that its correlation is
+            undefined.
 
     Source: V. Aslantas, E. Bendes, 2015, DOI 10.1016/j.aeue.2015.09.004.
     """
@@ -45,16 +42,15 @@ def _pearson(difference: NDArray[np.int64], source: NDArray[np.int64], minus: st
 METRIC = Metric(
     key="SCD",
     name="Sum of the correlations of differences",
-    direction="higher",
     range=(-2.0, 2.0),
     source="Aslantas, Bendes 2015, DOI 10.1016/j.aeue.2015.09.004",
     conventions=(
         Convention(
-            name="publication",
-            function=scd,
-            formula=r"r(F - B, A) + r(F - A, B), \quad r(X, Y) = \frac{\sum (X - \bar X)(Y - \bar Y)}"
+            "publication",
+            scd,
+            r"r(F - B, A) + r(F - A, B), \quad r(X, Y) = \frac{\sum (X - \bar X)(Y - \bar Y)}"
             r"{\sqrt{\sum (X - \bar X)^2 \sum (Y - \bar Y)^2}}",
-            used_by="the publication; all toolboxes",
+            "the publication; all toolboxes",
         ),
     ),
 )

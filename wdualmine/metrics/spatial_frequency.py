@@ -11,11 +11,10 @@ from wdualmine.metrics.validation import require_size
 def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
     """Root of the summed squares of row and column frequency, as published; the sources play no part.
 
-    Both frequencies divide by the number m n of pixels, although there are only m (n - 1) and (m - 1) n
-    differences.
+    Both divide by the m n pixels, although there are only m (n - 1) and (m - 1) n differences.
 
     Returns:
-        Grey levels, 0 (constant) to 255 sqrt(2) = 360.6 (not reached); higher is read as better.
+        Grey levels, 0 (constant) to 255 sqrt(2) = 360.6 (not reached).
 
     Source: A. M. Eskicioglu, P. S. Fisher, 1995, DOI 10.1109/26.477498.
     """
@@ -25,9 +24,6 @@ def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
 
 def spatial_frequency_per_difference(a: Image, b: Image, fused: Image) -> float:
     """As :func:`spatial_frequency`, but each frequency is the mean over the differences there are.
-
-    Returns:
-        Grey levels, 0 to 255 sqrt(2), reached by a checkerboard.
 
     Raises:
         WdualmineError: the image is a single row or column.
@@ -51,31 +47,30 @@ def _squares(image: Image) -> tuple[np.ndarray, np.ndarray]:
 METRIC = Metric(
     key="SF",
     name="Spatial frequency",
-    direction="higher",
     unit="grey level",
     range=(0.0, 255 * math.sqrt(2)),
     source="Eskicioglu, Fisher 1995, DOI 10.1109/26.477498",
     conventions=(
         Convention(
-            name="per-pixel",
-            function=spatial_frequency,
-            formula=r"\sqrt{\frac{1}{mn} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
+            "per-pixel",
+            spatial_frequency,
+            r"\sqrt{\frac{1}{mn} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
             r"\frac{1}{mn} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
-            used_by="the publication; the VIFB and MEFB benchmarks",
+            "the publication; the VIFB and MEFB benchmarks",
         ),
         Convention(
-            name="per-difference",
-            function=spatial_frequency_per_difference,
-            formula=r"\sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
+            "per-difference",
+            spatial_frequency_per_difference,
+            r"\sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
             r"\frac{1}{(m-1)n} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
-            used_by="CDDFuse's evaluator; MATLAB toolboxes",
+            "CDDFuse's evaluator; MATLAB toolboxes",
         ),
         Convention(
-            name="unit-range",
-            function=spatial_frequency_unit_range,
-            formula=r"\frac{1}{255} \sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
+            "unit-range",
+            spatial_frequency_unit_range,
+            r"\frac{1}{255} \sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
             r"\frac{1}{(m-1)n} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
-            used_by="Gu's MATLAB toolbox (images scaled to [0, 1])",
+            "Gu's MATLAB toolbox (images scaled to [0, 1])",
         ),
     ),
 )

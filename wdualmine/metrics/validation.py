@@ -19,11 +19,7 @@ def check_triple(
 ) -> tuple[Image, Image, Image]:
     """Bring two sources and a fused image to uint8, or say by name what is wrong with which.
 
-    Args:
-        a: first source, (H, W) or (H, W, 3), whole values 0-255 of any type that holds them.
-        b: second source, likewise; grey and color mix freely.
-        fused: fused image, likewise.
-        names: how messages call the three.
+    Each is (H, W) or (H, W, 3), with whole values 0-255 of any type that holds them.
 
     Returns:
         The three as uint8 arrays; an RGB image with equal channels comes back as grey (H, W).
@@ -79,10 +75,7 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
                 "pass uint8, for [0, 1] as (image * 255).round().astype('uint8')"
             )
         if (array != np.floor(array)).any():
-            raise WdualmineError(
-                f"{name}: holds fractional values, and the metrics are defined on 8-bit levels; "
-                "round it to uint8 first"
-            )
+            raise WdualmineError(f"{name}: holds fractional values; round it to uint8 first")
     return array.astype(np.uint8, copy=False)
 
 

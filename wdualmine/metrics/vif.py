@@ -22,11 +22,10 @@ def vif(a: Image, b: Image, fused: Image) -> float:
 
     Returns:
         At least 0 (a constant fused image), 2 if all three are equal, above that where the fused image has
-        more contrast than a source; higher is better.
+        more contrast than a source.
 
     Raises:
-        WdualmineError: a source is constant (nothing to be faithful to), or the images are smaller than
-            41 x 41.
+        WdualmineError: a source is constant, or the images are smaller than 41 x 41.
 
     Source: H. R. Sheikh, A. C. Bovik, 2006, DOI 10.1109/TIP.2005.859378.
     """
@@ -39,11 +38,7 @@ def vif_mean(a: Image, b: Image, fused: Image) -> float:
 
 
 def fidelity(source: Image, fused: Image) -> float:
-    """Pixel-domain VIF of one image (H, W), uint8, against one reference: at least 0, 1 if they are equal.
-
-    Raises:
-        WdualmineError: the reference is constant, or the images are smaller than 41 x 41.
-    """
+    """Pixel-domain VIF of one image (H, W), uint8, against one reference; errors as :func:`vif`."""
     require_size("VIF", source, SMALLEST)
     if (source == source.flat[0]).all():
         raise WdualmineError("VIF: a source is constant, so it has no information to keep; leave it out")
@@ -55,12 +50,7 @@ def fidelity(source: Image, fused: Image) -> float:
 
 
 def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tuple[Array, Array, Array]]:
-    """What an observer learns at each place, scale by scale, the finest first.
-
-    Args:
-        source: the reference, uint8 (H, W), at least 41 x 41.
-        fused: the image, likewise.
-        noise: variance of the visual noise.
+    """What an observer learns at each place, scale by scale, the finest first; images uint8 (H, W).
 
     Yields:
         Information about the source through the fused image, that through the source itself, in nats, and
@@ -93,21 +83,10 @@ _SUM = (
 METRIC = Metric(
     key="VIF",
     name="Visual information fidelity (pixel domain)",
-    direction="higher",
     range=(0.0, float("inf")),
     source="Sheikh, Bovik 2006, DOI 10.1109/TIP.2005.859378",
     conventions=(
-        Convention(
-            name="sum",
-            function=vif,
-            formula=_SUM,
-            used_by="CDDFuse's evaluator; Gu's MATLAB toolbox",
-        ),
-        Convention(
-            name="mean",
-            function=vif_mean,
-            formula=r"\frac{1}{2} " + _SUM,
-            used_by="papers that report VIF per source",
-        ),
+        Convention("sum", vif, _SUM, "CDDFuse's evaluator; Gu's MATLAB toolbox"),
+        Convention("mean", vif_mean, r"\frac{1}{2} " + _SUM, "papers that report VIF per source"),
     ),
 )

@@ -18,8 +18,7 @@ def viff(a: Image, b: Image, fused: Image) -> float:
     windows are those of the pixel-domain VIF; the noise is 160 times its noise.
 
     Returns:
-        At least 0, 1 if all three are equal, above that where the fused image has more contrast than a
-        source; higher is better.
+        At least 0, 1 if all three are equal, more where the fused image has more contrast than a source.
 
     Raises:
         WdualmineError: the images are smaller than 41 x 41.
@@ -39,19 +38,18 @@ def viff(a: Image, b: Image, fused: Image) -> float:
 METRIC = Metric(
     key="VIFF",
     name="Visual information fidelity for fusion (Han)",
-    direction="higher",
     range=(0.0, float("inf")),
     source="Han, Cai, Cao, Xu 2013, DOI 10.1016/j.inffus.2011.08.002",
     conventions=(
         Convention(
-            name="smaller-gain",
-            function=viff,
-            formula=r"\sum_{k=1}^{4} w_k \frac{\sum_i \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
+            "smaller-gain",
+            viff,
+            r"\sum_{k=1}^{4} w_k \frac{\sum_i \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
             r"{\sigma_{V,ki}^2 + \nu}\right) + 10^{-7}}"
             r"{\sum_i \log\left(1 + \frac{\sigma_{S,ki}^2}{\nu}\right) + 10^{-7}}, \quad "
             r"S_{ki} = \arg\min_{S \in \{A, B\}} g_{S,ki}, \; g = \frac{\sigma_{SF}}{\sigma_S^2}, \; "
             r"\nu = 0.005 \cdot 255^2, \; w = \frac{(1, 0, 0.15, 1)}{2.15}",
-            used_by="the publication's MATLAB code; the MEFB benchmark, which prints it as VIF",
+            "the publication's MATLAB code; the MEFB benchmark, which prints it as VIF",
         ),
     ),
 )
