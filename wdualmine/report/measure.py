@@ -1,5 +1,6 @@
 """What a report is made of: scores of the judged images and of trivial fusions, and their comparison."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -97,6 +98,11 @@ class Findings:
         own = self.scores[self.scores["method"] == method]
         return own if stretch is None else own[own["stretch"] == stretch]
 
+    def gains(self, method: str, key: str) -> pd.Series:
+        """Difference of a judged method to the average in its finish, in one metric, by pair."""
+        average = self.rows("average", self.stretched[method])
+        return self.rows(method).set_index("pair")[key] - average.set_index("pair")[key]
+
     def means(self, method: str, stretch: bool | None = None) -> pd.Series:
         """Mean of each metric over all pairs: NaN where it does not exist on one of them."""
         return self.rows(method, stretch)[list(self.metrics)].mean(skipna=False)
@@ -132,8 +138,7 @@ def judge(
         round_16_bit: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
         progress: show a progress bar.
         groups: which pairs are slices of one volume, see :func:`~wdualmine.report.groups.group_pairs`.
-        workers: processes at most; values do not depend on it. With several, a script needs
-            ``if __name__ == "__main__":``.
+        workers: processes at most. With several, a script needs ``if __name__ == "__main__":``.
 
     Raises:
         WdualmineError: names the file that is missing, unreadable, of another size or not of 8 bits, the name
@@ -153,7 +158,7 @@ def judge(
     made = _run_commands(files, judged, round_16_bit)
     rows: list[dict] = []
     bounds: list[dict] = []
-    reasons: dict[tuple[str, bool, str], list[str]] = {}
+    reasons: defaultdict[tuple[str, bool, str], list[str]] = defaultdict(list)
     with (
         processes(min(workers, len(files), len(files) * len(keys) // WORTH)) as apply,
         task_bar("report", len(files), progress) as advance,
@@ -168,8 +173,7 @@ def judge(
         for own, bound in apply(work, files.items()):
             for row in own:
                 for key, reason in row.pop("reasons").items():
-                    found = reasons.setdefault((row["method"], row["stretch"], key), [])
-                    found.append(f"{row['pair']}: {reason}")
+                    reasons[row["method"], row["stretch"], key].append(f"{row['pair']}: {reason}")
             rows += own
             bounds.append(bound)
             advance()
@@ -195,10 +199,8 @@ def _check_names(judged: Sequence[Judged]) -> None:
         if not name:
             raise WdualmineError(f"{method.fused}: has an empty name; give one with --name")
         if name in taken:
-            raise WdualmineError(
-                f"{method.name}: is the name of a baseline, of a column or of another method; "
-                "give another --name"
-            )
+            what = "is the name of a baseline, of a column or of another method"
+            raise WdualmineError(f"{method.name}: {what}; give another --name")
         taken.add(name)
 
 
@@ -273,16 +275,16 @@ def _undefined(
     reasons: Mapping[tuple[str, bool, str], Sequence[str]], pairs: int
 ) -> dict[tuple[str, bool], list[str]]:
     """One sentence for all metrics of a method that fail in the same way."""
-    alike: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
+    alike: defaultdict[tuple[str, bool, tuple[str, ...]], list[str]] = defaultdict(list)
     for (method, stretch, key), found in reasons.items():
-        alike.setdefault((method, stretch, tuple(found)), []).append(key)
-    sentences: dict[tuple[str, bool], list[str]] = {}
+        alike[method, stretch, tuple(found)].append(key)
+    sentences: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
     for (method, stretch, failures), keys in alike.items():
-        sentences.setdefault((method, stretch), []).append(
+        sentences[method, stretch].append(
             f"{', '.join(keys)} of {title(method, stretch)} {'is' if len(keys) == 1 else 'are'} undefined on "
             f"{len(failures)} of {pairs} pairs, such as {failures[0]}"
         )
-    return sentences
+    return dict(sentences)
 
 
 def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: int, progress: bool) -> None:
@@ -292,12 +294,11 @@ def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: i
         return
     names = list(findings.files)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
-    pairs = [
-        read_pair(name, *findings.files[name][:2], round_16_bit=findings.round_16_bit) for name in chosen
-    ]
-    for number, method in enumerate(findings.judged):
+    round_16_bit = findings.round_16_bit
+    pairs = [read_pair(name, *findings.files[name][:2], round_16_bit=round_16_bit) for name in chosen]
+    for method, path in zip(findings.judged, findings.files[names[0]][2:], strict=True):
         if method.name in made:
-            given = to_grey(read_levels(findings.files[names[0]][2 + number], findings.round_16_bit))
+            given = to_grey(read_levels(path, round_16_bit))
             distance = np.abs(to_grey(made[method.name]).astype(np.int16) - given).mean()
             findings.remakes[method.name] = float(distance)
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}

@@ -59,10 +59,7 @@ def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
 
 
 def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bool], list[str]]:
-    """Read the images of a pair before the long work.
-
-    Returns:
-        Whether each judged image spans the full range; a sentence if the sources are misaligned.
+    """Return whether each judged image of a pair spans the full range, and sentences on misaligned sources.
 
     Raises:
         WdualmineError: an image cannot be scored, or the sources are misaligned and that is not allowed.

@@ -1,6 +1,5 @@
 """What a report says in words: plain sentences, each made of numbers in the findings."""
 
-from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
@@ -17,17 +16,10 @@ NOT_BLACK = 0.01
 
 
 def told_apart(findings: Findings, method: str, against: str) -> tuple[list[str], list[str], list[str]]:
-    """Metrics in which a method is better than another, worse, or not told from it, of those tested.
-
-    Two methods are told apart where the corrected p value of their difference is below
-    :data:`~wdualmine.statistics.SIGNIFICANT`.
-    """
-    better: list[str] = []
-    worse: list[str] = []
-    equal: list[str] = []
-    for row in compared(findings, method, against).dropna(subset="p").to_dict("records"):
-        kind = equal if row["p_corrected"] >= SIGNIFICANT else better if row["gain"] > 0 else worse
-        kind.append(row["metric"])
+    """Metrics in which a method is better than another, worse, or not told from it, of those tested."""
+    rows = compared(findings, method, against).dropna(subset="p")
+    told, gains = rows["p_corrected"] < SIGNIFICANT, rows["gain"] > 0
+    better, worse, equal = (list(rows["metric"][kind]) for kind in (told & gains, told & ~gains, ~told))
     return better, worse, equal
 
 
@@ -91,10 +83,9 @@ def _untested(findings: Findings, method: str) -> list[str]:
     clear = rows[rows["p"].isna() & (rows["low"] * rows["high"] > 0)]
     better, worse = (list(clear.loc[clear["gain"] * sign > 0, "metric"]) for sign in (1, -1))
     sentences = []
-    if better or worse:
+    if sides := _sides(better, worse, []):
         sentences.append(
-            f"By the 95 % interval of its difference to the average, without a test, {method} is "
-            f"{_sides(better, worse, [])}."
+            f"By the 95 % interval of its difference to the average, without a test, {method} is {sides}."
         )
     if alone := [key for key in ALONE if key in rows["metric"].to_list()]:
         sentences.append(f"{', '.join(alone)} look at the fused image alone, and noise raises them.")
@@ -129,9 +120,9 @@ def _frontier(findings: Findings, method: str) -> list[str]:
     keys = [key for key in blends.columns if np.isfinite(own[key]) and blends[key].notna().all()]
     if len(keys) < 2 or blends.empty:
         return []
-    _, as_good, _ = dominating(own, blends, keys)
+    as_good = blends.index[(blends[keys] >= own[keys].astype(float)).all(axis=1)]
     metrics = ", ".join(keys)
-    if not as_good:
+    if as_good.empty:
         return [f"No blend of average and maximum does at least as well as {method} in all of {metrics}."]
     return [
         f"These blends of average and maximum, which know nothing, do at least as well as {method} in all of "
@@ -200,18 +191,3 @@ def _recovery(findings: Findings, method: str) -> list[str]:
             f"{findings.remakes[method]:.1f} grey levels on average."
         )
     return sentences
-
-
-def dominating(
-    scores: pd.Series, blends: pd.DataFrame, metrics: Sequence[str]
-) -> tuple[str, list[str], bool]:
-    """The metrics compared, the blends that are as good in all of them, and whether one is better in any.
-
-    Args:
-        scores: means of a method.
-        blends: means of blends, a row each.
-        metrics: keys, of metrics whose higher values are better.
-    """
-    gains = blends[list(metrics)] - scores[list(metrics)].astype(float)
-    as_good = gains[(gains >= 0).all(axis=1)]
-    return ", ".join(metrics), list(as_good.index), bool((as_good > 0).any(axis=None))
