@@ -43,11 +43,7 @@ def read_tensors(
 
 
 def read_shapes(path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
-    """Read the header of a safetensors file alone: the shape of each tensor by its name, and the metadata.
-
-    Raises:
-        WdualmineError: the file is not of that kind, or not whole.
-    """
+    """Read the header of a safetensors file alone: the shape of each tensor by its name, and the metadata."""
     with _opened(path, "fetch or make it again") as (file, metadata):
         names = file.keys()
         return {name: tuple(file.get_slice(name).get_shape()) for name in names}, metadata

@@ -52,12 +52,12 @@ def claim(output: Path, description: dict[str, Any]) -> bool:
     if (output / "run.json").exists():
         run = load_run(output)
         _check_same(output, run.info.model_dump(), description)
+        remedy = "restore it, or delete the folder to train again"
         if altered := run.altered():
             raise WdualmineError(
-                f"{output / altered[0]}: is missing or not the file that the run wrote; "
-                "restore it, or delete the folder to train again"
+                f"{output / altered[0]}: is missing or not the file that the run wrote; {remedy}"
             )
-        read_tensors(output / "model.safetensors", "restore it, or delete the folder to train again")
+        read_tensors(output / "model.safetensors", remedy)
         return True
     if not (output / CHECKPOINT).exists():
         write_json(output / "started.json", description)
@@ -95,11 +95,7 @@ def write_checkpoint(path: Path, state: State, description: dict[str, Any]) -> N
 
 
 def restore(path: Path, state: State, experiment: Experiment, description: dict[str, Any]) -> None:
-    """Resume from a checkpoint, if there is one and if it is of this run.
-
-    Raises:
-        WdualmineError: it is of another run, or ill-formed.
-    """
+    """Resume from a checkpoint, if there is one, or raise a WdualmineError if it is not one of this run."""
     if not path.exists():
         return
     tensors, metadata = read_tensors(path, "delete it to start over")

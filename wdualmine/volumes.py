@@ -22,29 +22,18 @@ def fuse_volumes(
     allow: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> NDArray:
-    """Fuse two volumes of one grid, slice by slice across an axis.
+    """Fuse two volumes of one grid, slice by slice across an axis: 0, 1 or 2.
 
-    Each volume's window (all of its range where it is None) is mapped to [0, 1], what is outside is cut off,
-    and the fused [0, 1] is mapped to the window of the first volume: the result has its units and its type,
-    or the next wider one where the window leaves that. No slice is stretched by itself, so that slices stay
-    comparable.
-
-    Args:
-        a: first volume.
-        b: second volume.
-        fuse: how.
-        axis: 0, 1 or 2.
-        windows: what of each volume's range to use, in its units.
-        allow: go on where the volumes are not in one place, or their slices seem not registered.
-        progress: called after every slice.
+    Each volume's window, in its units (all of its range where it is None), is mapped to [0, 1], and the fused
+    [0, 1] to the window of the first volume: the result has its units and its type, or the next wider one
+    where the window leaves that. No slice is stretched by itself, so that slices stay comparable. Progress is
+    called after every slice.
 
     Raises:
-        WdualmineError: the shapes differ, the places of the volumes differ by more than half a millimeter,
-            their slices are evidently not registered, a window is empty or shows nothing, there is no such
-            axis, or `fuse` gives no image of a slice's size.
+        WdualmineError: the shapes differ, a window is empty or shows nothing, `fuse` gives no image of a
+            slice's size, or, unless allowed, the places of the volumes differ by more than half a millimeter
+            or their slices are evidently not registered.
     """
-    if axis not in (0, 1, 2):
-        raise WdualmineError(f"axis {axis}: choose 0, 1 or 2")
     require_one_grid(a, b, allow)
     low, high = _window(a, windows[0])
     ranges = ((low, high), _window(b, windows[1]))

@@ -28,11 +28,7 @@ WindowBOption = Annotated[
 
 
 def read_window(text: str | None, option: str) -> "Window | None":
-    """Read what was given for a window.
-
-    Raises:
-        WdualmineError: it is no two finite numbers, the first below the second.
-    """
+    """Read what was given for a window: two finite numbers, the first below the second."""
     if text is None:
         return None
     try:
@@ -53,12 +49,7 @@ def fuse_volume_files(
     windows: "tuple[Window | None, Window | None]",
     allow: bool,
 ) -> None:
-    """Fuse two volume files into a third.
-
-    Raises:
-        WdualmineError: a file is no volume or cannot be read, the result is a source, or see
-            :func:`~wdualmine.volumes.fuse_volumes`.
-    """
+    """Fuse two volume files into a third; see :func:`~wdualmine.volumes.fuse_volumes`."""
     from wdualmine.data.volumes import check_written, load_values, open_volume, write_volume
     from wdualmine.progress import task_bar
     from wdualmine.volumes import fuse_volumes, require_one_grid

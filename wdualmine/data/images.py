@@ -8,6 +8,7 @@ import io
 import os
 import warnings
 import zlib
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
 
     Args:
         path: an image file; its content decides the format, not its name.
-        max_pixels: refuse more; None takes WDUALMINE_MAX_PIXELS, else :data:`MAX_PIXELS`.
+        max_pixels: refuse more; None takes WDUALMINE_MAX_PIXELS, else 8192 x 8192.
         window: show this part of the file's values, in their units, as the full range; None takes all, of a
             DICOM slice its own window (see :func:`~wdualmine.data.scans.read_scan`).
 
@@ -73,32 +74,21 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
     except MemoryError as error:
         raise WdualmineError(f"{path}: not enough memory to read it; make it smaller") from error
     except Exception as error:
-        raise WdualmineError(
-            f"{path}: not a readable image ({one_line(error)}); fetch or export it again"
-        ) from error
+        text = f"{path}: not a readable image ({one_line(error)}); fetch or export it again"
+        raise WdualmineError(text) from error
     image = np.ascontiguousarray(_turn(check_image(image, str(path)), orientation))
-    return image if window is None else _show(image, window, str(path))
-
-
-def _show(image: NDArray, window: Window, name: str) -> NDArray:
-    """Scale a window of an image to its full range; of floats to [0, 1]."""
+    if window is None:
+        return image
     if image.ndim == 3:
-        raise WdualmineError(f"{name}: is in color, which has no window; leave it out")
-    check_window(window, name, image)
-    if image.dtype.kind == "f":
-        return np.clip((image - window[0]) / (window[1] - window[0]), 0, 1).astype(image.dtype)
-    return show(image, window, image.dtype.type)
+        raise WdualmineError(f"{path}: is in color, which has no window; leave it out")
+    return show(image, check_window(window, str(path), image), image.dtype)
 
 
 def _pixel_limit(asked: int | None) -> int:
-    text = os.environ.get(PIXELS_VARIABLE, "") if asked is None else str(asked)
-    try:
-        limit = int(text or MAX_PIXELS)
-    except ValueError:
-        limit = 0
-    if limit < 1:
+    text = str(asked or os.environ.get(PIXELS_VARIABLE) or MAX_PIXELS)
+    if not (text.isdecimal() and int(text)):
         raise WdualmineError(f"{PIXELS_VARIABLE} {text}: give a number of pixels, such as {MAX_PIXELS}")
-    return limit
+    return int(text)
 
 
 def _format(path: Path) -> str:
@@ -120,7 +110,10 @@ def _check_size(path: Path, width: int, height: int, limit: int) -> None:
 
 def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
     """Read PNG, JPEG or BMP: the pixels as they lie in the file, and the orientation to give them."""
-    if _is_deep_color_png(path):  # would come back cut to 8 bits, with no word about it
+    with path.open("rb") as file:
+        header = file.read(26)
+    # Bytes 24 and 25 of a PNG are the bit depth and the color type, 0 for grey; Pillow cuts it to 8 bits.
+    if form == "PNG" and len(header) == 26 and header[24] == 16 and header[25] != 0:
         raise WdualmineError(f"{path}: is a 16-bit color PNG, which is not read in full; save it as .tif")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
@@ -130,11 +123,8 @@ def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
                 _check_size(path, *image.size, limit)
                 image.verify()  # the checksum of every chunk of a PNG, which decoding does not look at
             with Image.open(path, formats=[form]) as image:
-                frames = getattr(image, "n_frames", 1)
-                if frames > 1:
-                    raise WdualmineError(
-                        f"{path}: holds {frames} frames; save the one to use as an image of its own"
-                    )
+                if (frames := getattr(image, "n_frames", 1)) > 1:
+                    raise WdualmineError(f"{path}: holds {frames} frames; save the one to use as an image")
                 return np.asarray(_plain(path, image)), image.getexif().get(_ORIENTATION, 1)
         except UnidentifiedImageError as error:  # its own message names the path once more
             raise ValueError(f"a damaged {form} file") from error
@@ -161,9 +151,7 @@ def _read_tiff(path: Path, limit: int) -> tuple[NDArray, int]:
         page = file.pages.first
         series = file.series[0]
         if len(file.pages) > 1 or page.imagedepth > 1 or prod(series.shape) != prod(page.shape):
-            raise WdualmineError(
-                f"{path}: holds several pages or slices; save the one to use as an image of its own"
-            )
+            raise WdualmineError(f"{path}: holds several pages or slices; save the one to use as an image")
         _check_size(path, page.imagewidth, page.imagelength, limit)
         if page.is_tiled:
             _check_size(path, page.tilewidth, page.tilelength, limit)
@@ -172,10 +160,8 @@ def _read_tiff(path: Path, limit: int) -> tuple[NDArray, int]:
             raise WdualmineError(f"{path}: has the color space {space}; save it as grey or RGB")
         allowed = (1, 8, 16) if page.sampleformat == 1 else (16, 32, 64)  # fewer bits come back unscaled
         if page.bitspersample not in allowed or page.samplesperpixel > 4:
-            raise WdualmineError(
-                f"{path}: has {page.samplesperpixel} channels of {page.bitspersample} bits; "
-                "save it with 8 or 16 bits, or as float"
-            )
+            found = f"{page.samplesperpixel} channels of {page.bitspersample} bits"
+            raise WdualmineError(f"{path}: has {found}; save it with 8 or 16 bits, or as float")
         _check_segments(path, page)
         image = page.asarray()
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and image.ndim == 3:
@@ -193,9 +179,8 @@ def _read_tiff(path: Path, limit: int) -> tuple[NDArray, int]:
 def _check_segments(path: Path, page: "TiffPage") -> None:
     """See before decoding that every strip or tile is there and inflates to no more than its share."""
     size = path.stat().st_size
-    count = prod(page.chunked)
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    if len(places) < count or any(n < 1 or start + n > size for start, n in places):
+    if len(places) < prod(page.chunked) or any(n < 1 or start + n > size for start, n in places):
         raise ValueError("a strip or tile of it is missing")
     compression = getattr(page.compression, "name", str(page.compression))
     share = prod(page.chunks) * page.bitspersample // 8 + page.chunks[0]  # rows may be padded to a byte
@@ -206,13 +191,11 @@ def _check_segments(path: Path, page: "TiffPage") -> None:
                 if len(zlib.decompressobj().decompress(file.read(length), share + 1)) > share:
                     raise ValueError("a strip or tile of it inflates to more than the image")
     elif compression == "LZW":
-        try:
-            import imagecodecs  # type: ignore[import-not-found]  # noqa: F401
-        except ImportError:
+        if not find_spec("imagecodecs"):
             raise WdualmineError(
                 f"{path}: is compressed with LZW, which needs imagecodecs; "
                 "run `pip install imagecodecs`, or save it uncompressed or with deflate"
-            ) from None
+            )
     elif compression not in ("NONE", "PACKBITS"):
         raise WdualmineError(
             f"{path}: is compressed with {compression}; save it uncompressed or with deflate"
@@ -265,10 +248,8 @@ def check_image(image: NDArray, name: str) -> NDArray:
         if (image[..., -1] != opaque).any():
             raise WdualmineError(f"{name}: has a transparent alpha channel; save it as grey or RGB")
         image = image[..., 0] if image.shape[-1] == 2 else image[..., :3]
-    if image.ndim != 2 and not (image.ndim == 3 and image.shape[-1] == 3):
-        raise WdualmineError(
-            f"{name}: has shape {image.shape}; a grey (H, W) or RGB (H, W, 3) image is needed"
-        )
+    if image.ndim != 2 and image.shape[2:] != (3,):
+        raise WdualmineError(f"{name}: has shape {image.shape}; a grey (H, W) or RGB (H, W, 3) is needed")
     if image.size == 0:
         raise WdualmineError(f"{name}: is empty (shape {image.shape})")
     if not (image.dtype in (np.uint8, np.uint16) or image.dtype.kind == "f"):
@@ -281,11 +262,7 @@ def check_image(image: NDArray, name: str) -> NDArray:
 
 
 def check_suffix(path: str | Path) -> Path:
-    """Refuse a name that no image can be written under.
-
-    Raises:
-        WdualmineError: its suffix is none of :data:`SUFFIXES`.
-    """
+    """Refuse a name that no image can be written under, with none of :data:`SUFFIXES`."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise WdualmineError(f"{path}: unknown image suffix; use one of {', '.join(SUFFIXES)}")
@@ -327,13 +304,3 @@ def _encode(image: NDArray, suffix: str) -> bytes:
         # By name: to look the suffix up, Pillow would import all its plugins.
         Image.fromarray(image).save(buffer, {".png": "PNG", ".bmp": "BMP"}.get(suffix, "JPEG"))
     return buffer.getvalue()
-
-
-def _is_deep_color_png(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            header = file.read(26)
-    except OSError:
-        return False
-    # Bytes 24 and 25 are the bit depth and the color type, 0 for grey.
-    return header.startswith(b"\x89PNG") and len(header) == 26 and header[24] == 16 and header[25] != 0

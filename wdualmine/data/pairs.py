@@ -75,9 +75,8 @@ def image_files(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() not in READ_SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in files:
-            raise WdualmineError(
-                f"{path}: has the same name as {files[path.stem].name}; keep one of the two in the folder"
-            )
+            other = files[path.stem].name
+            raise WdualmineError(f"{path}: has the same name as {other}; keep one of the two in the folder")
         files[path.stem] = path
     if not files:
         raise WdualmineError(f"{folder}: holds no images ({', '.join(READ_SUFFIXES)})")
@@ -85,11 +84,7 @@ def image_files(folder: Path) -> dict[str, Path]:
 
 
 def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]:
-    """Match the images of two folders by name without suffix, in natural order.
-
-    Raises:
-        WdualmineError: see :func:`image_files`; or a name is in only one of the folders.
-    """
+    """Match the images of two folders, each name in both, by name without suffix, in natural order."""
     files_a, files_b = image_files(folder_a), image_files(folder_b)
     for name in sorted(files_a.keys() ^ files_b.keys(), key=natural_key):
         lone, other = (files_a[name], folder_b) if name in files_a else (files_b[name], folder_a)

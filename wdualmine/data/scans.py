@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from wdualmine.errors import WdualmineError
 
@@ -31,11 +31,7 @@ class Geometry:
 
 
 def scan_format(path: Path) -> str | None:
-    """Return, by its content, whether a file is "DICOM" or "NPY", or neither.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Return, by its content, whether a file is "DICOM" or "NPY", or neither."""
     with path.open("rb") as file:
         beginning = file.read(132)
     if beginning[128:] == b"DICM":
@@ -44,38 +40,25 @@ def scan_format(path: Path) -> str | None:
 
 
 def read_scan(path: Path, form: str, limit: int, window: Window | None = None) -> NDArray:
-    """Read a slice.
+    """Read a slice of the form that :func:`scan_format` says, with at most so many pixels.
 
-    DICOM: rescaled by slope and intercept, shown in the window asked for, else in the file's own, else in the
-    range of its values; photometric interpretations MONOCHROME1 (white is least, inverted), MONOCHROME2, RGB,
-    YBR and PALETTE COLOR. An array: 8 or 16 bits unsigned or float in [0, 1] as it is; of another type or
-    range with a window only.
-
-    Args:
-        path: the file.
-        form: what :func:`scan_format` says.
-        limit: refuse more pixels.
-        window: what to show, in the units of the file (Hounsfield units of a CT); what is outside is cut off.
+    DICOM: rescaled by slope and intercept, shown in the window asked for (in Hounsfield units of a CT), else
+    in the file's own, else in the range of its values; photometric interpretations MONOCHROME1 (inverted),
+    MONOCHROME2, RGB, YBR and PALETTE COLOR. An array: 8 or 16 bits unsigned or float in [0, 1] as it is; of
+    another type or range with a window only.
 
     Returns:
         (H, W) or (H, W, 3): uint8 for up to 8 bits stored and in color, uint16 for more; an array's own type,
         or uint16 where a window was asked for.
 
     Raises:
-        WdualmineError: pydicom is not there; the file is damaged, no image, holds several frames, is
-            compressed in a way that cannot be read, or has too many pixels; or the array has no two
-            dimensions.
+        WdualmineError: pydicom is missing, or the file cannot be read or shown, as the message says.
     """
     return _read_dicom(path, limit, window) if form == "DICOM" else _read_array(path, limit, window)
 
 
 def check_window(window: Window, name: str, values: NDArray) -> Window:
-    """Return a window, checked.
-
-    Raises:
-        WdualmineError: its ends are not finite, the first is not below the second, or all values are on one
-            side of it, so that the image would be blank.
-    """
+    """Return a window, or raise if its ends are not finite and in order, or it shows none of the values."""
     low, high = window
     if not -math.inf < low < high < math.inf:
         raise WdualmineError(
@@ -83,19 +66,18 @@ def check_window(window: Window, name: str, values: NDArray) -> Window:
         )
     least, greatest = float(values.min()), float(values.max())
     if least >= high or greatest <= low:
-        raise WdualmineError(
-            f"{name}: window {low:g} to {high:g} shows none of its values, {least:g} to {greatest:g}; "
-            "choose one that overlaps them"
-        )
+        what = f"window {low:g} to {high:g} shows none of its values, {least:g} to {greatest:g}"
+        raise WdualmineError(f"{name}: {what}; choose one that overlaps them")
     return window
 
 
-def show(values: NDArray, window: Window, dtype: type[np.unsignedinteger]) -> NDArray:
-    """Scale the window to the full range of a type, cut off what is outside, and round."""
+def show(values: NDArray, window: Window, dtype: DTypeLike) -> NDArray:
+    """Scale the window to the full range of a type, floats to [0, 1], cut off what is outside, and round."""
     low, high = window
-    top = np.iinfo(dtype).max
-    scaled = (values.astype(np.float64) - low) / (high - low)
-    return np.rint(np.clip(scaled, 0, 1) * top).astype(dtype)
+    scaled = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)
+    if np.dtype(dtype).kind == "u":
+        scaled = np.rint(scaled * np.iinfo(dtype).max)
+    return scaled.astype(dtype)
 
 
 def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
@@ -200,17 +182,14 @@ def read_geometry(path: Path) -> Geometry | None:
 
 def _own_window(data: Any) -> Window | None:
     """The first window that the file names, if it is one."""
-
-    def first(value: Any) -> float:
-        return float(value if isinstance(value, str | int | float) else value[0])
-
     try:
-        center, width = first(data.WindowCenter), first(data.WindowWidth)
-    except (AttributeError, TypeError, ValueError, IndexError):
+        center, width = (
+            float(np.atleast_1d(data[name].value)[0]) for name in ("WindowCenter", "WindowWidth")
+        )
+    except (KeyError, TypeError, ValueError, IndexError):
         return None
-    return (
-        (center - width / 2, center + width / 2) if width > 0 and np.isfinite([center, width]).all() else None
-    )
+    finite = width > 0 and np.isfinite([center, width]).all()
+    return (center - width / 2, center + width / 2) if finite else None
 
 
 def _range(values: NDArray) -> Window:
@@ -231,15 +210,12 @@ def _read_array(path: Path, limit: int, window: Window | None) -> NDArray:
         raise WdualmineError(f"{path}: holds {values.dtype}; save it as integers or float")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise WdualmineError(f"{path}: holds NaN or infinite values; replace them first")
-    if window is None and values.dtype.kind in "iu" and values.dtype not in (np.uint8, np.uint16):
-        raise WdualmineError(
-            f"{path}: holds {values.dtype}; say what to show with --window-a or --window-b LOW,HIGH"
-        )
     if window is not None:
         return show(values, check_window(window, str(path), values), np.uint16)
+    ask = "say what to show with --window-a or --window-b LOW,HIGH"
+    if values.dtype.kind in "iu" and values.dtype not in (np.uint8, np.uint16):
+        raise WdualmineError(f"{path}: holds {values.dtype}; {ask}")
     if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):
-        raise WdualmineError(
-            f"{path}: holds values from {values.min():g} to {values.max():g}; say what to show with "
-            "--window-a or --window-b LOW,HIGH, or scale it to [0, 1]"
-        )
+        found = f"values from {values.min():g} to {values.max():g}"
+        raise WdualmineError(f"{path}: holds {found}; {ask}, or scale it to [0, 1]")
     return values

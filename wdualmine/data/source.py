@@ -52,18 +52,11 @@ class DataSource:
     note: str = ""  #: what was passed over on the way, for people; often empty
 
     def task_folder(self, task: str | Task) -> Path:
-        """Return the folder of a task.
-
-        Raises:
-            WdualmineError: this source does not hold it.
-        """
+        """Return the folder of a task; raise a WdualmineError if this source does not hold it."""
         task = get_task(task)
         if task.key not in self.tasks:
-            remedy = (
-                f"run `wdualmine data fetch {task.key}`"
-                if self.kind == "cache"
-                else f"add the folder {task.folder}"
-            )
+            fetched = self.kind == "cache"
+            remedy = f"run `wdualmine data fetch {task.key}`" if fetched else f"add the folder {task.folder}"
             raise WdualmineError(
                 f"{self.root}: does not hold {task.key} (only {', '.join(self.tasks)}); "
                 f"{remedy}, or use the data 'phantom'"
@@ -85,10 +78,8 @@ class DataSource:
             for path in (folder / part).glob("*/*")
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
         }
-        digest = hashlib.sha256()
-        for relative, path in sorted(files.items()):
-            digest.update(f"{relative}\0{file_sha256(path)}\n".encode())
-        return digest.hexdigest()
+        lines = "".join(f"{relative}\0{file_sha256(path)}\n" for relative, path in sorted(files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     def describe(self) -> str:
         """Return in one line what the data is, where, and how it was found."""
@@ -124,10 +115,8 @@ def find_data(data: str | Path | None = None) -> DataSource:
     if root := _kaggle_root():
         return _identify("kaggle", root, _tasks_in(root))
     complete, partial = _cached_tasks()
-    note = (
-        f"incomplete in the cache, finish with `wdualmine data fetch`: {', '.join(partial)}"
-        if partial
-        else ""
+    note = f"incomplete in the cache, finish with `wdualmine data fetch`: {', '.join(partial)}" * bool(
+        partial
     )
     if complete:
         return _identify("cache", cache_folder() / HARVARD, complete, note)
@@ -155,10 +144,7 @@ def where(data: str | Path | None = None) -> list[Place]:
 
 
 def published_folder(source: DataSource) -> Path | None:
-    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any.
-
-    Looked for beside the source's root, then in the cache.
-    """
+    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any."""
     for folder in (source.root.parent / "published", cache_folder() / "published"):
         if source.name == "harvard" and folder.is_dir():
             return folder
@@ -207,13 +193,9 @@ def _cached_tasks() -> tuple[tuple[str, ...], tuple[str, ...]]:
     present = _tasks_in(root)
     # A fetched file is renamed into the cache after its hash was checked: its name is proof enough here.
     complete = tuple(
-        key for key in present if _all_there(root, (entry.path for entry in read_manifest(tasks=[key])))
+        key for key in present if all((root / entry.path).is_file() for entry in read_manifest(tasks=[key]))
     )
     return complete, tuple(key for key in present if key not in complete)
-
-
-def _all_there(root: Path, paths: Iterable[str]) -> bool:
-    return all((root / path).is_file() for path in paths)
 
 
 def _kaggle_root() -> Path | None:

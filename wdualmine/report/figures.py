@@ -103,8 +103,9 @@ def draw_figures(findings: Findings) -> list[dict[str, str]]:
     drawn = [(plot_differences(findings), differences)]
     if plane := [key for key in PLANE if {key, "CC"} <= set(findings.metrics)]:
         caption = (
-            "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise maximum; "
-            "a method below it could be replaced by a blend. No image can be to the right of the dashed line."
+            "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise "
+            "maximum; a method below it could be replaced by a blend. No image can be to the right of the "
+            "dashed line."
         )
         drawn.append((plot_plane(findings, plane), caption))
     sources = []

@@ -218,16 +218,16 @@ def _recovery_table(findings: Findings) -> dict[str, Any] | None:
     counts = findings.recovery.groupby(["method", "source"]).size()
     rows = [
         {
-            "Method": title(method),
-            "Signals in": f"source {source.upper()}",
-            "Number": str(counts[method, source]),
-            "Mean": f"{values['mean']:.2f}",
-            "10th percentile": f"{values['p10']:.2f}",
-            "Lost": f"{values['lost']:.0%}",
-            "Inverted": f"{values['inverted']:.0%}",
-            "Visibility": f"{values['visibility']:.2f}",
+            "Method": title(row["method"]),
+            "Signals in": f"source {row['source'].upper()}",
+            "Number": str(counts[row["method"], row["source"]]),
+            "Mean": f"{row['mean']:.2f}",
+            "10th percentile": f"{row['p10']:.2f}",
+            "Lost": f"{row['lost']:.0%}",
+            "Inverted": f"{row['inverted']:.0%}",
+            "Visibility": f"{row['visibility']:.2f}",
         }
-        for (method, source), values in table.iterrows()
+        for row in table.reset_index().to_dict("records")
     ]
     return _table("Signal recovery", pd.DataFrame(rows))
 
