@@ -6,9 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="CC",
+    name="Correlation coefficient",
+    range=(-1.0, 1.0),
+    source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
+)
 
 
+@METRIC.define(
+    "paper",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar S)(F - \bar F)}"
+    r"{\sqrt{\sum (S - \bar S)^2 \sum (F - \bar F)^2}}",
+    "the paper; CDDFuse's evaluator",
+)
 def correlation(a: Image, b: Image, fused: Image) -> float:
     """Mean of the Pearson correlations of the fused image with each source.
 
@@ -23,6 +36,12 @@ def correlation(a: Image, b: Image, fused: Image) -> float:
     return (pearson(a, fused) + pearson(b, fused)) / 2
 
 
+@METRIC.define(
+    "shared-mean",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar A)(F - \bar F)}"
+    r"{\sqrt{\sum (S - \bar A)^2 \sum (F - \bar F)^2}}",
+    "Tang's and Gu's MATLAB toolboxes (source B centered with the mean of A: a slip)",
+)
 def correlation_shared_mean(a: Image, b: Image, fused: Image) -> float:
     """As :func:`correlation`, but source B is centered with the mean of A, a slip that two toolboxes share.
 
@@ -55,27 +74,3 @@ def _ratio(covariance: int, variance_x: int, variance_y: int) -> float:
     if variance_x == 0 or variance_y == 0:
         raise WdualmineError("CC: an image is constant, which leaves its correlation undefined; leave it out")
     return max(-1.0, min(1.0, covariance / math.sqrt(variance_x * variance_y)))
-
-
-METRIC = Metric(
-    key="CC",
-    name="Correlation coefficient",
-    range=(-1.0, 1.0),
-    source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
-    conventions=(
-        Convention(
-            "paper",
-            correlation,
-            r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar S)(F - \bar F)}"
-            r"{\sqrt{\sum (S - \bar S)^2 \sum (F - \bar F)^2}}",
-            "the paper; CDDFuse's evaluator",
-        ),
-        Convention(
-            "shared-mean",
-            correlation_shared_mean,
-            r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar A)(F - \bar F)}"
-            r"{\sqrt{\sum (S - \bar A)^2 \sum (F - \bar F)^2}}",
-            "Tang's and Gu's MATLAB toolboxes (source B centered with the mean of A: a slip)",
-        ),
-    ),
-)

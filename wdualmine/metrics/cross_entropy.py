@@ -4,9 +4,24 @@ import math
 
 import numpy as np
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="CE",
+    name="Cross entropy",
+    direction="lower",
+    unit="bit",
+    range=(-math.log2(math.e) / math.e, math.inf),
+    source="Bulanon, Burks, Alchanatis 2009, DOI 10.1016/j.biosystemseng.2009.02.009",
+)
 
 
+@METRIC.define(
+    "shared-levels",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \sum_{i: p_S(i) p_F(i) > 0} p_S(i) \log_2 "
+    r"\frac{p_S(i)}{p_F(i)}",
+    "the VIFB and MEFB benchmarks",
+)
 def cross_entropy(a: Image, b: Image, fused: Image) -> float:
     """Kullback-Leibler divergence of the histogram of the fused image from each source's, averaged.
 
@@ -25,22 +40,3 @@ def _divergence(source: Image, fused: Image) -> float:
     p, q = (np.bincount(image.ravel(), minlength=256) / image.size for image in (source, fused))
     shared = (p > 0) & (q > 0)
     return float((p[shared] * np.log2(p[shared] / q[shared])).sum())
-
-
-METRIC = Metric(
-    key="CE",
-    name="Cross entropy",
-    direction="lower",
-    unit="bit",
-    range=(-math.log2(math.e) / math.e, math.inf),
-    source="Bulanon, Burks, Alchanatis 2009, DOI 10.1016/j.biosystemseng.2009.02.009",
-    conventions=(
-        Convention(
-            "shared-levels",
-            cross_entropy,
-            r"\frac{1}{2} \sum_{S \in \{A, B\}} \sum_{i: p_S(i) p_F(i) > 0} p_S(i) \log_2 "
-            r"\frac{p_S(i)}{p_F(i)}",
-            "the VIFB and MEFB benchmarks",
-        ),
-    ),
-)

@@ -241,15 +241,15 @@ FMI_METRICS = tuple(
         name=f"Feature mutual information ({name})",
         range=(-np.inf, np.inf),
         source="Haghighat, Razian 2014, DOI 10.1109/ICAICT.2014.7036000",
-        conventions=(
+        conventions=[
             Convention(
                 name="fast-fmi",
                 function=partial(feature_mutual_information, feature=feature),
                 formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{\left(\frac{2\, I(p_w, q_w)}"
                 rf"{{H(p_w) + H(q_w)}}\right)}}_w, \quad p = {symbol}(S), \; q = {symbol}(F)",
                 used_by="Haghighat's MATLAB code; the paper's own variant is unknown",
-            ),
-        ),
+            )
+        ],
     )
     for key, name, feature, symbol in _FEATURES
 )

@@ -1,7 +1,7 @@
 """What a metric declares about itself: the tables, the CLI and the book read it from here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from typing import Literal, TypeVar
 
@@ -47,7 +47,7 @@ class Convention:
     used_by: str  #: The papers or toolboxes that compute it so
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Metric:
     """A fusion metric: what it is called, how to read it, where it comes from and how it is computed."""
 
@@ -58,7 +58,16 @@ class Metric:
     range: tuple[float, float]  #: Closed interval of the default convention; ``inf`` where unbounded
     source: str  #: Reference, with its DOI where there is one
     color: bool = False  #: Whether it is scored on RGB (grey repeated to three channels) or on grey
-    conventions: tuple[Convention, ...]  #: All definitions on record, the default first
+    conventions: list[Convention] = field(default_factory=list)  #: All on record, the default first
+
+    def define(self, name: str, formula: str, used_by: str) -> Callable[[Score], Score]:
+        """Put the function below on record as a convention of this metric; see :class:`Convention`."""
+
+        def keep(function: Score) -> Score:
+            self.conventions.append(Convention(name, function, formula, used_by))
+            return function
+
+        return keep
 
     def convention(self, name: str | None = None) -> Convention:
         """The convention called `name`; the default where `name` is None or not one of this metric's."""

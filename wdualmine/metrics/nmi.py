@@ -2,10 +2,23 @@
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.entropy import entropy_of
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
 from wdualmine.metrics.mutual_information import information_between
 
+METRIC = Metric(
+    key="NMI",
+    name="Normalized mutual information",
+    range=(0.0, 2.0),
+    source="Hossny, Nahavandi, Creighton 2008, DOI 10.1049/el:20081754",
+)
 
+
+@METRIC.define(
+    "publication",
+    r"2 \left( \frac{\mathrm{MI}(A, F)}{H(A) + H(F)} + "
+    r"\frac{\mathrm{MI}(B, F)}{H(B) + H(F)} \right)",
+    "the publication",
+)
 def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     """Twice the sum over the sources of mutual information over the sum of the two entropies.
 
@@ -28,20 +41,3 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
             )
         value += 2 * information_between(source, fused) / entropies
     return min(2.0, value)  # rounding can leave 2 + 4e-16 for equal images
-
-
-METRIC = Metric(
-    key="NMI",
-    name="Normalized mutual information",
-    range=(0.0, 2.0),
-    source="Hossny, Nahavandi, Creighton 2008, DOI 10.1049/el:20081754",
-    conventions=(
-        Convention(
-            "publication",
-            normalized_mutual_information,
-            r"2 \left( \frac{\mathrm{MI}(A, F)}{H(A) + H(F)} + "
-            r"\frac{\mathrm{MI}(B, F)}{H(B) + H(F)} \right)",
-            "the publication",
-        ),
-    ),
-)

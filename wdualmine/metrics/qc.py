@@ -3,7 +3,7 @@
 import numpy as np
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import Window, covariance, gaussian, quality_map, share, uniform
 from wdualmine.metrics.validation import require_size
 
@@ -11,6 +11,25 @@ _BLOCK = 8  # side of the uniform window of the universal quality index
 _SIDE, _SIGMA = 7, 1.5  # of the toolbox's Gaussian window
 
 
+_QUALITY = (
+    r"\overline{w \, Q(A, F) + (1 - w) \, Q(B, F)}, \quad "
+    r"w = \frac{\sigma_{AF}}{\sigma_{AF} + \sigma_{BF}}"
+)
+
+METRIC = Metric(
+    key="Qc",
+    name="Similarity by covariance (Cvejic)",
+    range=(-1.0, 1.0),
+    source="Cvejic, Loza, Bull, Canagarajah 2005, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
+)
+
+
+@METRIC.define(
+    "publication",
+    rf"{_QUALITY} \text{{ cut off at 0 and 1}}, \; Q = \frac{{4 \sigma_{{SF}} \mu_S \mu_F}}"
+    r"{(\sigma_S^2 + \sigma_F^2)(\mu_S^2 + \mu_F^2)}, \; \text{8 x 8 window}",
+    "the publication",
+)
 def qc(a: Image, b: Image, fused: Image) -> float:
     """Universal quality against each source, weighted by the source's share of the covariance with F.
 
@@ -32,6 +51,12 @@ def qc(a: Image, b: Image, fused: Image) -> float:
     return float((weight * quality_a + (1 - weight) * quality_b).mean())
 
 
+@METRIC.define(
+    "result-slip",
+    rf"{_QUALITY}, \; \text{{a window with }} w < 0 \text{{ scores 0, with }} w > 1 "
+    r"\text{ scores 1}, \; \text{7 x 7 Gaussian window}",
+    "Liu's MATLAB toolbox; the MEFB benchmark (the result is cut, not the share: a slip)",
+)
 def qc_result_slip(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qc` with a 7 x 7 Gaussian window; a share out of range sets the result, not the share.
 
@@ -61,32 +86,3 @@ def _parts(a: Image, b: Image, fused: Image, mean: Window) -> tuple[Array, Array
 def _exact(together: Array, x: Array, y: Array, mean: Window) -> Array:
     """Set a covariance to 0 where it is what rounding leaves of that."""
     return np.where(np.abs(together) > 1e-13 * (mean(x**2) + mean(y**2)), together, 0)
-
-
-_QUALITY = (
-    r"\overline{w \, Q(A, F) + (1 - w) \, Q(B, F)}, \quad "
-    r"w = \frac{\sigma_{AF}}{\sigma_{AF} + \sigma_{BF}}"
-)
-
-METRIC = Metric(
-    key="Qc",
-    name="Similarity by covariance (Cvejic)",
-    range=(-1.0, 1.0),
-    source="Cvejic, Loza, Bull, Canagarajah 2005, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
-    conventions=(
-        Convention(
-            "publication",
-            qc,
-            rf"{_QUALITY} \text{{ cut off at 0 and 1}}, \; Q = \frac{{4 \sigma_{{SF}} \mu_S \mu_F}}"
-            r"{(\sigma_S^2 + \sigma_F^2)(\mu_S^2 + \mu_F^2)}, \; \text{8 x 8 window}",
-            "the publication",
-        ),
-        Convention(
-            "result-slip",
-            qc_result_slip,
-            rf"{_QUALITY}, \; \text{{a window with }} w < 0 \text{{ scores 0, with }} w > 1 "
-            r"\text{ scores 1}, \; \text{7 x 7 Gaussian window}",
-            "Liu's MATLAB toolbox; the MEFB benchmark (the result is cut, not the share: a slip)",
-        ),
-    ),
-)

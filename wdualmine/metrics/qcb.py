@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import share
 
 _F0, _F1, _DEPTH = 15.3870, 1.3456, 0.7622  # contrast sensitivity, a difference of Gaussians in frequency
@@ -15,6 +15,25 @@ _FINE, _COARSE, _RADIUS = 2.0, 4.0, 15  # sigmas of the local contrast and radiu
 _Z = 0.0001  # of the masking C^3 / (C^2 + Z)
 
 
+METRIC = Metric(
+    key="Qcb",
+    name="Perceived contrast preservation (Chen and Blum)",
+    range=(0.0, 1.0),
+    source="Chen, Blum 2009, DOI 10.1016/j.imavis.2007.12.002",
+)
+
+
+@METRIC.define(
+    "publication",
+    r"\overline{\lambda_A Q^{AF} + \lambda_B Q^{BF}}, \quad "
+    r"\lambda_S = \frac{C_S'^2}{C_A'^2 + C_B'^2}, \; "
+    r"Q^{SF} = \frac{\min(C_S', C_F')}{\max(C_S', C_F')}, \; "
+    r"C' = \frac{C^3}{C^2 + 10^{-4}}, \; "
+    r"C = \left| \frac{G_2 * I}{G_4 * I} - 1 \right|, \; "
+    r"I = \mathcal{F}^{-1}\left[\left(e^{-(r / 15.387)^2} - 0.7622 \, e^{-(r / 1.3456)^2}\right) "
+    r"\mathcal{F} S\right]",
+    "the publication; Liu's MATLAB toolbox",
+)
 def qcb(a: Image, b: Image, fused: Image) -> float:
     """Mean preserved local contrast, weighted pixel by pixel by the contrast of each source.
 
@@ -72,25 +91,3 @@ def _blur(x: Array, sigma: float) -> Array:
 def _ratio(x: Array, y: Array) -> Array:
     """Smaller over larger, 1 where both are 0."""
     return share(np.minimum(x, y), np.maximum(x, y), 1.0)
-
-
-METRIC = Metric(
-    key="Qcb",
-    name="Perceived contrast preservation (Chen and Blum)",
-    range=(0.0, 1.0),
-    source="Chen, Blum 2009, DOI 10.1016/j.imavis.2007.12.002",
-    conventions=(
-        Convention(
-            "publication",
-            qcb,
-            r"\overline{\lambda_A Q^{AF} + \lambda_B Q^{BF}}, \quad "
-            r"\lambda_S = \frac{C_S'^2}{C_A'^2 + C_B'^2}, \; "
-            r"Q^{SF} = \frac{\min(C_S', C_F')}{\max(C_S', C_F')}, \; "
-            r"C' = \frac{C^3}{C^2 + 10^{-4}}, \; "
-            r"C = \left| \frac{G_2 * I}{G_4 * I} - 1 \right|, \; "
-            r"I = \mathcal{F}^{-1}\left[\left(e^{-(r / 15.387)^2} - 0.7622 \, e^{-(r / 1.3456)^2}\right) "
-            r"\mathcal{F} S\right]",
-            "the publication; Liu's MATLAB toolbox",
-        ),
-    ),
-)

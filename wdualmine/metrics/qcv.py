@@ -4,12 +4,31 @@ import numpy as np
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 
 _REGION = 16  # side of a region in pixels
 _SHARPNESS = 5  # power of the edges in a region's weight
 
 
+def _formula(power: str) -> str:
+    return (
+        r"\frac{\sum_{S \in \{A, B\}} \sum_w \lambda_w^S \, \overline{\left(\mathcal{F}^{-1}\left[\theta \, "
+        r"\mathcal{F}(S - F)\right]\right)^2}_w}{\sum_{S \in \{A, B\}} \sum_w \lambda_w^S}, \quad "
+        rf"\lambda_w^S = \sum_w \lVert \nabla S \rVert{power}, \; "
+        r"\theta(r) = 2.6 \, (0.0192 + 0.144 r) \, e^{-(0.144 r)^{1.1}}"
+    )
+
+
+METRIC = Metric(
+    key="Qcv",
+    name="Visible error (Chen and Varshney)",
+    direction="lower",
+    range=(0.0, float("inf")),
+    source="Chen, Varshney 2007, DOI 10.1016/j.inffus.2005.10.001",
+)
+
+
+@METRIC.define("alpha-5", _formula("^5"), "Liu's MATLAB toolbox; the VIFB and MEFB benchmarks")
 def qcv(a: Image, b: Image, fused: Image) -> float:
     """Mean square of the visible error against each source, weighted by the source's edges in each region.
 
@@ -28,6 +47,7 @@ def qcv(a: Image, b: Image, fused: Image) -> float:
     return _visible_error(a, b, fused, _SHARPNESS)
 
 
+@METRIC.define("alpha-1", _formula(""), "the publication's smallest power")
 def qcv_plain_edges(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qcv` with the sum of the edges themselves as the weight of a region."""
     return _visible_error(a, b, fused, 1)
@@ -67,25 +87,3 @@ def _regions(x: Array) -> Array:
     height, width = x.shape
     filled = np.pad(x, ((0, -height % _REGION), (0, -width % _REGION)))
     return filled.reshape(filled.shape[0] // _REGION, _REGION, -1, _REGION).sum(axis=(1, 3))
-
-
-def _formula(power: str) -> str:
-    return (
-        r"\frac{\sum_{S \in \{A, B\}} \sum_w \lambda_w^S \, \overline{\left(\mathcal{F}^{-1}\left[\theta \, "
-        r"\mathcal{F}(S - F)\right]\right)^2}_w}{\sum_{S \in \{A, B\}} \sum_w \lambda_w^S}, \quad "
-        rf"\lambda_w^S = \sum_w \lVert \nabla S \rVert{power}, \; "
-        r"\theta(r) = 2.6 \, (0.0192 + 0.144 r) \, e^{-(0.144 r)^{1.1}}"
-    )
-
-
-METRIC = Metric(
-    key="Qcv",
-    name="Visible error (Chen and Varshney)",
-    direction="lower",
-    range=(0.0, float("inf")),
-    source="Chen, Varshney 2007, DOI 10.1016/j.inffus.2005.10.001",
-    conventions=(
-        Convention("alpha-5", qcv, _formula("^5"), "Liu's MATLAB toolbox; the VIFB and MEFB benchmarks"),
-        Convention("alpha-1", qcv_plain_edges, _formula(""), "the publication's smallest power"),
-    ),
-)

@@ -4,10 +4,24 @@ import math
 
 import numpy as np
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
 from wdualmine.metrics.mutual_information import information_between
 
+METRIC = Metric(
+    key="Qncie",
+    name="Nonlinear correlation information entropy",
+    range=(1 - math.log(3) / math.log(256), 1.0),
+    source="Wang, Shen, Zhang 2005, DOI 10.1016/j.physd.2004.11.001",
+)
 
+
+@METRIC.define(
+    "base-256",
+    r"1 + \sum_{k=1}^{3} \frac{\lambda_k}{3} \log_{256} \frac{\lambda_k}{3}, \quad "
+    r"\lambda = \operatorname{eig} \begin{pmatrix} 1 & I_{AB} & I_{AF} \\ I_{AB} & 1 & I_{BF} \\ "
+    r"I_{AF} & I_{BF} & 1 \end{pmatrix}, \; I_{XY} = \frac{\mathrm{MI}(X, Y)}{8 \text{ bit}}",
+    "Liu's MATLAB toolbox; the MEFB benchmark",
+)
 def qncie(a: Image, b: Image, fused: Image) -> float:
     """Nonlinear correlation information entropy of the two sources and the fused image.
 
@@ -28,21 +42,3 @@ def qncie(a: Image, b: Image, fused: Image) -> float:
     shares = np.linalg.eigvalsh(correlations) / 3
     shares = shares[shares > 0]  # one of three equal images is 0 but for rounding
     return float(1 + (shares * np.log(shares)).sum() / math.log(256))
-
-
-METRIC = Metric(
-    key="Qncie",
-    name="Nonlinear correlation information entropy",
-    range=(1 - math.log(3) / math.log(256), 1.0),
-    source="Wang, Shen, Zhang 2005, DOI 10.1016/j.physd.2004.11.001",
-    conventions=(
-        Convention(
-            "base-256",
-            qncie,
-            r"1 + \sum_{k=1}^{3} \frac{\lambda_k}{3} \log_{256} \frac{\lambda_k}{3}, \quad "
-            r"\lambda = \operatorname{eig} \begin{pmatrix} 1 & I_{AB} & I_{AF} \\ I_{AB} & 1 & I_{BF} \\ "
-            r"I_{AF} & I_{BF} & 1 \end{pmatrix}, \; I_{XY} = \frac{\mathrm{MI}(X, Y)}{8 \text{ bit}}",
-            "Liu's MATLAB toolbox; the MEFB benchmark",
-        ),
-    ),
-)

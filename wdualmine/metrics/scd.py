@@ -7,9 +7,22 @@ from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.correlation import moments
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="SCD",
+    name="Sum of the correlations of differences",
+    range=(-2.0, 2.0),
+    source="Aslantas, Bendes 2015, DOI 10.1016/j.aeue.2015.09.004",
+)
 
 
+@METRIC.define(
+    "publication",
+    r"r(F - B, A) + r(F - A, B), \quad r(X, Y) = \frac{\sum (X - \bar X)(Y - \bar Y)}"
+    r"{\sqrt{\sum (X - \bar X)^2 \sum (Y - \bar Y)^2}}",
+    "the publication; all toolboxes",
+)
 def scd(a: Image, b: Image, fused: Image) -> float:
     """Sum of the correlations of signed differences, r(F - B, A) + r(F - A, B).
 
@@ -37,20 +50,3 @@ def _pearson(difference: NDArray[np.int64], source: NDArray[np.int64], minus: st
     if variance_y == 0:
         raise WdualmineError(f"SCD: source {name} is constant, so its correlation is undefined; leave it out")
     return max(-1.0, min(1.0, covariance / math.sqrt(variance_x) / math.sqrt(variance_y)))
-
-
-METRIC = Metric(
-    key="SCD",
-    name="Sum of the correlations of differences",
-    range=(-2.0, 2.0),
-    source="Aslantas, Bendes 2015, DOI 10.1016/j.aeue.2015.09.004",
-    conventions=(
-        Convention(
-            "publication",
-            scd,
-            r"r(F - B, A) + r(F - A, B), \quad r(X, Y) = \frac{\sum (X - \bar X)(Y - \bar Y)}"
-            r"{\sqrt{\sum (X - \bar X)^2 \sum (Y - \bar Y)^2}}",
-            "the publication; all toolboxes",
-        ),
-    ),
-)

@@ -4,10 +4,24 @@ import math
 
 import numpy as np
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
 from wdualmine.metrics.validation import require_size
 
+METRIC = Metric(
+    key="SF",
+    name="Spatial frequency",
+    unit="grey level",
+    range=(0.0, 255 * math.sqrt(2)),
+    source="Eskicioglu, Fisher 1995, DOI 10.1109/26.477498",
+)
 
+
+@METRIC.define(
+    "per-pixel",
+    r"\sqrt{\frac{1}{mn} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
+    r"\frac{1}{mn} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
+    "the publication; the VIFB and MEFB benchmarks",
+)
 def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
     """Root of the summed squares of row and column frequency, as published; the sources play no part.
 
@@ -22,6 +36,12 @@ def spatial_frequency(a: Image, b: Image, fused: Image) -> float:
     return math.sqrt((rows.sum() + columns.sum()) / fused.size)
 
 
+@METRIC.define(
+    "per-difference",
+    r"\sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
+    r"\frac{1}{(m-1)n} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
+    "CDDFuse's evaluator; MATLAB toolboxes",
+)
 def spatial_frequency_per_difference(a: Image, b: Image, fused: Image) -> float:
     """As :func:`spatial_frequency`, but each frequency is the mean over the differences there are.
 
@@ -33,6 +53,12 @@ def spatial_frequency_per_difference(a: Image, b: Image, fused: Image) -> float:
     return math.sqrt(rows.mean() + columns.mean())
 
 
+@METRIC.define(
+    "unit-range",
+    r"\frac{1}{255} \sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
+    r"\frac{1}{(m-1)n} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
+    "Gu's MATLAB toolbox (images scaled to [0, 1])",
+)
 def spatial_frequency_unit_range(a: Image, b: Image, fused: Image) -> float:
     """As :func:`spatial_frequency_per_difference` on the image scaled to [0, 1]: 1/255 of it."""
     return spatial_frequency_per_difference(a, b, fused) / 255
@@ -42,35 +68,3 @@ def _squares(image: Image) -> tuple[np.ndarray, np.ndarray]:
     """Squared differences between neighbors in a row, int64 (H, W - 1), and in a column, (H - 1, W)."""
     values = image.astype(np.int64)
     return np.diff(values, axis=1) ** 2, np.diff(values, axis=0) ** 2
-
-
-METRIC = Metric(
-    key="SF",
-    name="Spatial frequency",
-    unit="grey level",
-    range=(0.0, 255 * math.sqrt(2)),
-    source="Eskicioglu, Fisher 1995, DOI 10.1109/26.477498",
-    conventions=(
-        Convention(
-            "per-pixel",
-            spatial_frequency,
-            r"\sqrt{\frac{1}{mn} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
-            r"\frac{1}{mn} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
-            "the publication; the VIFB and MEFB benchmarks",
-        ),
-        Convention(
-            "per-difference",
-            spatial_frequency_per_difference,
-            r"\sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
-            r"\frac{1}{(m-1)n} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
-            "CDDFuse's evaluator; MATLAB toolboxes",
-        ),
-        Convention(
-            "unit-range",
-            spatial_frequency_unit_range,
-            r"\frac{1}{255} \sqrt{\frac{1}{m(n-1)} \sum_{i, j > 1} (F_{i,j} - F_{i,j-1})^2 + "
-            r"\frac{1}{(m-1)n} \sum_{i > 1, j} (F_{i,j} - F_{i-1,j})^2}",
-            "Gu's MATLAB toolbox (images scaled to [0, 1])",
-        ),
-    ),
-)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import covariance, gaussian
 from wdualmine.metrics.validation import require_size
 
@@ -13,6 +13,25 @@ SIGMA, SIDE = 1.5, 11  # of the Gaussian window, in pixels
 local_mean = gaussian(SIDE, SIGMA)
 
 
+_SIMILARITY = (
+    r"\overline{\frac{(2 \mu_S \mu_F + C_1)(2 \sigma_{SF} + C_2)}"
+    r"{(\mu_S^2 + \mu_F^2 + C_1)(\sigma_S^2 + \sigma_F^2 + C_2)}}"
+)
+
+METRIC = Metric(
+    key="SSIM",
+    name="Structural similarity",
+    range=(-1.0, 1.0),
+    source="Wang, Bovik, Sheikh, Simoncelli 2004, DOI 10.1109/TIP.2003.819861",
+)
+
+
+@METRIC.define(
+    "mean-gaussian-11",
+    rf"\frac{{1}}{{2}} \sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
+    r"\quad C_1 = 2.55^2, \; C_2 = 7.65^2, \; \text{11 x 11 Gaussian window}, \; \sigma = 1.5",
+    "the publication's window; MATLAB's ssim averaged over the sources",
+)
 def ssim(a: Image, b: Image, fused: Image) -> float:
     """Mean over the two sources of the mean SSIM with the window of the publication.
 
@@ -32,6 +51,12 @@ def ssim(a: Image, b: Image, fused: Image) -> float:
     return _summed_similarity(a, b, fused, data_range=255, **settings) / 2
 
 
+@METRIC.define(
+    "sum-uniform-7",
+    rf"\sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
+    r"\quad C_1 = 0.02^2, \; C_2 = 0.06^2, \; \text{7 x 7 uniform window}",
+    "CDDFuse's evaluator (the range of [-1, 1] images for images 0-255: a slip)",
+)
 def ssim_sum_uniform_7(a: Image, b: Image, fused: Image) -> float:
     """Sum over the two sources, 7 x 7 uniform window, sample variances, and the range of [-1, 1] images.
 
@@ -52,6 +77,16 @@ def _summed_similarity(a: Image, b: Image, fused: Image, **settings: Any) -> flo
     return float(structural_similarity(x, f, **settings) + structural_similarity(y, f, **settings))
 
 
+@METRIC.define(
+    "mef",
+    r"\overline{\frac{2 \sigma_{RF} + C}{\sigma_R^2 + \sigma_F^2 + C}}, \quad "
+    r"R = \max_S \lVert \tilde S \rVert \, \frac{s}{\lVert s \rVert}, \; "
+    r"s = \frac{\sum_S \lVert \tilde S \rVert^p \, \tilde S / \lVert \tilde S \rVert}"
+    r"{\sum_S \lVert \tilde S \rVert^p}, \; "
+    r"p = \min\left(10, \tan \frac{\pi \lVert \tilde A + \tilde B \rVert}"
+    r"{2 (\lVert \tilde A \rVert + \lVert \tilde B \rVert)}\right), \; C = 7.65^2",
+    "Gu's MATLAB toolbox (MEF-SSIM under the name SSIM)",
+)
 def ssim_mef(a: Image, b: Image, fused: Image) -> float:
     """The index of Ma, Zeng and Wang for multi-exposure fusion, printed as "SSIM" by a toolbox.
 
@@ -113,43 +148,3 @@ def _scatter(x: Array, y: Array) -> Array:
         return ndimage.correlate1d(ndimage.correlate1d(z, ones, axis=0), ones, axis=1)[inside, inside]
 
     return box(x * y) - box(x) * box(y) / SIDE**2
-
-
-_SIMILARITY = (
-    r"\overline{\frac{(2 \mu_S \mu_F + C_1)(2 \sigma_{SF} + C_2)}"
-    r"{(\mu_S^2 + \mu_F^2 + C_1)(\sigma_S^2 + \sigma_F^2 + C_2)}}"
-)
-
-METRIC = Metric(
-    key="SSIM",
-    name="Structural similarity",
-    range=(-1.0, 1.0),
-    source="Wang, Bovik, Sheikh, Simoncelli 2004, DOI 10.1109/TIP.2003.819861",
-    conventions=(
-        Convention(
-            "mean-gaussian-11",
-            ssim,
-            rf"\frac{{1}}{{2}} \sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
-            r"\quad C_1 = 2.55^2, \; C_2 = 7.65^2, \; \text{11 x 11 Gaussian window}, \; \sigma = 1.5",
-            "the publication's window; MATLAB's ssim averaged over the sources",
-        ),
-        Convention(
-            "sum-uniform-7",
-            ssim_sum_uniform_7,
-            rf"\sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
-            r"\quad C_1 = 0.02^2, \; C_2 = 0.06^2, \; \text{7 x 7 uniform window}",
-            "CDDFuse's evaluator (the range of [-1, 1] images for images 0-255: a slip)",
-        ),
-        Convention(
-            "mef",
-            ssim_mef,
-            r"\overline{\frac{2 \sigma_{RF} + C}{\sigma_R^2 + \sigma_F^2 + C}}, \quad "
-            r"R = \max_S \lVert \tilde S \rVert \, \frac{s}{\lVert s \rVert}, \; "
-            r"s = \frac{\sum_S \lVert \tilde S \rVert^p \, \tilde S / \lVert \tilde S \rVert}"
-            r"{\sum_S \lVert \tilde S \rVert^p}, \; "
-            r"p = \min\left(10, \tan \frac{\pi \lVert \tilde A + \tilde B \rVert}"
-            r"{2 (\lVert \tilde A \rVert + \lVert \tilde B \rVert)}\right), \; C = 7.65^2",
-            "Gu's MATLAB toolbox (MEF-SSIM under the name SSIM)",
-        ),
-    ),
-)

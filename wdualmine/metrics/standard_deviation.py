@@ -2,9 +2,22 @@
 
 import numpy as np
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="SD",
+    name="Standard deviation",
+    unit="grey level",
+    range=(0.0, 127.5),
+    source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
+)
 
 
+@METRIC.define(
+    "population",
+    r"\sqrt{\frac{1}{mn} \sum_{i, j} (F_{ij} - \bar F)^2}",
+    "Ma et al.'s survey; CDDFuse's evaluator",
+)
 def standard_deviation(a: Image, b: Image, fused: Image) -> float:
     """Population standard deviation of the fused image; the sources play no part.
 
@@ -16,6 +29,12 @@ def standard_deviation(a: Image, b: Image, fused: Image) -> float:
     return float(np.std(fused, dtype=np.float64))
 
 
+@METRIC.define(
+    "saturating-8-bit",
+    r"\sqrt{\frac{1}{mn} \sum_{i, j} \min\left(255, "
+    r"\max\left(0, \lfloor F_{ij} - \bar F \rceil\right)^2\right)}",
+    "Gu's MATLAB toolbox (the image is left in uint8, whose arithmetic saturates: a slip)",
+)
 def standard_deviation_saturating(a: Image, b: Image, fused: Image) -> float:
     """The same formula in MATLAB's saturating uint8 arithmetic, which happens if the image is not cast.
 
@@ -24,27 +43,3 @@ def standard_deviation_saturating(a: Image, b: Image, fused: Image) -> float:
     """
     deviation = np.floor(np.maximum(fused - fused.mean(dtype=np.float64), 0) + 0.5)
     return float(np.sqrt(np.minimum(deviation**2, 255).mean()))
-
-
-METRIC = Metric(
-    key="SD",
-    name="Standard deviation",
-    unit="grey level",
-    range=(0.0, 127.5),
-    source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
-    conventions=(
-        Convention(
-            "population",
-            standard_deviation,
-            r"\sqrt{\frac{1}{mn} \sum_{i, j} (F_{ij} - \bar F)^2}",
-            "Ma et al.'s survey; CDDFuse's evaluator",
-        ),
-        Convention(
-            "saturating-8-bit",
-            standard_deviation_saturating,
-            r"\sqrt{\frac{1}{mn} \sum_{i, j} \min\left(255, "
-            r"\max\left(0, \lfloor F_{ij} - \bar F \rceil\right)^2\right)}",
-            "Gu's MATLAB toolbox (the image is left in uint8, whose arithmetic saturates: a slip)",
-        ),
-    ),
-)

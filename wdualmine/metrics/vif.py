@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import gaussian
 from wdualmine.metrics.validation import require_size
 
@@ -15,6 +15,21 @@ _SMALL = 1e-10  # variances below it are flat
 SMALLEST = 41  # what leaves the fourth scale a whole window
 
 
+_SUM = (
+    r"\sum_{S \in \{A, B\}} \frac{\sum_{k, i} \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
+    r"{\sigma_{V,ki}^2 + 2}\right)}{\sum_{k, i} \log\left(1 + \frac{\sigma_{S,ki}^2}{2}\right)}, \quad "
+    r"g = \frac{\sigma_{SF}}{\sigma_S^2}, \quad \sigma_V^2 = \sigma_F^2 - g \sigma_{SF}"
+)
+
+METRIC = Metric(
+    key="VIF",
+    name="Visual information fidelity (pixel domain)",
+    range=(0.0, float("inf")),
+    source="Sheikh, Bovik 2006, DOI 10.1109/TIP.2005.859378",
+)
+
+
+@METRIC.define("sum", _SUM, "CDDFuse's evaluator; Gu's MATLAB toolbox")
 def vif(a: Image, b: Image, fused: Image) -> float:
     """Pixel-domain VIF of the fused image against each source, summed.
 
@@ -32,6 +47,7 @@ def vif(a: Image, b: Image, fused: Image) -> float:
     return fidelity(a, fused) + fidelity(b, fused)
 
 
+@METRIC.define("mean", r"\frac{1}{2} " + _SUM, "papers that report VIF per source")
 def vif_mean(a: Image, b: Image, fused: Image) -> float:
     """Half of :func:`vif`: the mean over the two sources, 1 if all three images are equal."""
     return vif(a, b, fused) / 2
@@ -72,21 +88,3 @@ def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tupl
         distortion = np.maximum(variance_y - gain * covariance, _SMALL)
         kept = np.log1p(gain**2 * variance_x / (distortion + noise))
         yield kept, np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / noise), gain
-
-
-_SUM = (
-    r"\sum_{S \in \{A, B\}} \frac{\sum_{k, i} \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
-    r"{\sigma_{V,ki}^2 + 2}\right)}{\sum_{k, i} \log\left(1 + \frac{\sigma_{S,ki}^2}{2}\right)}, \quad "
-    r"g = \frac{\sigma_{SF}}{\sigma_S^2}, \quad \sigma_V^2 = \sigma_F^2 - g \sigma_{SF}"
-)
-
-METRIC = Metric(
-    key="VIF",
-    name="Visual information fidelity (pixel domain)",
-    range=(0.0, float("inf")),
-    source="Sheikh, Bovik 2006, DOI 10.1109/TIP.2005.859378",
-    conventions=(
-        Convention("sum", vif, _SUM, "CDDFuse's evaluator; Gu's MATLAB toolbox"),
-        Convention("mean", vif_mean, r"\frac{1}{2} " + _SUM, "papers that report VIF per source"),
-    ),
-)
