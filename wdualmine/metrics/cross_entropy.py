@@ -18,8 +18,7 @@ METRIC = Metric(
 
 @METRIC.define(
     "shared-levels",
-    r"\frac{1}{2} \sum_{S \in \{A, B\}} \sum_{i: p_S(i) p_F(i) > 0} p_S(i) \log_2 "
-    r"\frac{p_S(i)}{p_F(i)}",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \sum_{i: p_S(i) p_F(i) > 0} p_S(i) \log_2 \frac{p_S(i)}{p_F(i)}",
     "the VIFB and MEFB benchmarks",
 )
 def cross_entropy(a: Image, b: Image, fused: Image) -> float:

@@ -17,8 +17,7 @@ METRIC = Metric(
 
 @METRIC.define(
     "bits",
-    r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \log_2 "
-    r"\frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
+    r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \log_2 \frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
     "the paper; MATLAB toolboxes",
 )
 def mutual_information(a: Image, b: Image, fused: Image) -> float:
@@ -34,8 +33,7 @@ def mutual_information(a: Image, b: Image, fused: Image) -> float:
 
 @METRIC.define(
     "nats",
-    r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \ln "
-    r"\frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
+    r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \ln \frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
     "CDDFuse's evaluator",
 )
 def mutual_information_nats(a: Image, b: Image, fused: Image) -> float:
