@@ -1,6 +1,5 @@
 """Verbs for images that a user has: ``fuse`` and ``evaluate``."""
 
-import os
 import sys
 from json import dumps
 from math import isinf
@@ -129,11 +128,10 @@ def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, 
         if output.is_file() or output.suffix.lower() in SUFFIXES:
             raise WdualmineError(f"{output}: two folders need a folder for their results; name one with -o")
     # Of the whole job: a result could be the source of another pair, too.
-    sources = {(status.st_dev, status.st_ino) for *pair, _ in jobs for status in map(_status, pair) if status}
+    sources = {_place(path) for *pair, _ in jobs for path in pair if path.exists()}
     for *_, result in jobs:
         for path in (result, _as_tiff(result)) if a.is_dir() else (result,):
-            status = _status(path)
-            if status and (status.st_dev, status.st_ino) in sources:
+            if path.exists() and _place(path) in sources:
                 raise WdualmineError(f"{path}: is one of the images to fuse; name another with -o")
 
 
@@ -142,9 +140,9 @@ def _as_tiff(result: Path) -> Path:
     return result.with_name(f"{result.stem}.tif")
 
 
-def _status(path: Path) -> os.stat_result | None:
-    """Look at what a path leads to; None if that is nothing."""
-    return path.stat() if path.exists() else None
+def _place(path: Path) -> tuple[int, int]:
+    status = path.stat()  # of what a link leads to
+    return status.st_dev, status.st_ino
 
 
 @app.command()

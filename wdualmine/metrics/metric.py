@@ -70,7 +70,7 @@ class Metric:
         return keep
 
     def convention(self, name: str | None = None) -> Convention:
-        """The convention called `name`; the default where `name` is None or not one of this metric's."""
+        """Return the convention called `name`; the default where it is None or not one of this metric's."""
         return next((found for found in self.conventions if found.name == name), self.conventions[0])
 
     def __call__(self, a: Image, b: Image, fused: Image, convention: str | None = None) -> float:

@@ -26,19 +26,13 @@ _UNIFORM = r"\text{8 x 8 window}"
 _WITH_SSIM = r"Q = \mathrm{SSIM}, \; \text{11 x 11 Gaussian window}"
 
 
-def _metric(key: str, name: str) -> Metric:
-    return Metric(
-        key=key,
-        name=name,
-        range=(-1.0, 1.0),
-        source="Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209",
-    )
+_SOURCE = "Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209"
 
-
-QS = _metric("Qs", "Fusion quality index (Piella)")
-QW = _metric("Qw", "Weighted fusion quality index (Piella)")
-QE = _metric("Qe", "Edge-dependent fusion quality index (Piella)")
-PIELLA_METRICS = (QS, QW, QE)
+PIELLA_METRICS = QS, QW, QE = (
+    Metric(key="Qs", name="Fusion quality index (Piella)", range=(-1.0, 1.0), source=_SOURCE),
+    Metric(key="Qw", name="Weighted fusion quality index (Piella)", range=(-1.0, 1.0), source=_SOURCE),
+    Metric(key="Qe", name="Edge-dependent fusion quality index (Piella)", range=(-1.0, 1.0), source=_SOURCE),
+)
 
 
 @QS.define("publication", rf"{_MEAN}, \; {_INDEX}, \; {_UNIFORM}", "the publication")
