@@ -20,7 +20,7 @@ from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import TASKS, Pair, find_data, load_fold, load_pairs, volume_and_slice
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS, Experiment, make_experiment
-from wdualmine.records import Run, largest_differences, load_run, summarize, write_csv, write_json
+from wdualmine.records import Run, largest_differences, load_run, seal, summarize, write_csv, write_json
 from wdualmine.resuming import CHECKPOINT
 from wdualmine.training import augment, check_same_data, stack, train, train_epoch
 
@@ -187,8 +187,9 @@ def test_differences_between_records_are_found_and_other_data_is_refused(
     metrics = smoke_run.metrics.assign(MI=smoke_run.metrics["MI"] + 0.25)
     info = smoke_run.info.model_dump()
     info["data"]["fingerprint"] = "0" * 64
-    write_json(changed / "run.json", info | {"files": {}, "results": summarize(metrics)})
     write_csv(changed / "metrics.csv", metrics)
+    info |= {"files": seal(changed, ["metrics.csv"]), "results": summarize(metrics)}
+    write_json(changed / "run.json", info)
     found = largest_differences(smoke_run, load_run(changed))
     assert found["MI"] == pytest.approx(0.25)
     assert found["EN"] < 1e-9

@@ -56,10 +56,9 @@ def mutual_information_loss(
 ) -> Tensor:
     """L_mi, Eq. 16: InfoNCE between the fused latent and each source's; ln N where nothing is told apart.
 
-    Choice: the positive is the same pair's source, the N candidates are that source over the batch, and the
-    two sources' losses are averaged (Eq. 16 prints the first source only, the text names both).
-
-    The latents z_f, z_1 and z_2 are (N, D), of any length, compared by cosine similarity.
+    The latents are (N, D), compared by cosine similarity. Choice: the positive is the same pair's source, the
+    N candidates are that source over the batch, and the two sources' losses are averaged (Eq. 16 prints the
+    first source only, the text names both).
     """
     labels = torch.arange(len(latent_fused), device=latent_fused.device)
     fused = F.normalize(latent_fused, dim=1)

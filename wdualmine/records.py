@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from io import StringIO
-from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -230,10 +229,7 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row per method and pair: the columns of :data:`KEYS`, then one per metric."""
-        frame = self.table("metrics.csv")
-        if reason := _what_is_wrong(frame, self.info.results):
-            raise WdualmineError(f"{self.folder / 'metrics.csv'}: {reason}; restore it, or run it again")
-        return frame.astype({"pair": str})
+        return self.table("metrics.csv").astype({"pair": str})
 
     @cached_property
     def log(self) -> pd.DataFrame:
@@ -253,8 +249,8 @@ class Run:
         return [name for name in self.info.files if self._is_altered(name)]
 
     def _is_altered(self, name: str) -> bool:
-        path, sealed = self.folder / name, self.info.files.get(name)
-        return not path.is_file() or (sealed is not None and file_sha256(path) != sealed)
+        path = self.folder / name
+        return not path.is_file() or file_sha256(path) != self.info.files.get(name)
 
     @property
     def variant(self) -> str:
@@ -271,31 +267,6 @@ class Run:
 def seal(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """Return the SHA-256 of a run's files by name, for the key "files" of its ``run.json``."""
     return {name: file_sha256(folder / name) for name in names}
-
-
-def _what_is_wrong(metrics: pd.DataFrame, results: list[Result]) -> str:
-    """Compare a table of scores with what run.json says of it; empty if nothing is wrong."""
-    for name in ("pair", "method", "stretch"):
-        if name not in metrics.columns:
-            return f"lacks the column {name}"
-    if metrics["stretch"].dtype != bool or metrics[["pair", "method"]].isna().any(axis=None):
-        return "has a row without a pair, a method or a stretch of True or False"
-    names = [name for name in metrics.columns if name not in KEYS]
-    for name in names:
-        if not pd.api.types.is_numeric_dtype(metrics[name]):
-            return f"has a {name} that is no number"
-    groups = metrics.groupby(["method", "stretch"])
-    rows, counts, means = groups.size(), groups[names].count(), groups[names].mean()
-    for said in results:
-        key, method = (said.method, said.stretch), said.method
-        if rows.get(key, 0) != said.pairs:
-            return f"has {rows.get(key, 0)} rows of {method}, where run.json has {said.pairs}"
-        for name, mean in said.mean.items():
-            if name not in names or counts[name][key] != said.pairs:
-                return f"lacks the {name} of {method} on a pair"
-            if not isclose(float(means[name][key]), mean, rel_tol=1e-6, abs_tol=1e-8):
-                return f"has another mean {name} of {method} than run.json"
-    return ""
 
 
 def first_reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import Experiment, make_experiment
 from wdualmine.metrics import PAPER_METRICS
-from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
+from wdualmine.records import Info, Run, find_runs, load_run, seal, write_csv, write_json
 from wdualmine_book.__main__ import main
 from wdualmine_book.experiments import STUDIES
 from wdualmine_book.figures.training import score_changes
@@ -88,7 +88,8 @@ def runs(tmp_path: Path) -> list[Run]:
         ]
         write_csv(tmp_path / name / "metrics.csv", pd.DataFrame(rows))
         experiment = make_experiment("ct-mri", "quick", seed=seed) if kind == "training" else None
-        write_json(tmp_path / name / "run.json", make_info(kind, experiment).model_dump())
+        sealed = {"files": seal(tmp_path / name, ["metrics.csv"])}
+        write_json(tmp_path / name / "run.json", make_info(kind, experiment).model_dump() | sealed)
 
     record("seed0", "training", 0, {("w-dualmine", True): [1.0, 3.0], ("untrained", True): [0.0, 0.0]})
     record("seed1", "training", 1, {("w-dualmine", True): [3.0, 5.0]})

@@ -53,14 +53,8 @@ def _complete_method(incomplete: str) -> list[str]:
     return [name for name in list_methods() if name.startswith(incomplete)]
 
 
-MethodOption = Annotated[
-    str,
-    typer.Option(
-        help="w-dualmine, average ...: see `wdualmine methods`; or module:function, file.py:function of your "
-        "own fuse(a, b).",
-        autocompletion=_complete_method,
-    ),
-]
+_METHOD = "A name of `wdualmine methods`, or module:function, file.py:function of your own fuse(a, b)."
+MethodOption = Annotated[str, typer.Option(help=_METHOD, autocompletion=_complete_method)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a row.")]
 ResidualScaleOption = Annotated[
     float | None,
@@ -70,10 +64,7 @@ ResidualScaleOption = Annotated[
     ),
 ]
 WeightsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="A run folder or a file of weights, ours or the authors', instead of those that are found."
-    ),
+    Path | None, typer.Option(help="A run folder or a file of weights, instead of those that are found.")
 ]
 
 

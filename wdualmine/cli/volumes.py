@@ -12,19 +12,10 @@ if TYPE_CHECKING:
     from wdualmine.data.scans import Window
     from wdualmine.fusion import Fuse
 
-WindowAOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LOW,HIGH",
-        help="What to show of A, in its own units, such as --window-a=-20,80 for a CT's brain window.",
-    ),
-]
-WindowBOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LOW,HIGH", help="What to show of B, in its own units, such as --window-b=0,1200 for an MRI."
-    ),
-]
+_A = "What to show of A, in its own units, such as --window-a=-20,80 for a CT's brain window."
+_B = "What to show of B, in its own units, such as --window-b=0,1200 for an MRI."
+WindowAOption = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help=_A)]
+WindowBOption = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help=_B)]
 
 
 def read_window(text: str | None, option: str) -> "Window | None":

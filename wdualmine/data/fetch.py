@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -103,24 +104,17 @@ def fetch(
         wanted = [job for job, there in zip(jobs, intact, strict=True) if not there]
         with task_bar("fetch", len(wanted), progress) as advance:
             if wanted:
-                _download(wanted, temporary, destination, pool, retries, advance)
+                _download(wanted, (temporary, destination), pool, retries, advance)
     return Fetched(destination / (NETWORKS if networks else HARVARD), len(wanted), len(jobs) - len(wanted))
 
 
 def _download(
-    jobs: list[_Job],
-    temporary: Path,
-    destination: Path,
-    pool: ThreadPoolExecutor,
-    retries: int,
-    advance: Callable[[], object],
+    jobs: list[_Job], folders: tuple[Path, Path], pool: ThreadPoolExecutor, retries: int, advance: Callable
 ) -> None:
-    try:
-        import pooch
-    except ImportError:
-        raise WdualmineError(
-            "pooch: is not installed and fetching needs it; run `pip install pooch`, or set WDUALMINE_DATA"
-        ) from None
+    """Download files into the first of two folders, and rename each into the second."""
+    temporary, destination = folders
+    import pooch
+
     pooch.get_logger().setLevel("ERROR")  # a line a file would drown the progress bar
     store = pooch.create(
         path=temporary,
@@ -130,9 +124,8 @@ def _download(
         retry_if_failed=retries,
     )
     all_by = _deadline(sum(job.entry.bytes for job in jobs))
-    for job in jobs:  # pooch makes folders too, but not safely from several threads
-        for root in (temporary, destination):
-            (root / job.path).parent.mkdir(parents=True, exist_ok=True)
+    for root, job in product(folders, jobs):  # pooch's own making is not safe in threads
+        (root / job.path).parent.mkdir(parents=True, exist_ok=True)
 
     def get(job: _Job) -> None:
         get_one = _Download(job.entry.bytes, min(all_by, _deadline(job.entry.bytes)))

@@ -69,7 +69,7 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
             return np.ascontiguousarray(check_image(read_scan(path, scan, limit, window), str(path)))
         form = _format(path)
         image, orientation = _read_tiff(path, limit) if form == "TIFF" else _read_raster(path, form, limit)
-    except WdualmineError:
+    except (WdualmineError, ImportError):
         raise
     except MemoryError as error:
         raise WdualmineError(f"{path}: not enough memory to read it; make it smaller") from error
@@ -228,11 +228,7 @@ def _turn(image: NDArray, orientation: Any) -> NDArray:
 
 
 def check_image(image: NDArray, name: str) -> NDArray:
-    """Bring an array to (H, W) or (H, W, 3), or say by name what is wrong with it.
-
-    Raises:
-        WdualmineError: no array, wrong channel count or dimension, unsupported type, empty, NaN or infinity.
-    """
+    """Bring an array to (H, W) or (H, W, 3), or raise a WdualmineError that says what is wrong with it."""
     if np.ma.isMaskedArray(image):
         raise WdualmineError(f"{name}: is a masked array; fill the mask first")
     try:
@@ -275,11 +271,7 @@ def needs_tiff(image: NDArray) -> bool:
 
 
 def write_image(path: str | Path, image: NDArray) -> Path:
-    """Write an image whole or not at all.
-
-    Raises:
-        WdualmineError: the folder cannot be made, or the suffix is no image format that holds this type.
-    """
+    """Write an image whole or not at all, in the format of the suffix, which must hold its type."""
     path = check_suffix(path)
     if needs_tiff(image) and path.suffix.lower() not in (".tif", ".tiff"):
         kind = "float" if image.dtype.kind == "f" else "16-bit color"

@@ -135,11 +135,7 @@ def _read(path: Path, kind: Any = Entry) -> tuple[Any, ...]:
 
 
 def read_manifest(collection: str = HARVARD, tasks: Iterable[str | Task] | None = None) -> list[Entry]:
-    """List the files of a collection, for all tasks or some.
-
-    Raises:
-        WdualmineError: there is no such collection or task.
-    """
+    """List the files of a collection, for all tasks or some; raise a WdualmineError if there is none such."""
     keys = [get_task(task).key for task in (TASKS if tasks is None else tasks)]
     folder = manifest_folder()
     if collection == HARVARD:
@@ -162,11 +158,7 @@ def manifest_hash() -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file; within a process an unchanged file is read once.
-
-    Raises:
-        WdualmineError: the file cannot be read.
-    """
+    """Hash a file, or raise a WdualmineError; within a process an unchanged file is read once."""
     try:
         state = path.stat()
         return _sha256(path, state.st_mtime_ns, state.st_size)

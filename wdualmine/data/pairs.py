@@ -134,9 +134,8 @@ def load_pairs(
             which is asked where it is None.
 
     Raises:
-        WdualmineError: unknown task or split, a limit that is no count, a missing or empty folder, a name
-            without its partner, sizes that differ, an unreadable file, or a channel count or pixel type other
-            than the task's.
+        WdualmineError: an argument is wrong, a name lacks its partner, sizes differ, or a file is unreadable
+            or of another kind than the task's.
     """
     task = get_task(task)
     if split not in SPLITS:
@@ -152,9 +151,8 @@ def load_pairs(
 def _load(name: str, path_a: Path, path_b: Path, task: Task) -> Pair:
     image_a, image_b = _read(path_a, task.color), _read(path_b, color=False)
     if image_a.shape[:2] != image_b.shape[:2]:
-        raise WdualmineError(
-            f"{path_a}: is {_size(image_a)} but its partner {path_b} is {_size(image_b)}; register them first"
-        )
+        sizes = f"is {_size(image_a)} but its partner {path_b} is {_size(image_b)}"
+        raise WdualmineError(f"{path_a}: {sizes}; register them first")
     return Pair(name, image_a, image_b)
 
 

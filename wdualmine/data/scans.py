@@ -81,11 +81,9 @@ def show(values: NDArray, window: Window, dtype: DTypeLike) -> NDArray:
 
 
 def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
-    try:
-        import pydicom
-        from pydicom.pixels import apply_color_lut, apply_rescale, convert_color_space
-    except ImportError:
-        raise WdualmineError(f"{path}: is DICOM, which needs pydicom; run `pip install pydicom`") from None
+    import pydicom
+    from pydicom.pixels import apply_color_lut, apply_rescale, convert_color_space
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # values that break the standard in ways that do not matter here
         data = pydicom.dcmread(path)

@@ -64,11 +64,7 @@ class DataSource:
         return self.root / task.folder
 
     def fingerprint(self, task: str | Task, split: str | None = None) -> str:
-        """Hash what a task is read from: SHA-256 over the sorted (relative path, SHA-256) of its images.
-
-        Raises:
-            WdualmineError: unknown task or split, the source lacks the task, or a file cannot be read.
-        """
+        """Hash what a task is read from: SHA-256 over the sorted (relative path, SHA-256) of its images."""
         if split is not None and split not in SPLITS:
             raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
         folder = self.task_folder(task)
@@ -101,9 +97,8 @@ class Place:
 def find_data(data: str | Path | None = None) -> DataSource:
     """Find the data: the argument, WDUALMINE_DATA, /kaggle/input, the fetched cache, else the phantom.
 
-    Args:
-        data: a folder that holds task folders (or holds them in ``harvard/`` or ``MyDatasets/``), or the word
-            "phantom", which is made on first use.
+    What is named is a folder that holds task folders (or holds them in ``harvard/`` or ``MyDatasets/``), or
+    the word "phantom", which is made on first use.
 
     Raises:
         WdualmineError: the argument or WDUALMINE_DATA names no folder or one without any task.

@@ -44,9 +44,8 @@ def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> b
     """
     known = {kind: path for path in (a, b) if (kind := _kind(path))}
     if len(known) == 2:
-        raise WdualmineError(
-            f"{known['image']}: is an image but {known['volume']} a volume; give two images or two volumes"
-        )
+        what = f"is an image but {known['volume']} a volume"
+        raise WdualmineError(f"{known['image']}: {what}; give two images or two volumes")
     if known:
         return "volume" in known
     if volume is None and output.suffix.lower() not in (".npy", *IMAGES):
@@ -126,11 +125,7 @@ def _check_header(path: Path) -> None:
 
 
 def load_values(volume: Volume) -> Volume:
-    """Read the values of a volume that :func:`open_volume` gave.
-
-    Raises:
-        WdualmineError: the file is damaged, or holds values that are not finite.
-    """
+    """Read the values of a volume that :func:`open_volume` gave; they must be finite."""
     with _readable(volume.name):
         # Slice by slice, else it is in memory twice; what was reshaped would be read anew for each.
         if volume.name.lower().endswith(".gz") and volume.header.get_data_shape() == volume.values.shape:

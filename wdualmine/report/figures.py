@@ -157,16 +157,16 @@ def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, s
     difference = greys[0].astype(float) - greys[1]
     limit = max(float(np.percentile(np.abs(difference), 99.5)), 1.0)
     colored = plt.get_cmap(DIVERGING)(difference / limit / 2 + 0.5, bytes=True)[..., :3]
-    images: list[tuple[str, NDArray]] = [
-        ("source A", pair.image_a),
-        ("source B", pair.image_b),
-        *((title("average", stretch), image) for stretch, image in sorted(averages.items())),
-        *fused.items(),
-        (f"{method} less the average, blue to red: -{limit:.0f} to {limit:.0f} grey levels", colored),
-    ]
+    images = {
+        "source A": pair.image_a,
+        "source B": pair.image_b,
+        **{title("average", stretch): image for stretch, image in sorted(averages.items())},
+        **fused,
+        f"{method} less the average, blue to red: -{limit:.0f} to {limit:.0f} grey levels": colored,
+    }
     return [
         {"source": _picture(image), "caption": caption, "alt": f"Pair {name}, {caption}"}
-        for caption, image in images
+        for caption, image in images.items()
     ]
 
 

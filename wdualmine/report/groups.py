@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wdualmine.data import volume_and_slice
+from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
 
 #: How to tell the report what it guesses else.
@@ -124,11 +124,8 @@ def _guessed(names: Sequence[str]) -> Grouping:
 
 def _volume_of(name: str) -> str | None:
     """The volume by this data set's rule; a volume 0 is plain numbering."""
-    try:
-        volume, _ = volume_and_slice(name)
-    except WdualmineError:
-        return None
-    return str(volume) if volume else None
+    volume = volume_of(name)
+    return None if volume in (name, "0") else volume
 
 
 def _before_number(name: str) -> str | None:

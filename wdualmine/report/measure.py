@@ -1,7 +1,7 @@
 """What a report is made of: scores of the judged images and of trivial fusions, and their comparison."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, combinations
@@ -60,7 +60,7 @@ class Judged:
 
 @dataclass
 class Findings:
-    """What was found, as frames."""
+    """What was found, as frames; a judged method is called by its name."""
 
     judged: Sequence[Judged]  #: the methods on trial
     files: Mapping[str, Sequence[Path]]  #: paths of A, B and each judged image by pair
@@ -146,13 +146,13 @@ def judge(
     """
     _check_names(judged)
     keys = [metric.key for metric in choose(METRICS if metrics is None else metrics)]
-    asked = [key for key in PAPER_METRICS if key in keys] if metrics is None else keys
+    asked = list(PAPER_METRICS) if metrics is None else keys
     if recovery_pairs < 1:
         raise WdualmineError(f"{recovery_pairs} pairs for signal recovery: give at least 1")
-    matched = [match_files(a, b, method.fused) for method in judged]
-    files = {
-        name: (*paths[:2], *(own[other][2] for own, other in zip(matched, names, strict=True)))
-        for name, paths, names in _rows(matched)
+    first, *others = [match_files(a, b, method.fused) for method in judged]
+    files = {  # a single file goes with single files whatever their names; folders have the same names
+        name: (*paths, *(own.get(name, next(iter(own.values())))[2] for own in others))
+        for name, paths in first.items()
     }
     grouping = group_pairs(list(files), groups)
     made = _run_commands(files, judged, round_16_bit)
@@ -209,24 +209,13 @@ def _read(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def _rows(
-    matched: Sequence[Mapping[str, tuple[Path, Path, Path]]],
-) -> Iterator[tuple[str, tuple[Path, Path, Path], Sequence[str]]]:
-    """Pairs by the name that they have in the first folder, and what the other folders call them."""
-    for number, (name, paths) in enumerate(matched[0].items()):
-        # A single file goes with single files whatever their names; folders have the same names.
-        yield name, paths, [name if name in own else list(own)[number] for own in matched]
-
-
 def _run_commands(
     files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], round_16_bit: bool
 ) -> dict[str, NDArray[np.uint8]]:
     """Run each command on the first pair before the long work, so that a mistake in it shows at once."""
+    name, (a, b, *_) = next(iter(files.items()))
+    pair = read_pair(name, a, b, round_16_bit=round_16_bit)
     commands = {method.name: method.fuse for method in judged if isinstance(method.fuse, Command)}
-    if not commands:
-        return {}
-    name, paths = next(iter(files.items()))
-    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
     return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
 
@@ -242,9 +231,8 @@ def _compare(
 
     Tests are made in the metrics asked for against the average and the other methods; they are one family.
     """
-    rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES] + [
-        (first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)
-    ]
+    rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES]
+    rows += [(first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)]
     frames = []
     differences: list[pd.DataFrame] = []  # of what is tested, a row a volume
     for method, against, stretch in rows:

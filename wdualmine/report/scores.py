@@ -24,11 +24,8 @@ REFERENCES = ("average", "maximum", "laplacian-pyramid")
 BLENDS = tuple(step / 10 for step in range(11))
 #: The blends between average and maximum, by name: their t.
 MIXES = {f"blend-{t:.1f}": t for t in BLENDS[1:-1]}
-BLEND_TITLES = {
-    "blend-0.0": "average",
-    "blend-1.0": "maximum",
-    **{name: f"blend, t = {t:.1f}" for name, t in MIXES.items()},
-}
+BLEND_TITLES = {"blend-0.0": "average", "blend-1.0": "maximum"}
+BLEND_TITLES |= {name: f"blend, t = {t:.1f}" for name, t in MIXES.items()}
 #: Metrics that compare the fused image with its sources; blends are held to them.
 REFERENCED = ("MI", "CC", "PSNR", "Qabf", "SSIM", "VIF", "SCD")
 #: Scored again with the background set to black.

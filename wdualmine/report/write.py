@@ -101,7 +101,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
             for method in findings.judged
         ],
         "metrics": {key: METRICS[key].conventions[0].name for key in findings.metrics},
-        "limits": {key: _finite(findings.limits[key].mean()) for key in findings.limits.columns[1:]},
+        "limits": {key: _finite(findings.limits[key].mean()) for key in findings.limits.columns.drop("pair")},
         "means": [
             {
                 "method": name,
@@ -183,29 +183,28 @@ def _scores_table(findings: Findings) -> dict[str, Any]:
     columns = {"Metric": [f"{key} {METRICS[key].arrow}" for key in findings.metrics]}
     for name, stretch, rows in _shown(findings):
         columns[title(name, stretch)] = [_spread(rows[key]) for key in findings.metrics]
-    limits = [findings.limits[key].mean() if key in findings.limits else math.nan for key in findings.metrics]
-    columns["Limit"] = [_number(limit) for limit in limits]
+    limits = findings.limits.drop(columns="pair").mean()
+    columns["Limit"] = [_number(limits.get(key, math.nan)) for key in findings.metrics]
     return _table("Scores", pd.DataFrame(columns))
 
 
 def _comparison_tables(findings: Findings) -> list[dict[str, Any]]:
     tables = []
-    for (method, against), rows in findings.comparisons.groupby(["method", "against"], sort=False):
-        rows = rows.sort_values("p", key=pd.isna, kind="stable")  # the tested ones first
-        frame = pd.DataFrame(
+    for (method, against), compared in findings.comparisons.groupby(["method", "against"], sort=False):
+        rows = [
             {
-                "Metric": [f"{key} {METRICS[key].arrow}" for key in rows["metric"]],
-                "Mean difference": [f"{value:+.4f}" for value in rows["difference"]],
-                "95 % interval": [
-                    f"{low:+.4f} to {high:+.4f}" if low <= high else NONE
-                    for low, high in zip(rows["low"], rows["high"], strict=True)
-                ],
-                "Better on": [f"{wins} of {findings.groups.count}" for wins in rows["wins"]],
-                "p": ["< 0.001" if p < 0.001 else _number(p, 3) for p in rows["p_corrected"]],
-                "Detectable": [_number(value) for value in rows["detectable"]],
-            }
-        )
-        tables.append(_table(f"{method} against {title(str(against))}", frame))
+                "Metric": f"{row['metric']} {METRICS[row['metric']].arrow}",
+                "Mean difference": f"{row['difference']:+.4f}",
+                "95 % interval": f"{row['low']:+.4f} to {row['high']:+.4f}"
+                if row["low"] <= row["high"]
+                else NONE,
+                "Better on": f"{row['wins']} of {findings.groups.count}",
+                "p": "< 0.001" if row["p_corrected"] < 0.001 else _number(row["p_corrected"], 3),
+                "Detectable": _number(row["detectable"]),
+            }  # the tested ones first
+            for row in compared.sort_values("p", key=pd.isna, kind="stable").to_dict("records")
+        ]
+        tables.append(_table(f"{method} against {title(str(against))}", pd.DataFrame(rows)))
     return tables
 
 
