@@ -155,13 +155,9 @@ def require_registered_slices(
 
 
 def distance(a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:
-    """Compute by how many millimeters the corners of two grids of one shape are apart, at most.
-
-    The affines (4, 4) lead from voxels to millimeters; the shape has up to three axes.
-    """
+    """Compute by how many millimeters the corners of two grids of one shape are apart, by affines (4, 4)."""
     corners = np.array(list(product(*((0, side - 1) for side in shape))), dtype=np.float64).T
-    difference = a - b
-    moved = difference[:3, : len(shape)] @ corners + difference[:3, 3:]
+    moved = (a - b)[:3, : len(shape)] @ corners + (a - b)[:3, 3:]
     return float(np.linalg.norm(moved, axis=0).max())
 
 

@@ -125,15 +125,15 @@ def _follow_parent() -> None:
 
 def hardware(device: torch.device) -> dict[str, Any]:
     """Describe the processor, its threads as torch uses them, and the GPU if there is one."""
-    described: dict[str, Any] = {
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    threads = torch.get_num_threads()
+    return {
         "device": str(device),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
+        **gpu,
     }
-    if device.type == "cuda":
-        described["gpu"] = torch.cuda.get_device_name(device)
-    return described
 
 
 def environment() -> dict[str, str]:
@@ -149,22 +149,15 @@ def code_state(module: str = "wdualmine.training") -> dict[str, Any]:
     """Identify the code: package version, hash of its sources, and the git commit where there is one."""
     source = source_hash(module)
     state: dict[str, Any] = {"version": __version__, "source": source, "commit": None, "dirty": None}
-    if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository
-        state["commit"] = _installed_commit()
-        return state
-    with suppress(OSError, subprocess.CalledProcessError):  # no git, or no commit yet
-        state["commit"] = _git("rev-parse", "HEAD")
-        state["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=no"))
+    if (PACKAGE.parent / ".git").exists():
+        with suppress(OSError, subprocess.CalledProcessError):  # no git, or no commit yet
+            state["commit"] = _git("rev-parse", "HEAD")
+            state["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=no"))
+    else:  # installed, perhaps inside somebody else's repository; pip notes a commit (PEP 610)
+        with suppress(metadata.PackageNotFoundError, ValueError):
+            origin = json.loads(metadata.distribution("wdualmine").read_text("direct_url.json") or "{}")
+            state["commit"] = origin.get("vcs_info", {}).get("commit_id")
     return state
-
-
-def _installed_commit() -> str | None:
-    """Return the commit that pip noted when it installed the package from a repository (PEP 610)."""
-    try:
-        origin = json.loads(metadata.distribution("wdualmine").read_text("direct_url.json") or "{}")
-        return origin.get("vcs_info", {}).get("commit_id")
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
 
 
 def _git(*arguments: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
 from wdualmine.data.scans import SUFFIXES as SCANS
@@ -227,14 +227,19 @@ def _turn(image: NDArray, orientation: Any) -> NDArray:
     return image
 
 
-def check_image(image: NDArray, name: str) -> NDArray:
-    """Bring an array to (H, W) or (H, W, 3), or raise a WdualmineError that says what is wrong with it."""
+def as_array(image: ArrayLike, name: str) -> NDArray:
+    """Return what may be an array as one, or raise a WdualmineError."""
     if np.ma.isMaskedArray(image):
         raise WdualmineError(f"{name}: is a masked array; fill the mask first")
     try:
-        image = np.asarray(image)
+        return np.asarray(image)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors with gradients
         raise WdualmineError(f"{name}: is no array ({one_line(error)}); pass a NumPy array (H, W)") from error
+
+
+def check_image(image: NDArray, name: str) -> NDArray:
+    """Bring an array to (H, W) or (H, W, 3), or raise a WdualmineError that says what is wrong with it."""
+    image = as_array(image, name)
     if image.dtype == bool:
         image = image.astype(np.uint8) * 255
     if image.ndim == 3 and image.shape[-1] == 1:

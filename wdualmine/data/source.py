@@ -7,7 +7,6 @@ In this order: an explicit argument; WDUALMINE_DATA; datasets attached to a Kagg
 
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -110,9 +109,8 @@ def find_data(data: str | Path | None = None) -> DataSource:
     if root := _kaggle_root():
         return _identify("kaggle", root, _tasks_in(root))
     complete, partial = _cached_tasks()
-    note = f"incomplete in the cache, finish with `wdualmine data fetch`: {', '.join(partial)}" * bool(
-        partial
-    )
+    todo = f"incomplete in the cache, finish with `wdualmine data fetch`: {', '.join(partial)}"
+    note = todo if partial else ""
     if complete:
         return _identify("cache", cache_folder() / HARVARD, complete, note)
     return _phantom("phantom", note)
@@ -140,10 +138,8 @@ def where(data: str | Path | None = None) -> list[Place]:
 
 def published_folder(source: DataSource) -> Path | None:
     """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any."""
-    for folder in (source.root.parent / "published", cache_folder() / "published"):
-        if source.name == "harvard" and folder.is_dir():
-            return folder
-    return None
+    folders = (source.root.parent / "published", cache_folder() / "published")
+    return next((folder for folder in folders if source.name == "harvard" and folder.is_dir()), None)
 
 
 def kaggle_input() -> Path:
@@ -155,15 +151,15 @@ def _chosen(kind: Kind, value: str, what: str) -> DataSource:
     if value == "phantom":
         return _phantom(kind)
     folder = Path(value).expanduser().absolute()
+    folders = ", ".join(task.folder for task in TASKS.values())
     if not folder.is_dir():
-        raise WdualmineError(
-            f"{value}: {what} is no such folder; give the folder that holds {_folders()}, or 'phantom'"
-        )
+        remedy = f"give the folder that holds {folders}, or 'phantom'"
+        raise WdualmineError(f"{value}: {what} is no such folder; {remedy}")
     for root in (folder, folder / HARVARD, folder / "MyDatasets"):
         if tasks := _tasks_in(root):
             return _identify(kind, root, tasks)
     raise WdualmineError(
-        f"{folder}: {what} holds none of the folders {_folders()} (<task>/<split>/<modality>); "
+        f"{folder}: {what} holds none of the folders {folders} (<task>/<split>/<modality>); "
         "give the folder that does, or 'phantom'"
     )
 
@@ -195,24 +191,11 @@ def _cached_tasks() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _kaggle_root() -> Path | None:
     """Search /kaggle/input breadth first for the folder that holds most tasks."""
-    level, roots = [kaggle_input()], []
-    for _ in range(KAGGLE_DEPTH):
-        level = [folder for folder in level if folder.is_dir()]
-        roots += [folder for folder in level if any(_has_pairs(folder, task) for task in TASKS.values())]
-        level = sorted(Path(entry.path) for folder in level for entry in _subfolders(folder))
+    top = kaggle_input()
+    below = (folder for depth in range(1, KAGGLE_DEPTH) for folder in sorted(top.glob("*/" * depth)))
+    roots = (folder for folder in (top, *below) if any(_has_pairs(folder, task) for task in TASKS.values()))
     return max(roots, key=lambda root: len(_tasks_in(root)), default=None)
 
 
 def _has_pairs(root: Path, task: Task) -> bool:
     return all((root / task.folder / "test" / modality).is_dir() for modality in task.modalities)
-
-
-def _subfolders(folder: Path) -> Iterable[os.DirEntry[str]]:
-    try:
-        return [entry for entry in os.scandir(folder) if entry.is_dir()]
-    except OSError:
-        return []
-
-
-def _folders() -> str:
-    return ", ".join(task.folder for task in TASKS.values())

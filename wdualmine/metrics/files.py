@@ -74,14 +74,12 @@ def match_files(a: str | Path, b: str | Path, fused: str | Path) -> dict[str, tu
         return {paths[2].stem: paths}
     for path in paths:
         if path not in folders:
-            raise WdualmineError(
-                f"{path}: is no folder but {folders[0]} is; give three files or three folders"
-            )
+            what = f"is no folder but {folders[0]} is"
+            raise WdualmineError(f"{path}: {what}; give three files or three folders")
     files = [image_files(path) for path in paths]
     problems = []
     for path, found in zip(paths, files, strict=True):
-        missing = sorted(set().union(*files) - found.keys(), key=natural_key)
-        if missing:
+        if missing := sorted(set().union(*files) - found.keys(), key=natural_key):
             listed = ", ".join(missing[:_LISTED]) + (", ..." if len(missing) > _LISTED else "")
             problems.append(f"{path} lacks {len(missing)} ({listed})")
     if problems:

@@ -36,8 +36,6 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     for source in (a, b):
         entropies = entropy_of(source) + entropy_fused
         if entropies == 0:
-            raise WdualmineError(
-                "NMI: a source and the fused image are both constant, so it is undefined; leave them out"
-            )
+            raise WdualmineError("NMI: a source and the fused image are both constant; leave them out")
         value += 2 * information_between(source, fused) / entropies
     return min(2.0, value)  # rounding can leave 2 + 4e-16 for equal images

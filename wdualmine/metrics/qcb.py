@@ -8,6 +8,7 @@ from scipy import ndimage
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import share
+from wdualmine.metrics.validation import NAMES
 
 _F0, _F1, _DEPTH = 15.3870, 1.3456, 0.7622  # contrast sensitivity, a difference of Gaussians in frequency
 _PIXELS_PER_UNIT = 30  # which scales the image's size to the frequencies of the observer
@@ -49,10 +50,7 @@ def qcb(a: Image, b: Image, fused: Image) -> float:
 
     Source: Y. Chen, R. S. Blum, 2009, DOI 10.1016/j.imavis.2007.12.002.
     """
-    contrast_a, contrast_b, contrast_fused = (
-        _masked_contrast(image, name)
-        for image, name in ((a, "source A"), (b, "source B"), (fused, "the fused image"))
-    )
+    contrast_a, contrast_b, contrast_fused = map(_masked_contrast, (a, b, fused), NAMES)
     total = contrast_a**2 + contrast_b**2
     weight_a, weight_b = share(contrast_a**2, total, 0.5), share(contrast_b**2, total, 0.5)
     preserved = weight_a * _ratio(contrast_a, contrast_fused) + weight_b * _ratio(contrast_b, contrast_fused)

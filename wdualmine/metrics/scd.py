@@ -43,10 +43,8 @@ def _pearson(difference: NDArray[np.int64], source: NDArray[np.int64], minus: st
     """Pearson's correlation from integer sums, so that constancy is exact."""
     covariance, variance_x, variance_y = moments(difference, source)
     if variance_x == 0:
-        raise WdualmineError(
-            f"SCD: the fused image minus source {minus} is constant, so its correlation is undefined; "
-            "leave SCD out for a method that returns a source"
-        )
+        what = f"the fused image minus source {minus} is constant"
+        raise WdualmineError(f"SCD: {what}; leave SCD out for a method that returns a source")
     if variance_y == 0:
         raise WdualmineError(f"SCD: source {name} is constant, so its correlation is undefined; leave it out")
     return max(-1.0, min(1.0, covariance / math.sqrt(variance_x) / math.sqrt(variance_y)))
