@@ -368,9 +368,7 @@ class WDualMine(nn.Module):
                 raise WdualmineError(f"image of type {kind}: the network needs a tensor of {needed}")
         if image1.shape != image2.shape or image1.ndim != 4 or image1.shape[1] != 1:
             shapes = f"{tuple(image1.shape)} and {tuple(image2.shape)}"
-            raise WdualmineError(
-                f"images of shape {shapes}: two tensors of one shape (N, 1, H, W) are needed"
-            )
+            raise WdualmineError(f"images of shape {shapes}: give two tensors of one shape (N, 1, H, W)")
 
     def forward(self, image1: Tensor, image2: Tensor, residual_scale: float | None = None) -> Fusion:
         """Fuse two registered images.

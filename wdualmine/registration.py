@@ -173,15 +173,11 @@ def require_one_place(a: Path, b: Path) -> None:
         wider = np.abs(np.subtract(first.spacing, second.spacing)) * first.shape
         if wider.max() > APART:
             one, other = (f"{rows:g} x {columns:g} mm" for rows, columns in (first.spacing, second.spacing))
-            raise WdualmineError(
-                f"{b}: has a pixel spacing of {other} but {a} of {one}; resample it to one grid, or go on "
-                "with --allow"
-            )
+            what = f"has a pixel spacing of {other} but {a} of {one}"
+            raise WdualmineError(f"{b}: {what}; resample it to one grid, or go on with --allow")
     if first.frame and second.frame and first.frame != second.frame:
-        raise WdualmineError(
-            f"{b}: has another frame of reference than {a}, so their places cannot be compared; "
-            "register it and save it in one frame, or go on with --allow"
-        )
+        what = f"has another frame of reference than {a}, so their places cannot be compared"
+        raise WdualmineError(f"{b}: {what}; register it and save it in one frame, or go on with --allow")
     if first.affine is not None and second.affine is not None:
         check_distance(distance(first.affine, second.affine, first.shape), (str(a), str(b)))
 

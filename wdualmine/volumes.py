@@ -66,9 +66,8 @@ def fuse_volumes(
 def require_one_grid(a: Volume, b: Volume, allow: bool = False) -> None:
     """Refuse two volumes, read or not, of different shapes or, unless allowed, in different places."""
     if a.values.shape != b.values.shape:
-        raise WdualmineError(
-            f"{b.name}: has shape {b.values.shape} but {a.name} {a.values.shape}; resample it to one grid"
-        )
+        shapes = f"has shape {b.values.shape} but {a.name} {a.values.shape}"
+        raise WdualmineError(f"{b.name}: {shapes}; resample it to one grid")
     if not allow and a.affine is not None and b.affine is not None:
         check_distance(distance(a.affine, b.affine, a.values.shape), (a.name, b.name))
 

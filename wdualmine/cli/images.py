@@ -2,9 +2,9 @@
 
 import sys
 from json import dumps
-from math import isinf
+from math import inf, isinf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,9 +21,6 @@ from wdualmine.cli.common import (
 )
 from wdualmine.cli.volumes import WindowAOption, WindowBOption, fuse_volume_files, read_window
 from wdualmine.errors import WdualmineError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @app.command()
@@ -170,8 +167,8 @@ def evaluate(
     frame = score_files(a, b, fused, keys, convention, round_16_bit=round_16_bit)
     if csv:
         print(frame.to_csv(index=False, float_format="%.10g"), end="")
-    elif json:
-        print(dumps(_plain(frame), indent=2))
+    elif json:  # which has no infinity: the PSNR of equal images is the word that CSV has
+        print(dumps(frame.astype(object).replace({inf: "inf", -inf: "-inf"}).to_dict("records"), indent=2))
     else:
         names = list(frame.columns[1:])
         rows = [
@@ -183,11 +180,3 @@ def evaluate(
             spreads = (f"{frame[name].std(ddof=0):.4f}" if finite[name] else "–" for name in names)
             rows.append(("std", *spreads))
         print_table(("pair", *names), rows)
-
-
-def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Return the rows for JSON, which has no infinity: the PSNR of equal images is the word that CSV has."""
-    return [
-        {str(name): str(v) if isinstance(v, float) and isinf(v) else v for name, v in row.items()}
-        for row in frame.to_dict("records")
-    ]

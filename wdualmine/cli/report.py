@@ -78,7 +78,5 @@ def _one_each(option: str, given: list[str] | None, default: list[str]) -> list[
     if not given:
         return default
     if len(given) != len(default):
-        raise WdualmineError(
-            f"{option}: given {len(given)} times for {len(default)} FUSED; give one for each"
-        )
+        raise WdualmineError(f"{option}: given {len(given)} times for {len(default)} FUSED; give one each")
     return given

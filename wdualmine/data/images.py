@@ -17,8 +17,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
+from wdualmine.data.scans import (
+    PIXELS_VARIABLE,
+    Window,
+    check_size,
+    check_window,
+    read_scan,
+    scan_format,
+    show,
+)
 from wdualmine.data.scans import SUFFIXES as SCANS
-from wdualmine.data.scans import Window, check_window, read_scan, scan_format, show
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.files import write_bytes
 
@@ -34,8 +42,6 @@ SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
 }  # fmt: skip
-#: Environment variable that moves the limit of pixels.
-PIXELS_VARIABLE = "WDUALMINE_MAX_PIXELS"
 #: Larger images are refused before they are decoded, because a short file can declare any size.
 MAX_PIXELS = 2**26  # 8192 x 8192
 
@@ -100,14 +106,6 @@ def _format(path: Path) -> str:
     raise ValueError("its content is no PNG, JPEG, TIFF or BMP")
 
 
-def _check_size(path: Path, width: int, height: int, limit: int) -> None:
-    if width * height > limit:
-        raise WdualmineError(
-            f"{path}: declares {width} x {height} pixels, more than the limit of {limit}; "
-            f"set {PIXELS_VARIABLE} higher if that is right and the memory is there"
-        )
-
-
 def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
     """Read PNG, JPEG or BMP: the pixels as they lie in the file, and the orientation to give them."""
     with path.open("rb") as file:
@@ -120,7 +118,7 @@ def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             with Image.open(path, formats=[form]) as image:
-                _check_size(path, *image.size, limit)
+                check_size(path, *image.size, limit)
                 image.verify()  # the checksum of every chunk of a PNG, which decoding does not look at
             with Image.open(path, formats=[form]) as image:
                 if (frames := getattr(image, "n_frames", 1)) > 1:
@@ -152,9 +150,9 @@ def _read_tiff(path: Path, limit: int) -> tuple[NDArray, int]:
         series = file.series[0]
         if len(file.pages) > 1 or page.imagedepth > 1 or prod(series.shape) != prod(page.shape):
             raise WdualmineError(f"{path}: holds several pages or slices; save the one to use as an image")
-        _check_size(path, page.imagewidth, page.imagelength, limit)
+        check_size(path, page.imagewidth, page.imagelength, limit)
         if page.is_tiled:
-            _check_size(path, page.tilewidth, page.tilelength, limit)
+            check_size(path, page.tilewidth, page.tilelength, limit)
         space = getattr(page.photometric, "name", str(page.photometric))
         if space not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE"):
             raise WdualmineError(f"{path}: has the color space {space}; save it as grey or RGB")
@@ -192,14 +190,10 @@ def _check_segments(path: Path, page: "TiffPage") -> None:
                     raise ValueError("a strip or tile of it inflates to more than the image")
     elif compression == "LZW":
         if not find_spec("imagecodecs"):
-            raise WdualmineError(
-                f"{path}: is compressed with LZW, which needs imagecodecs; "
-                "run `pip install imagecodecs`, or save it uncompressed or with deflate"
-            )
+            remedy = "run `pip install imagecodecs`, or save it uncompressed or with deflate"
+            raise WdualmineError(f"{path}: is compressed with LZW, which needs imagecodecs; {remedy}")
     elif compression not in ("NONE", "PACKBITS"):
-        raise WdualmineError(
-            f"{path}: is compressed with {compression}; save it uncompressed or with deflate"
-        )
+        raise WdualmineError(f"{path}: is compressed with {compression}; save it with deflate, or with none")
     # Neither PackBits nor LZW make their data much larger, so more bytes than these are no image's.
     if compression in ("PACKBITS", "LZW") and any(n > 2 * share + 64 for _, n in places):
         raise ValueError("a strip or tile of it is larger than the image")

@@ -120,10 +120,9 @@ def _read_template(kind: str) -> _Field:
     # Found without importing nilearn, which takes seconds.
     spec = find_spec("nilearn")
     if spec is None or spec.origin is None:
-        raise WdualmineError(
-            "nilearn: is not installed, and the phantom is made from its brain template; "
-            "run `pip install nilearn`, or set WDUALMINE_DATA to a folder of pairs"
-        )
+        what = "is not installed, and the phantom is made from its brain template"
+        remedy = "run `pip install nilearn`, or set WDUALMINE_DATA to a folder of pairs"
+        raise WdualmineError(f"nilearn: {what}; {remedy}")
     path = Path(spec.origin).parent / f"datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
     try:
         import nibabel

@@ -18,6 +18,8 @@ from wdualmine.errors import WdualmineError
 Window = tuple[float, float]
 
 SUFFIXES = (".dcm", ".npy")
+#: Environment variable that moves the limit of pixels.
+PIXELS_VARIABLE = "WDUALMINE_MAX_PIXELS"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,15 @@ class Geometry:
     spacing: tuple[float, float] | None  #: millimeters between the centers of rows and of columns
     affine: NDArray[np.float64] | None  #: (4, 4), from row, column and 0 to millimeters of the patient
     frame: str | None  #: UID of the frame of reference, in which the affine holds
+
+
+def check_size(path: Path, width: int, height: int, limit: int) -> None:
+    """Refuse an image of more pixels than a limit."""
+    if width * height > limit:
+        raise WdualmineError(
+            f"{path}: declares {width} x {height} pixels, more than the limit of {limit}; "
+            f"set {PIXELS_VARIABLE} higher if that is right and the memory is there"
+        )
 
 
 def scan_format(path: Path) -> str | None:
@@ -61,9 +72,8 @@ def check_window(window: Window, name: str, values: NDArray) -> Window:
     """Return a window, or raise if its ends are not finite and in order, or it shows none of the values."""
     low, high = window
     if not -math.inf < low < high < math.inf:
-        raise WdualmineError(
-            f"{name}: window {low:g} to {high:g}; give two finite numbers, the first must be below the second"
-        )
+        what = "give two finite numbers, the first must be below the second"
+        raise WdualmineError(f"{name}: window {low:g} to {high:g}; {what}")
     least, greatest = float(values.min()), float(values.max())
     if least >= high or greatest <= low:
         what = f"window {low:g} to {high:g} shows none of its values, {least:g} to {greatest:g}"
@@ -92,11 +102,7 @@ def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
         frames = int(data.get("NumberOfFrames") or 1)
         if frames != 1:
             raise WdualmineError(f"{path}: holds {frames} frames; save the one to use as a file of its own")
-        rows, columns = int(data.Rows), int(data.Columns)
-        if rows * columns > limit:
-            raise WdualmineError(
-                f"{path}: declares {columns} x {rows} pixels, more than the limit of {limit}"
-            )
+        check_size(path, int(data.Columns), int(data.Rows), limit)
         stored = data.pixel_array
         photometric = str(data.PhotometricInterpretation)
         if window is not None and (photometric == "PALETTE COLOR" or stored.ndim == 3):
@@ -128,15 +134,11 @@ def _check_rescale(path: Path, data: Any) -> None:
     slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
     if (slope is None) != (intercept is None):
         there, missing = ("intercept", "slope") if slope is None else ("slope", "intercept")
-        raise WdualmineError(
-            f"{path}: has a rescale {there} but no rescale {missing}, so its units are unknown; "
-            "export it again with both"
-        )
+        what = f"has a rescale {there} but no rescale {missing}, so its units are unknown"
+        raise WdualmineError(f"{path}: {what}; export it again with both")
     if slope is not None and not (float(slope) and math.isfinite(slope) and math.isfinite(intercept)):
-        raise WdualmineError(
-            f"{path}: has the rescale slope {slope} and intercept {intercept}, which lose its values; "
-            "export it again"
-        )
+        what = f"has the rescale slope {slope} and intercept {intercept}, which lose its values"
+        raise WdualmineError(f"{path}: {what}; export it again")
 
 
 def read_geometry(path: Path) -> Geometry | None:
@@ -171,9 +173,8 @@ def read_geometry(path: Path) -> Geometry | None:
             if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :2]) < 2:
                 raise ValueError("position or orientation")
     except Exception as error:
-        raise WdualmineError(
-            f"{path}: its geometry is unusable ({error}); export it again, or go on with --allow"
-        ) from error
+        text = f"{path}: its geometry is unusable ({error}); export it again, or go on with --allow"
+        raise WdualmineError(text) from error
     size = None if spacing is None else (float(spacing[0]), float(spacing[1]))
     return Geometry(shape, size, affine, str(frame) if frame else None)
 
@@ -199,10 +200,7 @@ def _read_array(path: Path, limit: int, window: Window | None) -> NDArray:
     array = np.load(path, allow_pickle=False, mmap_mode="r")
     if array.ndim not in (2, 3):
         raise WdualmineError(f"{path}: has shape {array.shape}; a grey (H, W) or RGB (H, W, 3) is needed")
-    if array.shape[0] * array.shape[1] > limit:
-        raise WdualmineError(
-            f"{path}: has {array.shape[1]} x {array.shape[0]} pixels, more than the limit of {limit}"
-        )
+    check_size(path, array.shape[1], array.shape[0], limit)
     values = np.array(array)
     if values.dtype.kind not in "biuf":
         raise WdualmineError(f"{path}: holds {values.dtype}; save it as integers or float")

@@ -105,9 +105,7 @@ def open_volume(path: str | Path) -> Volume:
         if affine is not None and not np.isfinite(affine).all():
             raise WdualmineError(f"{path}: its affine holds NaN or infinity; export it again")
         if affine is not None and np.linalg.matrix_rank(affine[:3, :3]) < 3:
-            raise WdualmineError(
-                f"{path}: its affine has a spacing of 0 mm or parallel axes; export it again"
-            )
+            raise WdualmineError(f"{path}: its affine has a spacing of 0 or parallel axes; export it again")
         return Volume(array if array.ndim == 3 else array.reshape(shape), affine, header, str(path))
 
 
@@ -189,7 +187,6 @@ def check_written(path: Path, like: Volume) -> Path:
     """Refuse a name for a result that is not of the kind of the volume that it is like."""
     wanted = (".npy",) if like.affine is None else SUFFIXES
     if not path.name.lower().endswith(wanted):
-        raise WdualmineError(
-            f"{path}: the result of {like.name} needs a name ending in {' or '.join(wanted)}"
-        )
+        names = " or ".join(wanted)
+        raise WdualmineError(f"{path}: the result of {like.name} needs a name ending in {names}")
     return path

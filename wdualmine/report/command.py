@@ -51,9 +51,8 @@ class Command:
         except ValueError as error:
             raise WdualmineError(f"command {text!r}: cannot be split into words ({error})") from error
         if missing := [place for place in _PLACES if place not in text]:
-            raise WdualmineError(
-                f"command {text!r}: lacks {', '.join(missing)}; write it as 'mytool {{a}} {{b}} {{out}}'"
-            )
+            example = f"mytool {' '.join(_PLACES)}"
+            raise WdualmineError(f"command {text!r}: lacks {', '.join(missing)}; write it as '{example}'")
         if not timeout > 0:
             raise WdualmineError(f"timeout {timeout:g}: give a number of seconds above 0")
 
@@ -76,9 +75,7 @@ class Command:
             self._run(paths, _ROOM + 32 * a.shape[0] * a.shape[1])
             output = paths["{out}"]
             if output.is_symlink() or (output.is_file() and output.stat().st_nlink > 1):
-                raise WdualmineError(
-                    f"{self.words[0]}: made {{out}} a link to another file; let it write the image itself"
-                )
+                raise WdualmineError(f"{self.words[0]}: made {{out}} a link to another file; mend it")
             if not output.is_file():
                 raise WdualmineError(f"{self.words[0]}: ended well but wrote no image to {{out}}, a .png")
             try:

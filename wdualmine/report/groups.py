@@ -79,10 +79,8 @@ def _from_file(path: Path, names: Sequence[str]) -> dict[str, str]:
         ("has, beside the pairs of the folders,", [name for name in volumes if name not in set(names)]),
     ):
         if found:
-            raise WdualmineError(
-                f"{path}: {problem} {len(found)} (such as {found[0]}); give each pair one row, "
-                "by the name of its files without suffix"
-            )
+            remedy = "give each pair one row, by the name of its files without suffix"
+            raise WdualmineError(f"{path}: {problem} {len(found)} (such as {found[0]}); {remedy}")
     return volumes
 
 
