@@ -32,8 +32,7 @@ def read_tensors(
     """Read what :func:`write_tensors` wrote: tensors on the CPU, and the metadata.
 
     Raises:
-        WdualmineError: the file is not of that kind, not whole, or its tensors are others than were written;
-            the message ends with the remedy.
+        WdualmineError: the file is not of that kind, not whole or altered; the remedy ends the message.
     """
     with _opened(path, remedy) as (file, metadata):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

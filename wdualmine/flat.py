@@ -92,8 +92,7 @@ def fuse(
         device: see :func:`~wdualmine.runtime.pick_device`.
 
     Returns:
-        The fused image, an array or a tensor as the sources are: of their size, channels and pixel type (the
-        larger and the wider, if they differ).
+        The fused image, an array or tensor as the sources are, of their size, channels and (wider) type.
 
     Raises:
         WdualmineError: an image cannot be read or used (:func:`~wdualmine.fusion.fuse_images`), the sources

@@ -26,8 +26,7 @@ def average_content_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tenso
 def gradient_maximum_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
     """L_grad, Eq. 14: mean absolute difference of the gradient magnitude to the sources' larger one.
 
-    Choice: the gradient is the Sobel magnitude of Eq. 8 on both sides; Eq. 14 prints a bare gradient on the
-    left and a magnitude on the right.
+    Choice: Eq. 8's Sobel magnitude on both sides, where Eq. 14 prints a bare gradient on the left.
     """
     target = torch.maximum(sobel_magnitude(image1), sobel_magnitude(image2))
     return (sobel_magnitude(fused) - target).abs().mean()

@@ -68,8 +68,7 @@ def misalignment(
     """Look for an evident misalignment of two sources: mirrored, turned, or shifted by 3 % of the side.
 
     The second image is moved, coarsely, and its normalized mutual information with the first compared. What
-    raises it by :data:`FACTOR` and :data:`GAIN` is evident. Images are (H, W) or (H, W, 3), uint8, uint16 or
-    float in [0, 1].
+    raises it by :data:`FACTOR` and :data:`GAIN` is evident.
 
     Returns:
         What is best undone. None, which is no proof of registration, where nothing is evident, or the images
@@ -78,8 +77,7 @@ def misalignment(
     Raises:
         WdualmineError: a float image leaves [0, 1].
 
-    Source: C. Studholme, D. L. G. Hill, D. J. Hawkes, 1999, DOI 10.1016/S0031-3203(98)00091-0 (the measure,
-    less 1).
+    Source (plus 1): C. Studholme, D. L. G. Hill, D. J. Hawkes, 1999, DOI 10.1016/S0031-3203(98)00091-0.
     """
     if min(a.shape[:2]) < SMALLEST:
         return None

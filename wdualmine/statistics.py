@@ -56,8 +56,7 @@ def compare(
         the volumes are too few for any). With a single volume the interval is NaN and p is 1.
 
     Raises:
-        WdualmineError: the frames do not hold the same pairs once each, a metric is missing or not finite, or
-            there are fewer than three pairs.
+        WdualmineError: other pairs, or fewer than three, or a metric is missing or not finite.
     """
     if not 0 < level < 1:
         raise WdualmineError(f"level {level}: must lie between 0 and 1, such as 0.95")

@@ -26,8 +26,7 @@ def fuse_volumes(
 
     Each volume's window, in its units (all of its range where it is None), is mapped to [0, 1], and the fused
     [0, 1] to the window of the first volume: the result has its units and its type, or the next wider one
-    where the window leaves that. No slice is stretched by itself, so that slices stay comparable. Progress is
-    called after every slice.
+    where the window leaves that. No slice is stretched by itself. Progress is called after every slice.
 
     Raises:
         WdualmineError: the shapes differ, a window is empty or shows nothing, `fuse` gives no image of a

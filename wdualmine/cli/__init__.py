@@ -15,7 +15,6 @@ from wdualmine.errors import WdualmineError
 
 __all__ = ["app", "main", "run_app"]
 
-
 #: Verbs that make the book's own records and tables, and where they went.
 _RECORDS = ("baselines", "conventions", "audit", "ranking", "bound", "comparison", "ghosting")
 MOVED = {

@@ -113,8 +113,7 @@ def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, 
     """Refuse, before anything is written, results that would replace a source or lie in the wrong place.
 
     Raises:
-        WdualmineError: a result is a source, by whatever name or link; two folders are to be fused into
-            one of them or into a file.
+        WdualmineError: a result is a source, by whatever name or link, or two folders lack a third.
     """
     from wdualmine.data.images import SUFFIXES
 

@@ -82,8 +82,7 @@ def fetch(
             ``networks/<system>/<file>``.
 
     Raises:
-        WdualmineError: a file cannot be downloaded in time or written, or differs from the manifest; what was
-            fetched before is kept.
+        WdualmineError: a file cannot be fetched in time or written, or differs; those before it are kept.
     """
     destination = Path(destination).expanduser() if destination is not None else cache_folder()
     if networks:

@@ -62,8 +62,7 @@ def make_phantom() -> Path:
     """Make the phantom once, whole or not at all, and return its folder.
 
     It holds the three tasks as the real data does, ``<task>/<split>/<modality>/<volume><slice:03d>.png`` of
-    256 x 256 pixels: 48 pairs to train on and 24 to test on, of different subjects, which the tasks share;
-    the same pixels on every run.
+    256 x 256 pixels, the same on every run: 48 pairs to train on, 24 of other subjects to test on.
 
     Raises:
         WdualmineError: nilearn's template is missing, or the cache cannot be written.

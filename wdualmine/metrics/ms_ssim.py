@@ -12,7 +12,6 @@ from wdualmine.metrics.validation import require_size
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
-
 METRIC = Metric(
     key="MS-SSIM",
     name="Multi-scale structural similarity",

@@ -13,7 +13,6 @@ _ORIENTATION = (0.9995, 22, 0.5)  # the same of preserved orientation
 _EXPONENT = 1.5  # of the edge strength as weight
 _THRESHOLD, _SMALLEST_WEIGHT = 2.0, 0.001  # strengths below the threshold, in grey levels, get this weight
 
-
 _WHERE = r"\sum_{g_F > g_A, g_F > g_B}"
 _KEPT = (
     r"Q^{SF} = \sqrt{\frac{0.9999}{1 + e^{-19 (G - 0.5)}} \cdot \frac{0.9995}{1 + e^{-22 (A - 0.5)}}}, \quad "
@@ -83,8 +82,7 @@ def nabf_petrovic(a: Image, b: Image, fused: Image) -> float:
 def nabf_unit_range(a: Image, b: Image, fused: Image) -> float:
     """As :func:`nabf` on images scaled to [0, 1], where no edge reaches the threshold of 2.
 
-    All weights are then equal, and faint edges, such as noise in the background, count as much as strong
-    ones.
+    All weights are then equal: faint edges, such as noise in the background, count as much as strong ones.
     """
     artifact, (lost_a, _), (lost_b, _) = _parts(a, b, fused)
     return float((artifact * (lost_a + lost_b)).mean() / 2)

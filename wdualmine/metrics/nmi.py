@@ -23,8 +23,7 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     """Twice the sum over the sources of mutual information over the sum of the two entropies.
 
     Returns:
-        0 (the fused image is independent of both sources, a constant one among them) to 2 (it determines and
-        is determined by each of them).
+        0 (the fused image is independent of both sources) to 2 (it determines and is determined by each).
 
     Raises:
         WdualmineError: a source and the fused image are both constant, which leaves 0/0.

@@ -25,7 +25,6 @@ _PRODUCT = rf"Q_W(A, B, F) \, Q_W(A', B', F'), \quad {_EDGES}"
 _UNIFORM = r"\text{8 x 8 window}"
 _WITH_SSIM = r"Q = \mathrm{SSIM}, \; \text{11 x 11 Gaussian window}"
 
-
 _SOURCE = "Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209"
 
 PIELLA_METRICS = QS, QW, QE = (

@@ -9,7 +9,6 @@ from wdualmine.metrics.metric import Image, Metric
 
 _GAP = 20 * math.log10(255)  # what scaling the images, but not the peak, to [0, 1] adds
 
-
 METRIC = Metric(
     key="PSNR",
     name="Peak signal-to-noise ratio",

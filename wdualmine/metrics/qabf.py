@@ -10,7 +10,6 @@ from wdualmine.metrics.universal_quality import share
 _STRENGTH = (0.9994, -15, 0.5)  # Tg, kg, Dg: the publication's sigmoid of preserved edge strength
 _ORIENTATION = (0.9879, -22, 0.8)  # Ta, ka, Da: the same of preserved orientation
 
-
 _FORMULA = (
     r"\frac{\sum Q^{AF} g_A + Q^{BF} g_B}{\sum g_A + g_B}, \quad "
     r"Q^{SF} = \frac{0.9994}{1 + e^{-15 (G - 0.5)}} \cdot \frac{0.9879}{1 + e^{-22 (A - 0.8)}}, \quad "

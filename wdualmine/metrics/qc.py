@@ -10,7 +10,6 @@ from wdualmine.metrics.validation import require_size
 _BLOCK = 8  # side of the uniform window of the universal quality index
 _SIDE, _SIGMA = 7, 1.5  # of the toolbox's Gaussian window
 
-
 _QUALITY = (
     r"\overline{w \, Q(A, F) + (1 - w) \, Q(B, F)}, \quad "
     r"w = \frac{\sigma_{AF}}{\sigma_{AF} + \sigma_{BF}}"

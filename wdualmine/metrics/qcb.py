@@ -15,7 +15,6 @@ _PIXELS_PER_UNIT = 30  # which scales the image's size to the frequencies of the
 _FINE, _COARSE, _RADIUS = 2.0, 4.0, 15  # sigmas of the local contrast and radius of its window, in pixels
 _Z = 0.0001  # of the masking C^3 / (C^2 + Z)
 
-
 METRIC = Metric(
     key="Qcb",
     name="Perceived contrast preservation (Chen and Blum)",

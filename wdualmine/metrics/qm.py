@@ -8,7 +8,6 @@ from wdualmine.metrics.validation import require_size
 
 _POWERS = (2 / 3, 1 / 3)  # of the fine level and of the coarse one
 
-
 METRIC = Metric(
     key="Qm",
     name="Wavelet detail preservation (Wang and Liu)",

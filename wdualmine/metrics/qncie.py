@@ -30,8 +30,7 @@ def qncie(a: Image, b: Image, fused: Image) -> float:
     depend on the fused image at all: three independent images have 0.802.
 
     Returns:
-        1 - ln 3 / ln 256 = 0.802 (independent) to 1 (each determines the others, on all 256 levels equally
-        often); higher is better.
+        1 - ln 3 / ln 256 = 0.802 (independent) to 1 (each determines the others, all levels equally often).
 
     Source: Q. Wang, Y. Shen, J. Q. Zhang, 2005, DOI 10.1016/j.physd.2004.11.001.
     """

@@ -17,7 +17,6 @@ Maps = tuple[Array, Array, Array]
 _FEATURE = 0.1  # phase congruency from which a pixel counts as a feature
 _SMALL = 1e-4
 
-
 _FORMULA = (
     r"\prod_{X \in \{P, M, m\}} \overline{\max(C_X^{AF}, C_X^{BF}, C_X^{RF})}, \quad "
     r"C_X^{SF} = \frac{\sigma_{X_S X_F} + 10^{-4}}{\sigma_{X_S} \sigma_{X_F} + 10^{-4}}, \; "

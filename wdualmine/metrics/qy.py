@@ -9,7 +9,6 @@ from wdualmine.metrics.validation import require_size
 _SIDE, _SIGMA = 7, 1.5  # of the Gaussian window
 _ALIKE = 0.75  # similarity of the sources from which a window counts them as redundant
 
-
 METRIC = Metric(
     key="Qy",
     name="Similarity to the matching source (Yang)",

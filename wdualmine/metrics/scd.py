@@ -30,8 +30,7 @@ def scd(a: Image, b: Image, fused: Image) -> float:
         -2 to 2; 2 for F = A + B.
 
     Raises:
-        WdualmineError: a source, or the fused image minus a source, is constant, so that its correlation is
-            undefined.
+        WdualmineError: a source, or the fused image minus a source, is constant: no correlation is defined.
 
     Source: V. Aslantas, E. Bendes, 2015, DOI 10.1016/j.aeue.2015.09.004.
     """

@@ -12,7 +12,6 @@ from wdualmine.metrics.validation import require_size
 SIGMA, SIDE = 1.5, 11  # of the Gaussian window, in pixels
 local_mean = gaussian(SIDE, SIGMA)
 
-
 _SIMILARITY = (
     r"\overline{\frac{(2 \mu_S \mu_F + C_1)(2 \sigma_{SF} + C_2)}"
     r"{(\mu_S^2 + \mu_F^2 + C_1)(\sigma_S^2 + \sigma_F^2 + C_2)}}"
@@ -60,8 +59,7 @@ def ssim(a: Image, b: Image, fused: Image) -> float:
 def ssim_sum_uniform_7(a: Image, b: Image, fused: Image) -> float:
     """Sum over the two sources, 7 x 7 uniform window, sample variances, and the range of [-1, 1] images.
 
-    The stabilizing constants are 4e-4 and 3.6e-3 instead of 6.5 and 58.5, so that noise in a dark background
-    counts like structure. -2 to 2.
+    The constants are 4e-4 and 3.6e-3, not 6.5 and 58.5: noise in a dark background counts like structure.
 
     Raises:
         WdualmineError: the images are smaller than 7 x 7.

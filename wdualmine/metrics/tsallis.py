@@ -12,7 +12,6 @@ from wdualmine.metrics.mutual_information import joint_counts
 _ORDER = 1.85  # Cvejic's q
 _NAVA = 0.43137  # Nava's
 
-
 _INFORMATION = r"\frac{1}{q - 1} \left(\sum_{i,j} \frac{p_{XY}(i,j)^q}{(p_X(i)\, p_Y(j))^{q-1}} - 1\right)"
 
 METRIC = Metric(
@@ -34,8 +33,7 @@ def tsallis_information(a: Image, b: Image, fused: Image) -> float:
     256 x 256 joint histograms. Order 1 would be MI in nats.
 
     Returns:
-        0 (independent of both sources) to 2 (256^0.85 - 1) / 0.85 = 259.9 (equal images with all levels
-        equally often); higher is better.
+        0 (independent of both sources) to 2 (256^0.85 - 1) / 0.85 = 259.9 (equal, all levels equally often).
 
     Source: N. Cvejic, C. N. Canagarajah, D. R. Bull, 2006, DOI 10.1049/el:20060693.
     """

@@ -14,7 +14,6 @@ _NOISE = 2.0  # variance of the visual noise, in squared grey levels
 _SMALL = 1e-10  # variances below it are flat
 SMALLEST = 41  # what leaves the fourth scale a whole window
 
-
 _SUM = (
     r"\sum_{S \in \{A, B\}} \frac{\sum_{k, i} \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
     r"{\sigma_{V,ki}^2 + 2}\right)}{\sum_{k, i} \log\left(1 + \frac{\sigma_{S,ki}^2}{2}\right)}, \quad "
@@ -36,8 +35,7 @@ def vif(a: Image, b: Image, fused: Image) -> float:
     Four scales of Gaussian windows, valid positions only, noise variance 2 on 0-255.
 
     Returns:
-        At least 0 (a constant fused image), 2 if all three are equal, above that where the fused image has
-        more contrast than a source.
+        At least 0, 2 if all three are equal, more where the fused image has more contrast than a source.
 
     Raises:
         WdualmineError: a source is constant, or the images are smaller than 41 x 41.

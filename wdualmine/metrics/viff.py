@@ -10,7 +10,6 @@ _NOISE = 0.005 * 255**2  # variance of the visual noise, in squared grey levels
 _WEIGHTS = (1 / 2.15, 0.0, 0.15 / 2.15, 1 / 2.15)  # of the four scales, the finest first
 _SMALL = 1e-7  # added to each place, so that places without information count as kept
 
-
 METRIC = Metric(
     key="VIFF",
     name="Visual information fidelity for fusion (Han)",

@@ -43,8 +43,7 @@ def group_pairs(names: Sequence[str], groups: str | Path | None = None) -> Group
             that gives several volumes, but fewer than pairs; else each pair is a volume of its own.
 
     Raises:
-        WdualmineError: the file is unreadable, lacks a pair, has another or one in two groups; the expression
-            is invalid or does not match a name.
+        WdualmineError: the file is unreadable or does not give each pair one group, or the expression fails.
     """
     if groups is None:
         return _guessed(names)

@@ -86,8 +86,7 @@ def score_pair(
     """Score a pair: its judged images, by method whether they are stretched, in the order of the files.
 
     Returns:
-        A row per method, baselines included, and finish, with the reasons of missing scores by metric under
-        ``reasons``; the closed-form limits.
+        A row per method and finish, baselines too, with ``reasons`` of missing scores; the limits.
     """
     name, paths = files
     pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
