@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wdualmine.data.color import LUMA_WEIGHTS, is_color, join_color, split_color
-from wdualmine.data.images import check_image
+from wdualmine.data.images import check_image, size_of
 from wdualmine.errors import WdualmineError
 
 #: A way to fuse: two lumas (N, 1, H, W) in [0, 1], any size, to one of the same shape; no side effects. A
@@ -53,7 +53,7 @@ def fuse_images(
     """
     image_a, image_b = check_image(image_a, names[0]), check_image(image_b, names[1])
     if image_a.shape[:2] != image_b.shape[:2]:
-        sizes = f"{names[0]} is {_size(image_a)} but {names[1]} is {_size(image_b)}"
+        sizes = f"{names[0]} is {size_of(image_a)} but {names[1]} is {size_of(image_b)}"
         raise WdualmineError(f"{sizes}; register and resample them first")
     if is_color(image_a) and is_color(image_b):
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
@@ -158,7 +158,3 @@ def _finish_strip(
 
 def _to_unit(image: NDArray) -> NDArray[np.float64]:
     return image.astype(np.float64) if image.dtype.kind == "f" else image / float(np.iinfo(image.dtype).max)
-
-
-def _size(image: NDArray) -> str:
-    return f"{image.shape[0]} x {image.shape[1]}"

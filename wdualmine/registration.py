@@ -68,7 +68,8 @@ def misalignment(
     """Look for an evident misalignment of two sources: mirrored, turned, or shifted by 3 % of the side.
 
     The second image is moved, coarsely, and its normalized mutual information with the first compared. What
-    raises it by :data:`FACTOR` and :data:`GAIN` is evident.
+    raises it by :data:`FACTOR` and :data:`GAIN` is evident. Images are (H, W) or (H, W, 3), uint8, uint16 or
+    float in [0, 1].
 
     Returns:
         What is best undone. None, which is no proof of registration, where nothing is evident, or the images

@@ -1,12 +1,13 @@
 """Fusing volumes slice by slice, with their geometry kept."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wdualmine.data.scans import Window, check_window
+from wdualmine.data.scans import Window, check_window, show
 from wdualmine.data.volumes import Volume
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused
@@ -38,23 +39,19 @@ def fuse_volumes(
     ranges = ((low, high), _window(b, windows[1]))
     result = np.empty(a.values.shape, _holding(a.values.dtype, (low, high)))
 
-    def lumas(axis: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def lumas(axis: int, number: int) -> tuple[NDArray, NDArray]:
         place = (slice(None),) * axis + (number,)
-        return _unit(a.values[place], ranges[0]), _unit(b.values[place], ranges[1])
+        return show(a.values[place], ranges[0], np.float32), show(b.values[place], ranges[1], np.float32)
 
     if not allow:
         sides = a.values.shape
         # Slices across the shortest side are the largest, where those asked for are too small to tell.
         across = axis if min(np.delete(sides, axis)) >= SMALLEST else int(np.argmin(sides))
-
-        def slices(number: int) -> tuple[NDArray, NDArray]:
-            first, second = lumas(across, number)
-            return first[0, 0].numpy(), second[0, 0].numpy()
-
-        require_registered_slices(slices, sides[across], (a.name, b.name))
+        require_registered_slices(partial(lumas, across), sides[across], (a.name, b.name))
     for number in range(a.values.shape[axis]):
         with torch.inference_mode():
-            luma_a, luma_b = lumas(axis, number)
+            arrays = map(np.ascontiguousarray, lumas(axis, number))
+            luma_a, luma_b = (torch.from_numpy(array)[None, None] for array in arrays)
             fused = check_fused(fuse(luma_a, luma_b), luma_a, f"slice {number} of {a.name}")
         levels = low + fused[0, 0].double().clamp(0, 1).cpu().numpy() * (high - low)
         result[(slice(None),) * axis + (number,)] = np.rint(levels) if result.dtype.kind in "iu" else levels
@@ -91,9 +88,3 @@ def _holding(dtype: np.dtype, window: Window) -> np.dtype:
         if held.min <= low and high <= held.max:
             return wider
     return np.dtype(np.float64)
-
-
-def _unit(values: NDArray, window: Window) -> torch.Tensor:
-    """A slice (H, W) as luma (1, 1, H, W) in [0, 1]."""
-    scaled = (values.astype(np.float64) - window[0]) / (window[1] - window[0])
-    return torch.from_numpy(np.ascontiguousarray(np.clip(scaled, 0, 1), dtype=np.float32))[None, None]

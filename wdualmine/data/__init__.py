@@ -9,25 +9,7 @@ from wdualmine.data.source import DataSource, Place, find_data, published_folder
 from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
 
 __all__ = [
-    "SPLITS",
-    "TASKS",
-    "DataSource",
-    "Fetched",
-    "Pair",
-    "Place",
-    "Report",
-    "Task",
-    "cache_folder",
-    "fetch",
-    "find_data",
-    "get_task",
-    "load_fold",
-    "load_pairs",
-    "manifest_hash",
-    "published_folder",
-    "read_manifest",
-    "verify",
-    "volume_and_slice",
-    "volume_of",
-    "where",
-]
+    "SPLITS", "TASKS", "DataSource", "Fetched", "Pair", "Place", "Report", "Task", "cache_folder", "fetch",
+    "find_data", "get_task", "load_fold", "load_pairs", "manifest_hash", "published_folder", "read_manifest",
+    "verify", "volume_and_slice", "volume_of", "where",
+]  # fmt: skip

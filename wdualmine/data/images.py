@@ -256,6 +256,11 @@ def check_image(image: NDArray, name: str) -> NDArray:
     return image
 
 
+def size_of(image: NDArray) -> str:
+    """Return an image's height and width in words."""
+    return f"{image.shape[0]} x {image.shape[1]}"
+
+
 def check_suffix(path: str | Path) -> Path:
     """Refuse a name that no image can be written under, with none of :data:`SUFFIXES`."""
     path = Path(path)

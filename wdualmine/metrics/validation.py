@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wdualmine.data.color import to_grey
-from wdualmine.data.images import as_array, check_image
+from wdualmine.data.images import as_array, check_image, size_of
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Image
 
@@ -31,7 +31,7 @@ def check_triple(
     images = [to_8_bit(image, name) for image, name in zip((a, b, fused), names, strict=True)]
     for image, name in zip(images[1:], names[1:], strict=True):
         if image.shape[:2] != images[0].shape[:2]:
-            sizes = f"is {_size(image)} but {names[0]} is {_size(images[0])} (height x width)"
+            sizes = f"is {size_of(image)} but {names[0]} is {size_of(images[0])} (height x width)"
             raise WdualmineError(f"{name}: {sizes}; register or crop them to one size first")
     for image, name in zip(images, names, strict=True):
         if is_constant(image):
@@ -72,7 +72,7 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
 def require_size(metric: str, image: Image, side: int) -> None:
     """Refuse an image (H, W) with fewer than `side` rows or columns."""
     if min(image.shape) < side:
-        what = f"an image of {_size(image)} is too small"
+        what = f"an image of {size_of(image)} is too small"
         raise WdualmineError(f"{metric}: {what}; use at least {side} x {side} pixels")
 
 
@@ -80,7 +80,3 @@ def _require_range(array: np.ndarray, name: str) -> None:
     if array.dtype != np.uint8 and array.size and (array.min() < 0 or array.max() > 255):
         found = f"values from {array.min():g} to {array.max():g}"
         raise WdualmineError(f"{name}: holds {found}, outside 0-255; convert it to 8 bits first")
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[0]} x {image.shape[1]}"

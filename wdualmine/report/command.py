@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wdualmine.data.color import to_grey
-from wdualmine.data.images import read_image, write_image
+from wdualmine.data.images import read_image, size_of, write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.validation import to_8_bit
 
@@ -84,8 +84,8 @@ class Command:
                 text = str(error).replace(str(output), "its image")
                 raise WdualmineError(f"{self.words[0]}: {text}") from error
         if fused.shape[:2] != a.shape[:2]:
-            sizes = [f"{image.shape[0]} x {image.shape[1]}" for image in (fused, a)]
-            raise WdualmineError(f"{self.words[0]}: wrote an image of {sizes[0]} from sources of {sizes[1]}")
+            what = f"wrote an image of {size_of(fused)} from sources of {size_of(a)}"
+            raise WdualmineError(f"{self.words[0]}: {what}")
         return fused
 
     def _run(self, paths: dict[str, Path], room: int) -> None:
