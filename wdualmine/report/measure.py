@@ -146,7 +146,7 @@ def judge(
     """
     _check_names(judged)
     keys = [metric.key for metric in choose(METRICS if metrics is None else metrics)]
-    asked = list(PAPER_METRICS) if metrics is None else keys
+    asked = [key for key in PAPER_METRICS if key in keys] if metrics is None else keys
     if recovery_pairs < 1:
         raise WdualmineError(f"{recovery_pairs} pairs for signal recovery: give at least 1")
     first, *others = [match_files(a, b, method.fused) for method in judged]
