@@ -56,13 +56,9 @@ def _complete_method(incomplete: str) -> list[str]:
 _METHOD = "A name of `wdualmine methods`, or module:function, file.py:function of your own fuse(a, b)."
 MethodOption = Annotated[str, typer.Option(help=_METHOD, autocompletion=_complete_method)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a row.")]
-ResidualScaleOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Lambda of Eq. 11 at inference, from -1 to 1: how much of its residual W-DUALMINE adds to the "
-        "average. Default: the network's own, 0.5 in the paper."
-    ),
-]
+_SCALE = """Lambda of Eq. 11 at inference, from -1 to 1: how much of its residual W-DUALMINE adds to the
+average. Default: the network's own, 0.5 in the paper."""
+ResidualScaleOption = Annotated[float | None, typer.Option(help=_SCALE)]
 WeightsOption = Annotated[
     Path | None, typer.Option(help="A run folder or a file of weights, instead of those that are found.")
 ]

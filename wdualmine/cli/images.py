@@ -22,6 +22,10 @@ from wdualmine.cli.common import (
 from wdualmine.cli.volumes import WindowAOption, WindowBOption, fuse_volume_files, read_window
 from wdualmine.errors import WdualmineError
 
+_STRETCH = """Stretch to the full range, as the published images and by default; else keep intensities. Slices
+of a volume are never stretched, so that they stay comparable."""
+_VOLUME = "What arrays (H, W, 3) are, where neither the other source nor the result's name says so."
+
 
 @app.command()
 def fuse(
@@ -39,26 +43,12 @@ def fuse(
     blend: Annotated[
         float, typer.Option(help="Blend with the average: this much of the method, from 0 to 1.")
     ] = 1.0,
-    stretch: Annotated[
-        bool | None,
-        typer.Option(
-            help="Stretch to the full range, as the published images and by default; else keep intensities. "
-            "Slices of a volume are never stretched, so that they stay comparable.",
-            show_default=False,
-        ),
-    ] = None,
+    stretch: Annotated[bool | None, typer.Option(help=_STRETCH, show_default=False)] = None,
     allow: AllowOption = False,
     axis: Annotated[
         int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default 2.")
     ] = None,
-    volume: Annotated[
-        bool | None,
-        typer.Option(
-            "--volume/--color",
-            help="What arrays (H, W, 3) are, where neither the other source nor the result's name says so.",
-            show_default=False,
-        ),
-    ] = None,
+    volume: Annotated[bool | None, typer.Option("--volume/--color", help=_VOLUME, show_default=False)] = None,
     window_a: WindowAOption = None,
     window_b: WindowBOption = None,
     device: DeviceOption = "auto",

@@ -23,7 +23,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.metrics.validation import to_8_bit
 
 _PLACES = ("{a}", "{b}", "{out}")
-_PLACE = re.compile("|".join(_PLACES))
+_PLACE = re.compile("|".join(map(re.escape, _PLACES)))
 #: What a run may print and write into its folder, in bytes, beside 32 a pixel.
 _ROOM = 64 << 20
 #: Environment variable by which a run's processes are known.
