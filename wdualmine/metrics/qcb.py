@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Array, Image, Metric
+from wdualmine.metrics.qcv import stretched
 from wdualmine.metrics.universal_quality import share
 from wdualmine.metrics.validation import NAMES
 
@@ -57,11 +58,8 @@ def qcb(a: Image, b: Image, fused: Image) -> float:
 
 
 def _masked_contrast(image: Image, name: str) -> Array:
-    low, high = int(image.min()), int(image.max())
-    if low == high:
-        raise WdualmineError(f"Qcb: {name} is constant, so it has no contrast to compare; leave it out")
-    stretched = np.floor((image - float(low)) / (high - low) * 255 + 0.5)
-    seen = np.fft.irfft2(np.fft.rfft2(stretched) * _sensitivity(image.shape), s=image.shape)
+    spectrum = np.fft.rfft2(stretched("Qcb", image, name))
+    seen = np.fft.irfft2(spectrum * _sensitivity(image.shape), s=image.shape)
     coarse = _blur(seen, _COARSE)
     if not coarse.all():
         raise WdualmineError(f"Qcb: the local mean of {name} vanishes, so its contrast is infinite")

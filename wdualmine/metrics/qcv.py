@@ -54,10 +54,10 @@ def qcv_plain_edges(a: Image, b: Image, fused: Image) -> float:
 
 
 def _visible_error(a: Image, b: Image, fused: Image, power: int) -> float:
-    target = _stretched(fused, "the fused image")
+    target = stretched("Qcv", fused, "the fused image")
     error = total = 0.0
     for image, name in ((a, "source A"), (b, "source B")):
-        source = _stretched(image, name)
+        source = stretched("Qcv", image, name)
         edges = np.hypot(*(ndimage.sobel(source, axis=axis, mode="constant") for axis in (0, 1)))
         weights = _regions(edges**power)
         seen = np.fft.irfft2(np.fft.rfft2(source - target) * _sensitivity(fused.shape), s=fused.shape)
@@ -66,10 +66,11 @@ def _visible_error(a: Image, b: Image, fused: Image, power: int) -> float:
     return error / total
 
 
-def _stretched(image: Image, name: str) -> Array:
+def stretched(metric: str, image: Image, name: str) -> Array:
+    """Stretch an image (H, W) to 0-255 and round it, or refuse a constant one."""
     low, high = int(image.min()), int(image.max())
     if low == high:
-        raise WdualmineError(f"Qcv: {name} is constant, so it cannot be stretched; leave it out")
+        raise WdualmineError(f"{metric}: {name} is constant, so it cannot be stretched; leave it out")
     return np.floor((image - float(low)) / (high - low) * 255 + 0.5)
 
 

@@ -36,8 +36,7 @@ def _label(name: str) -> str:
 
 
 def _metric(key: str) -> str:
-    unit = METRICS[key].unit
-    return f"{key} ({unit})" if unit else key
+    return f"{key} ({unit})" if (unit := METRICS[key].unit) else key
 
 
 @styled

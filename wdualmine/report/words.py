@@ -101,9 +101,7 @@ def _left_out(findings: Findings, method: str) -> list[str]:
         own = findings.rows(name, stretch)
         found += findings.undefined.get((name, stretch), [])
         for key in findings.metrics:
-            pairs = own.loc[np.isinf(own[key]), "pair"]
-            if len(pairs):
-                # PSNR is the only such metric.
+            if len(pairs := own.loc[np.isinf(own[key]), "pair"]):  # of PSNR alone
                 found.append(
                     f"{key} of {title(name, stretch)} is infinite on {len(pairs)} of {len(own)} pairs, such "
                     f"as {pairs.iloc[0]}, where the image equals both sources"
@@ -121,13 +119,11 @@ def _frontier(findings: Findings, method: str) -> list[str]:
     if len(keys) < 2 or blends.empty:
         return []
     as_good = blends.index[(blends[keys] >= own[keys].astype(float)).all(axis=1)]
-    metrics = ", ".join(keys)
+    well = f"at least as well as {method} in all of {', '.join(keys)}"
     if as_good.empty:
-        return [f"No blend of average and maximum does at least as well as {method} in all of {metrics}."]
-    return [
-        f"These blends of average and maximum, which know nothing, do at least as well as {method} in all of "
-        f"{metrics}: {', '.join(map(title, as_good))}."
-    ]
+        return [f"No blend of average and maximum does {well}."]
+    named = ", ".join(map(title, as_good))
+    return [f"These blends of average and maximum, which know nothing, do {well}: {named}."]
 
 
 def _finish(findings: Findings, method: str) -> list[str]:
@@ -185,9 +181,7 @@ def _recovery(findings: Findings, method: str) -> list[str]:
         f"Of faint known signals put into one source ({number}), {'; '.join(parts)}. "
         f"1 is a signal kept whole; one counts as lost below {LOST:g}."
     ]
-    if method in findings.remakes and findings.remakes[method] > 1:
-        sentences.append(
-            f"The command does not make the images in the folder: on the first pair they differ by "
-            f"{findings.remakes[method]:.1f} grey levels on average."
-        )
+    if (apart := findings.remakes.get(method, 0)) > 1:
+        differ = f"on the first pair they differ by {apart:.1f} grey levels on average"
+        sentences.append(f"The command does not make the images in the folder: {differ}.")
     return sentences
