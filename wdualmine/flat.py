@@ -170,7 +170,7 @@ class Way:
         return np.repeat(fused[..., None], 3 if max(channels) > 2 else 1, axis=2)
 
     def function(self, color: bool) -> tuple[Fuse, str]:
-        """Return the fusing function for sources in color or not, and of a network what its weights are."""
+        """Return the function that fuses sources in color or not, and, of a network, what its weights are."""
         method, label = self.chosen, ""
         if isinstance(method, nn.Module):
             function = fuse_with(method, self.residual_scale)

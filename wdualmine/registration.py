@@ -78,7 +78,8 @@ def misalignment(
     Raises:
         WdualmineError: a float image leaves [0, 1].
 
-    Source (plus 1): C. Studholme, D. L. G. Hill, D. J. Hawkes, 1999, DOI 10.1016/S0031-3203(98)00091-0.
+    Source: C. Studholme, D. L. G. Hill, D. J. Hawkes, 1999, DOI 10.1016/S0031-3203(98)00091-0 (the measure,
+    less 1).
     """
     if min(a.shape[:2]) < SMALLEST:
         return None

@@ -30,7 +30,7 @@ def cache_folder() -> Path:
 def staging(folder: Path) -> Iterator[Path]:
     """Lend an empty folder beside the final place of files, or raise a WdualmineError if it is unwritable.
 
-    Files are renamed out of it once complete. One process holds it at a time and removes stale ones.
+    Files are renamed out of it once complete. One process at a time holds it; what a killed one left goes.
     """
     from filelock import FileLock
 

@@ -84,7 +84,7 @@ def image_files(folder: Path) -> dict[str, Path]:
 
 
 def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]:
-    """Match the images of two folders, each name in both, by name without suffix, in natural order."""
+    """Match the images of two folders by name without suffix, in natural order; each name must be in both."""
     files_a, files_b = image_files(folder_a), image_files(folder_b)
     for name in sorted(files_a.keys() ^ files_b.keys(), key=natural_key):
         lone, other = (files_a[name], folder_b) if name in files_a else (files_b[name], folder_a)

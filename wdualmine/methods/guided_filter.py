@@ -37,7 +37,7 @@ def guided_filter_fusion(a: Tensor, b: Tensor) -> Tensor:
 def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: float) -> Tensor:
     """Smooth an image to a local linear function of another (He et al., DOI 10.1109/TPAMI.2012.213).
 
-    Both are (N, 1, H, W). Where the guide's variance in a window is below epsilon, it is smoothed away.
+    Both are (N, 1, H, W). Where the guide's variance in a window is below epsilon, the image is smoothed.
     """
     mean_guide, mean_image = box_mean(guide, radius), box_mean(image, radius)
     variance = box_mean(guide.square(), radius) - mean_guide.square()

@@ -24,7 +24,7 @@ METRIC = Metric(
     "CDDFuse's evaluator",
 )
 def average_gradient(a: Image, b: Image, fused: Image) -> float:
-    """Mean over all m n pixels of the root mean square of the two central differences, the sources unseen.
+    """Mean over all m n pixels of the root mean square of the two central differences of the fused image.
 
     Returns:
         Grey levels per pixel, 0 (constant) to 255 (reached by 2 x 2 images only).

@@ -60,7 +60,7 @@ class Judged:
 
 @dataclass
 class Findings:
-    """What was found, as frames; a judged method is called by its name."""
+    """What was found, as frames."""
 
     judged: Sequence[Judged]  #: the methods on trial
     files: Mapping[str, Sequence[Path]]  #: paths of A, B and each judged image by pair
