@@ -209,7 +209,7 @@ def test_volumes_of_the_pairs(kind: str) -> None:
         (b"pair,group\nx,1\ny,1\nz,2\nx,2\n", "pair x has two groups, 1 and 2; keep one"),
         (b"pair,group\nx,1\ny, \nz,2\n", "pair y has no group"),
         (b"pair;group\nx;1\n", "lacks the columns pair and group"),
-        (b"", "lacks the columns pair and group"),
+        (b"", "is no readable CSV file"),
         ("pair,group\nx,1\n".encode("utf-16"), "is no readable CSV file"),
     ],
 )  # fmt: skip

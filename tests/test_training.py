@@ -23,7 +23,7 @@ from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, make_experiment
 from wdualmine.methods import load_fuse
 from wdualmine.metrics import PAPER_METRICS
-from wdualmine.records import Run, largest_differences, load_run, summarize, write_csv, write_json
+from wdualmine.records import Run, largest_differences, load_run, seal, summarize, write_csv, write_json
 from wdualmine.resuming import CHECKPOINT
 from wdualmine.training import (
     augment,
@@ -198,8 +198,9 @@ def test_differences_between_records_are_found_and_other_data_is_refused(
     metrics = smoke_run.metrics.assign(MI=smoke_run.metrics["MI"] + 0.25)
     info = smoke_run.info.model_dump()
     info["data"]["fingerprint"] = "0" * 64
-    write_json(changed / "run.json", info | {"files": {}, "results": summarize(metrics)})
     write_csv(changed / "metrics.csv", metrics)
+    info |= {"files": seal(changed, ["metrics.csv"]), "results": summarize(metrics)}
+    write_json(changed / "run.json", info)
     found = largest_differences(smoke_run, load_run(changed))
     assert found["MI"] == pytest.approx(0.25)
     assert found["EN"] < 1e-9

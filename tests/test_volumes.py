@@ -180,7 +180,7 @@ def test_mistakes_are_one_clear_line(
         image = nibabel.Nifti1Image(values, AFFINE)
         image.header["srow_x"] = np.nan if kind == "NaN affine" else 0
         nibabel.save(nibabel.Nifti1Image(values, None, image.header), b)
-        message = "its affine holds NaN" if kind == "NaN affine" else "its affine has a spacing of 0 mm"
+        message = "its affine holds NaN" if kind == "NaN affine" else "its affine has a spacing of 0"
     elif kind == "color":
         color = np.zeros(values.shape, [(channel, np.uint8) for channel in "RGB"])
         nibabel.save(nibabel.Nifti1Image(color, AFFINE), b)

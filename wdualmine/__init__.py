@@ -1,7 +1,6 @@
 """W-DUALMINE: reliability-weighted dual-expert fusion of medical images, reproduced.
 
-``import wdualmine as wd``, then ``wd.fuse(ct, mri)``. What is listed here is imported when it is first used,
-so that the import itself is quick.
+``import wdualmine as wd``, then ``wd.fuse(ct, mri)``; what is listed here is imported when first used.
 """
 
 from importlib import import_module

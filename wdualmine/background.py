@@ -27,13 +27,8 @@ def background_scores(
     """
     where = background(grey_a, grey_b)
     values = fused[where]
-    return dict(
-        zip(
-            BACKGROUND,
-            (float(where.mean()), _mean(values), _mean(values > 0)),
-            strict=True,
-        )
-    )
+    mean, nonzero = (values.mean(), (values > 0).mean()) if values.size else (np.nan, np.nan)
+    return dict(zip(BACKGROUND, map(float, (where.mean(), mean, nonzero)), strict=True))
 
 
 def blacken(pair: Pair, fused: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -41,7 +36,3 @@ def blacken(pair: Pair, fused: NDArray[np.uint8]) -> NDArray[np.uint8]:
     result = fused.copy()
     result[background(pair.grey_a, pair.grey_b)] = 0
     return result
-
-
-def _mean(values: NDArray) -> float:
-    return float(values.mean()) if values.size else float("nan")

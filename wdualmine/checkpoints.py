@@ -32,8 +32,7 @@ def read_tensors(
     """Read what :func:`write_tensors` wrote: tensors on the CPU, and the metadata.
 
     Raises:
-        WdualmineError: the file is not of that kind, not whole, or its tensors are others than were written;
-            the message ends with the remedy.
+        WdualmineError: the file is not of that kind, not whole or altered; the remedy ends the message.
     """
     with _opened(path, remedy) as (file, metadata):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -43,11 +42,7 @@ def read_tensors(
 
 
 def read_shapes(path: Path) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
-    """Read the header of a safetensors file alone: the shape of each tensor by its name, and the metadata.
-
-    Raises:
-        WdualmineError: the file is not of that kind, or not whole.
-    """
+    """Read the header of a safetensors file alone: the shape of each tensor by its name, and the metadata."""
     with _opened(path, "fetch or make it again") as (file, metadata):
         names = file.keys()
         return {name: tuple(file.get_slice(name).get_shape()) for name in names}, metadata

@@ -5,6 +5,7 @@ the fused image and the residual, so that lambda can be moved without running it
 """
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -21,17 +22,14 @@ OPSET = 18
 
 
 def export_onnx(source: str | Path, output: str | Path, method: str = W_DUALMINE.name) -> Path:
-    """Write a network as an ONNX file, whole or not at all.
+    """Write a network (:func:`~wdualmine.methods.load_model`) as a file ``.onnx``, whole or not at all.
 
     Inputs are ``image1`` and ``image2``, float32 (1, 1, H, W) in [0, 1] with H and W divisible by the
     metadata's ``multiple``, and the scalar ``residual_scale``; outputs are ``fused`` in [0, 1] and
     ``residual`` in [-1, 1], both of the same shape. The metadata also holds the network's own
     ``residual_scale``. Within 1e-5 of what torch gives.
 
-    Args:
-        source: see :func:`~wdualmine.methods.load_model`.
-        output: the file, ending in ``.onnx``.
-        method: "w-dualmine" or "light", a network that adds a residual to the average.
+    The method is "w-dualmine" or "light", a network that adds a residual to the average.
 
     Raises:
         WdualmineError: no such weights, another suffix or method, or the packages for it are missing.
@@ -42,10 +40,8 @@ def export_onnx(source: str | Path, output: str | Path, method: str = W_DUALMINE
     if not has_residual(get_method(method)):
         raise WdualmineError(f"{method}: adds no residual to the average; export w-dualmine or light")
     model = load_network(get_method(method), source).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    try:
-        import onnxscript  # noqa: F401 (torch imports it late and with a long traceback)
-    except ImportError as error:
-        raise WdualmineError("export needs the package onnxscript: pip install onnxscript") from error
+    if not find_spec("onnxscript"):  # torch imports it late and with a long traceback
+        raise WdualmineError("export needs the package onnxscript: pip install onnxscript")
     height, width = (model.multiple * torch.export.Dim(name) for name in ("h", "w"))
     example = torch.zeros(1, 1, 4 * model.multiple, 6 * model.multiple)
     with warnings.catch_warnings():  # torch's notes to its own developers

@@ -14,8 +14,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Lend a name beside a file, of the same suffix; what is written there replaces the file in the end.
 
     Raises:
-        WdualmineError: the disk is full or the folder, which is made where it is missing, not writable; the
-            file is as it was before.
+        WdualmineError: the disk is full or the folder not writable; the file is as it was before.
     """
     # Short, because the file's own name can be as long as the file system allows.
     temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.name[-20:].lower()}")

@@ -92,8 +92,7 @@ def fuse(
         device: see :func:`~wdualmine.runtime.pick_device`.
 
     Returns:
-        The fused image, an array or a tensor as the sources are: of their size, channels and pixel type (the
-        larger and the wider, if they differ).
+        The fused image, an array or tensor as the sources are, of their size, channels and (wider) type.
 
     Raises:
         WdualmineError: an image cannot be read or used (:func:`~wdualmine.fusion.fuse_images`), the sources
@@ -104,9 +103,7 @@ def fuse(
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return _fuse_tensors(way, a, b, stretch, allow)
     if isinstance(a, Tensor) or isinstance(b, Tensor):
-        raise WdualmineError(
-            "one source is a tensor, the other is not; give two tensors, or files and arrays"
-        )
+        raise WdualmineError("one source is a tensor, the other not; give two tensors, or files and arrays")
     if isinstance(a, str | os.PathLike) and isinstance(b, str | os.PathLike):
         return way.fuse_files(Path(a), Path(b), stretch, allow)
     (first, name_a), (second, name_b) = _read(a, NAMES[0]), _read(b, NAMES[1])
@@ -173,11 +170,7 @@ class Way:
         return np.repeat(fused[..., None], 3 if max(channels) > 2 else 1, axis=2)
 
     def function(self, color: bool) -> tuple[Fuse, str]:
-        """Return the fusing function for sources in color or not, and of a network with which weights it is.
-
-        Raises:
-            WdualmineError: there are no such weights, or they were trained for another task.
-        """
+        """Return the function that fuses sources in color or not, and, of a network, what its weights are."""
         method, label = self.chosen, ""
         if isinstance(method, nn.Module):
             function = fuse_with(method, self.residual_scale)
@@ -206,25 +199,22 @@ class Way:
         free = available_memory(pick_device(self.device) if method.learned else torch.device("cpu"))
         what = f"{height} x {width} pixels with {method.name} take about {needed / 2**30:.1f} GiB of memory"
         if free is not None and needed > free:
-            raise WdualmineError(
-                f"{what}, and {free / 2**30:.1f} are free; choose another method, or fuse parts of the images"
-            )
+            remedy = "choose another method, or fuse parts of the images"
+            raise WdualmineError(f"{what}, and {free / 2**30:.1f} are free; {remedy}")
         print(what, file=sys.stderr)
 
 
 def _read(source: PathLike | NDArray, name: str) -> tuple[NDArray, str]:
     """Return an image and what to call it."""
-    return (
-        (read_image(Path(source)), str(source)) if isinstance(source, str | os.PathLike) else (source, name)
-    )
+    if isinstance(source, str | os.PathLike):
+        return read_image(Path(source)), str(source)
+    return source, name
 
 
 def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool) -> Tensor:
     if a.ndim != b.ndim or a.ndim not in (2, 3, 4) or a.shape[:-3] != b.shape[:-3]:
-        raise WdualmineError(
-            f"tensors of shape {tuple(a.shape)} and {tuple(b.shape)}: give two of (H, W), (C, H, W) or "
-            "(N, C, H, W)"
-        )
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise WdualmineError(f"tensors of shape {shapes}: give two of (H, W), (C, H, W) or (N, C, H, W)")
     batches = [_arrays(tensor, name) for tensor, name in zip((a, b), NAMES, strict=True)]
     fused = []
     for number, (first, second) in enumerate(zip(*batches, strict=True)):
@@ -241,9 +231,8 @@ def _arrays(images: Tensor, name: str) -> NDArray:
     try:
         array = images.cpu().numpy()
     except TypeError as error:  # bfloat16
-        raise WdualmineError(
-            f"{name}: has pixel type {images.dtype}; use uint8, uint16 or float32"
-        ) from error
+        text = f"{name}: has pixel type {images.dtype}; use uint8, uint16 or float32"
+        raise WdualmineError(text) from error
     if images.ndim == 2:
         return array[None]
     return np.moveaxis(array.reshape(-1, *array.shape[-3:]), 1, -1)

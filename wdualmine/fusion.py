@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wdualmine.data.color import LUMA_WEIGHTS, is_color, join_color, split_color
-from wdualmine.data.images import check_image
+from wdualmine.data.images import check_image, size_of
 from wdualmine.errors import WdualmineError
 
 #: A way to fuse: two lumas (N, 1, H, W) in [0, 1], any size, to one of the same shape; no side effects. A
@@ -53,16 +53,13 @@ def fuse_images(
     """
     image_a, image_b = check_image(image_a, names[0]), check_image(image_b, names[1])
     if image_a.shape[:2] != image_b.shape[:2]:
-        raise WdualmineError(
-            f"{names[0]} is {_size(image_a)} but {names[1]} is {_size(image_b)}; "
-            "register and resample them first"
-        )
+        sizes = f"{names[0]} is {size_of(image_a)} but {names[1]} is {size_of(image_b)}"
+        raise WdualmineError(f"{sizes}; register and resample them first")
     if is_color(image_a) and is_color(image_b):
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
     if isinstance(fuse, nn.Module):
-        raise WdualmineError(
-            f"fuse {type(fuse).__name__}: is a network; wdualmine.fuse_with makes a function of it"
-        )
+        kind = type(fuse).__name__
+        raise WdualmineError(f"fuse {kind}: is a network; wdualmine.fuse_with makes a function of it")
     if not callable(fuse):
         raise WdualmineError(f"fuse {fuse!r}: give a function; wdualmine.load_fuse makes one of a method")
     luma_a, luma_b = luma_tensor(image_a, names[0]), luma_tensor(image_b, names[1])
@@ -77,11 +74,9 @@ def fuse_images(
 def check_fused(fused: object, luma: Tensor, name: str = "") -> Tensor:
     """Return what a fusing function gave for a luma (N, 1, H, W) as a tensor, if it is an image like that.
 
-    Methods may leave [0, 1] by a little, which is cut off; an image in other units is refused.
-
     Raises:
         WdualmineError: it is no tensor or array of floats, of another shape, not finite, or far outside of
-            [0, 1]; the message begins with the pair's name.
+            [0, 1], as in other units; the message begins with the pair's name.
     """
     given = f"{name}: the fusing function gave" if name else "the fusing function gave"
     if isinstance(fused, np.ndarray) and fused.dtype.kind == "f":
@@ -91,10 +86,8 @@ def check_fused(fused: object, luma: Tensor, name: str = "") -> Tensor:
         hint = "; of a network, wdualmine.fuse_with makes such a function" * hasattr(fused, "fused")
         raise WdualmineError(f"{given} {kind}; it must give a tensor of floats{hint}")
     if fused.shape != luma.shape:
-        raise WdualmineError(
-            f"{given} shape {tuple(fused.shape)} for images of shape {tuple(luma.shape)}; "
-            "it must give one of the same shape"
-        )
+        shapes = f"shape {tuple(fused.shape)} for images of shape {tuple(luma.shape)}"
+        raise WdualmineError(f"{given} {shapes}; it must give one of the same shape")
     low, high = map(float, fused.aminmax())  # NaN is both; no copy of a large image is made
     if not (math.isfinite(low) and math.isfinite(high)):
         raise WdualmineError(f"{given} NaN or infinity; it must give numbers in [0, 1]")
@@ -104,28 +97,21 @@ def check_fused(fused: object, luma: Tensor, name: str = "") -> Tensor:
 
 
 def check_unit(*images: Tensor) -> None:
-    """Refuse images in other units than a network's.
-
-    Raises:
-        WdualmineError: one holds no floats, or values outside of [0, 1].
-    """
+    """Refuse images in other units than a network's: of no floats, or values outside of [0, 1]."""
     for image in images:
         if not image.is_floating_point():
             raise WdualmineError(f"image of type {image.dtype}: a network needs floats in [0, 1]")
         low, high = map(float, image.aminmax())
         if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # not so for NaN, either
-            raise WdualmineError(
-                f"image with values from {low:g} to {high:g}: a network needs them in [0, 1]; divide "
-                "levels of 8 bits by 255"
-            )
+            what = f"image with values from {low:g} to {high:g}"
+            raise WdualmineError(f"{what}: a network needs them in [0, 1]; divide levels of 8 bits by 255")
 
 
 def luma_tensor(image: NDArray, name: str = "image") -> Tensor:
     """Return the luma of an image array as a float32 tensor (1, 1, H, W) in [0, 1]."""
     if image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1):
-        raise WdualmineError(
-            f"{name}: float pixels from {image.min():g} to {image.max():g}; scale them to [0, 1] first"
-        )
+        found = f"float pixels from {image.min():g} to {image.max():g}"
+        raise WdualmineError(f"{name}: {found}; scale them to [0, 1] first")
     luma = np.empty(image.shape[:2], np.float32)
     for start in range(0, len(image), ROWS):
         strip = image[start : start + ROWS]
@@ -172,7 +158,3 @@ def _finish_strip(
 
 def _to_unit(image: NDArray) -> NDArray[np.float64]:
     return image.astype(np.float64) if image.dtype.kind == "f" else image / float(np.iinfo(image.dtype).max)
-
-
-def _size(image: NDArray) -> str:
-    return f"{image.shape[0]} x {image.shape[1]}"

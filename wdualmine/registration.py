@@ -68,12 +68,8 @@ def misalignment(
     """Look for an evident misalignment of two sources: mirrored, turned, or shifted by 3 % of the side.
 
     The second image is moved, coarsely, and its normalized mutual information with the first compared. What
-    raises it by :data:`FACTOR` and :data:`GAIN` is evident.
-
-    Args:
-        a: first source, (H, W) or (H, W, 3), uint8, uint16 or float in [0, 1].
-        b: second source, the same height and width.
-        names: what to call them in an error.
+    raises it by :data:`FACTOR` and :data:`GAIN` is evident. Images are (H, W) or (H, W, 3), uint8, uint16 or
+    float in [0, 1].
 
     Returns:
         What is best undone. None, which is no proof of registration, where nothing is evident, or the images
@@ -92,16 +88,13 @@ def misalignment(
         return None
     first, second = _levels(coarse_a), _levels(coarse_b)
     given = _information(first, second)
-    tried = []
-    for what, undo in _ORIENTATIONS.items():
-        moved = undo(second)
-        if moved.shape == first.shape:
-            tried.append((_information(first, moved), what))
+    moved = {what: undo(second) for what, undo in _ORIENTATIONS.items()}
     for angle in ANGLES:
-        turned = _turned(coarse_b, angle)
-        side = "left" if angle > 0 else "right"
-        what = f"turned by about {abs(angle)} degrees to the {side}"
-        tried.append((_information(first, _levels(turned)), what))
+        what = f"turned by about {abs(angle)} degrees to the {'left' if angle > 0 else 'right'}"
+        moved[what] = _levels(_turned(coarse_b, angle))
+    tried = [
+        (_information(first, other), what) for what, other in moved.items() if other.shape == first.shape
+    ]
     factor = _factor(a.shape)
     for information, down, right in _shifts(first, second):
         if max(abs(down), abs(right)) > 1:  # one coarse pixel is within what registered pairs show
@@ -130,8 +123,7 @@ def slice_misalignment(a: NDArray, b: NDArray, step: int = 1) -> Misalignment | 
     count = len(first)
     tried = [(_information(first, second), _information(first, second[::-1]), "reversed, last slice first")]
     for shift in (shift for shift in range(-(count // 3), count // 3 + 1) if shift):
-        part = slice(max(-shift, 0), count - max(shift, 0))
-        moved = slice(max(shift, 0), count + min(shift, 0))
+        part, moved = _overlap(count, shift)
         words = f"shifted by about {abs(shift) * step} slices toward the {'last' if shift > 0 else 'first'}"
         given = _information(first[part], second[part])
         tried.append((given, _information(first[part], second[moved]), words))
@@ -163,24 +155,16 @@ def require_registered_slices(
 
 
 def distance(a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:
-    """Compute by how many millimeters the corners of two grids of one shape are apart, at most.
-
-    The affines (4, 4) lead from voxels to millimeters; the shape has up to three axes.
-    """
+    """Compute by how many millimeters the corners of two grids of one shape are apart, by affines (4, 4)."""
     corners = np.array(list(product(*((0, side - 1) for side in shape))), dtype=np.float64).T
-    difference = a - b
-    moved = difference[:3, : len(shape)] @ corners + difference[:3, 3:]
+    moved = (a - b)[:3, : len(shape)] @ corners + (a - b)[:3, 3:]
     return float(np.linalg.norm(moved, axis=0).max())
 
 
 def require_one_place(a: Path, b: Path) -> None:
-    """Refuse two DICOM slices of which the headers say that they do not show one place.
+    """Refuse two DICOM slices whose headers say that they do not show one place.
 
-    What only one of them says is not compared; of files of another kind, nothing.
-
-    Raises:
-        WdualmineError: pixel spacings, frames of reference or places differ, those by more than half a
-            millimeter; or what a header says is no place.
+    Compared is what both say: pixel spacings, frames of reference, and places, to half a millimeter.
     """
     first, second = read_geometry(a), read_geometry(b)
     if first is None or second is None or first.shape != second.shape:
@@ -188,18 +172,12 @@ def require_one_place(a: Path, b: Path) -> None:
     if first.spacing is not None and second.spacing is not None:
         wider = np.abs(np.subtract(first.spacing, second.spacing)) * first.shape
         if wider.max() > APART:
-            one, other = (
-                " x ".join(f"{s:g}" for s in spacing) for spacing in (first.spacing, second.spacing)
-            )
-            raise WdualmineError(
-                f"{b}: has a pixel spacing of {other} mm but {a} of {one} mm; resample it to one grid, "
-                "or go on with --allow"
-            )
+            one, other = (f"{rows:g} x {columns:g} mm" for rows, columns in (first.spacing, second.spacing))
+            what = f"has a pixel spacing of {other} but {a} of {one}"
+            raise WdualmineError(f"{b}: {what}; resample it to one grid, or go on with --allow")
     if first.frame and second.frame and first.frame != second.frame:
-        raise WdualmineError(
-            f"{b}: has another frame of reference than {a}, so their places cannot be compared; "
-            "register it and save it in one frame, or go on with --allow"
-        )
+        what = f"has another frame of reference than {a}, so their places cannot be compared"
+        raise WdualmineError(f"{b}: {what}; register it and save it in one frame, or go on with --allow")
     if first.affine is not None and second.affine is not None:
         check_distance(distance(first.affine, second.affine, first.shape), (str(a), str(b)))
 
@@ -207,10 +185,8 @@ def require_one_place(a: Path, b: Path) -> None:
 def check_distance(apart: float, names: tuple[str, str]) -> None:
     """Refuse two sources that are more than half a millimeter apart."""
     if not apart <= APART:
-        raise WdualmineError(
-            f"{names[1]}: is up to {apart:.1f} mm from {names[0]} in scanner space; resample it to one grid, "
-            "or go on with --allow"
-        )
+        what = f"is up to {apart:.1f} mm from {names[0]} in scanner space"
+        raise WdualmineError(f"{names[1]}: {what}; resample it to one grid, or go on with --allow")
 
 
 def _factor(shape: tuple[int, ...]) -> int:
@@ -257,9 +233,13 @@ def _shifts(first: Levels, second: Levels) -> list[tuple[float, int, int]]:
     height, width = first.shape
     reach = max(2, round(REACH * min(height, width)))
     found = []
-    for down in range(-reach, reach + 1):
-        for right in range(-reach, reach + 1):
-            part = first[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
-            moved = second[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
-            found.append((_information(part, moved), down, right))
+    for down, right in product(range(-reach, reach + 1), repeat=2):
+        (rows, moved_rows), (columns, moved_columns) = _overlap(height, down), _overlap(width, right)
+        information = _information(first[rows, columns], second[moved_rows, moved_columns])
+        found.append((information, down, right))
     return found
+
+
+def _overlap(count: int, shift: int) -> tuple[slice, slice]:
+    """Where two rows of so many places overlap once the second is moved back: in the first, in the second."""
+    return slice(max(-shift, 0), count - max(shift, 0)), slice(max(shift, 0), count + min(shift, 0))

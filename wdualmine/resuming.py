@@ -42,9 +42,8 @@ def refuse_other_files(output: Path) -> None:
         return
     for name in FILES:
         if (output / name).exists():
-            raise WdualmineError(
-                f"{output / name}: is of no run, and training would replace it; choose another folder"
-            )
+            what = "is of no run, and training would replace it"
+            raise WdualmineError(f"{output / name}: {what}; choose another folder")
 
 
 def claim(output: Path, description: dict[str, Any]) -> bool:
@@ -52,12 +51,11 @@ def claim(output: Path, description: dict[str, Any]) -> bool:
     if (output / "run.json").exists():
         run = load_run(output)
         _check_same(output, run.info.model_dump(), description)
+        remedy = "restore it, or delete the folder to train again"
         if altered := run.altered():
-            raise WdualmineError(
-                f"{output / altered[0]}: is missing or not the file that the run wrote; "
-                "restore it, or delete the folder to train again"
-            )
-        read_tensors(output / "model.safetensors", "restore it, or delete the folder to train again")
+            what = "is missing or not the file that the run wrote"
+            raise WdualmineError(f"{output / altered[0]}: {what}; {remedy}")
+        read_tensors(output / "model.safetensors", remedy)
         return True
     if not (output / CHECKPOINT).exists():
         write_json(output / "started.json", description)
@@ -71,10 +69,8 @@ def _check_same(output: Path, before: dict[str, Any], description: dict[str, Any
         if what == "data":  # where the same files lie does not matter
             known, asked = isinstance(known, dict) and known.get("fingerprint"), asked["fingerprint"]
         if known != asked:
-            raise WdualmineError(
-                f"{output}: holds a run with another {what}; "
-                "choose another folder, or delete this one to start over"
-            )
+            remedy = "choose another folder, or delete this one to start over"
+            raise WdualmineError(f"{output}: holds a run with another {what}; {remedy}")
 
 
 class _Progress(BaseModel, strict=True):
@@ -95,11 +91,7 @@ def write_checkpoint(path: Path, state: State, description: dict[str, Any]) -> N
 
 
 def restore(path: Path, state: State, experiment: Experiment, description: dict[str, Any]) -> None:
-    """Resume from a checkpoint, if there is one and if it is of this run.
-
-    Raises:
-        WdualmineError: it is of another run, or ill-formed.
-    """
+    """Resume from a checkpoint, if there is one, or raise a WdualmineError if it is not one of this run."""
     if not path.exists():
         return
     tensors, metadata = read_tensors(path, "delete it to start over")
@@ -127,7 +119,6 @@ def restore(path: Path, state: State, experiment: Experiment, description: dict[
         if adam:
             raise ValueError(f"adam: of {next(iter(adam))}, which the network does not have")
     except (ValueError, RuntimeError) as error:
-        raise WdualmineError(
-            f"{path}: not a checkpoint of this run ({first_reason(error)}); delete it to start over"
-        ) from error
+        text = f"{path}: not a checkpoint of this run ({first_reason(error)}); delete it to start over"
+        raise WdualmineError(text) from error
     state.log, state.sessions = log, metadata["sessions"]

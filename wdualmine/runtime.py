@@ -28,36 +28,28 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Choose where to compute.
-
-    Args:
-        name: "auto" (a GPU that really runs, else the CPU), "cpu", "cuda", "cuda:1", "mps".
+    """Choose where to compute: "auto" (a GPU that really runs, else the CPU), "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
-        WdualmineError: the named device does not run; "auto" falls back to the CPU instead.
+        WdualmineError: the named device does not run.
     """
     candidates = ["cuda", "mps", "cpu"] if name == "auto" else [name]
     for candidate in candidates:
         try:
             device = torch.device(candidate)
             # is_available() says yes even to a GPU whose kernels this build of torch lacks: compute.
-            torch.nn.functional.conv2d(
-                torch.ones(1, 1, 4, 4, device=device), torch.ones(1, 1, 3, 3, device=device)
-            ).sum().item()
+            image = torch.ones(1, 1, 4, 4, device=device)
+            torch.nn.functional.conv2d(image, image).sum().item()
             return device
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             if name != "auto":
-                raise WdualmineError(
-                    f"device {name}: does not run here ({one_line(error)}); try auto or cpu"
-                ) from error
+                text = f"device {name}: does not run here ({one_line(error)}); try auto or cpu"
+                raise WdualmineError(text) from error
     raise WdualmineError("no device runs torch here; reinstall torch")
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Return how many bytes of memory are free on a device, None where that is not known.
-
-    On the CPU what the system says, or what the container's limit (control groups 2) leaves, if that is less.
-    """
+    """Return how many bytes are free on a device, within the container's limit; None where it is unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     free = []
@@ -78,13 +70,10 @@ def usable_cores() -> int:
 
 @contextmanager
 def processes(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Open so many processes of one thread each, which an error or Ctrl-C ends at once.
-
-    Fewer than two do the work in this process. More threads would only wait for each other: images are small.
+    """Open so many processes of one thread each, which an error or Ctrl-C ends at once; below two, none.
 
     Yields:
-        A function like :func:`map`, whose results come in the order of the items. It raises a WdualmineError
-        where a process was killed.
+        A function like :func:`map`; it raises a WdualmineError where a process was killed.
     """
     if count < 2:
         threads = torch.get_num_threads()
@@ -118,10 +107,8 @@ def _results(
             return
         except TimeoutError as error:
             if not all(process.is_alive() for process in started):  # its result would never come
-                raise WdualmineError(
-                    "a process that did part of the work was killed, perhaps for lack of memory; run it "
-                    "again with more memory or fewer cores"
-                ) from error
+                what = "a process that did part of the work was killed, perhaps for lack of memory"
+                raise WdualmineError(f"{what}; run it again with more memory or fewer cores") from error
 
 
 def _start_process() -> None:
@@ -138,63 +125,50 @@ def _follow_parent() -> None:
 
 def hardware(device: torch.device) -> dict[str, Any]:
     """Describe the processor, its threads as torch uses them, and the GPU if there is one."""
-    described: dict[str, Any] = {
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
+    threads = torch.get_num_threads()
+    return {
         "device": str(device),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
+        **gpu,
     }
-    if device.type == "cuda":
-        described["gpu"] = torch.cuda.get_device_name(device)
-    return described
 
 
 def environment() -> dict[str, str]:
     """Return the versions of Python, the system and the packages that a number can depend on."""
-    versions = {"python": platform.python_version(), "system": platform.platform(terse=True)}
-    for package in VERSIONS_RECORDED:
-        try:
+    versions = dict.fromkeys(VERSIONS_RECORDED, "absent")
+    for package in versions:
+        with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "absent"
-    return versions
+    return {"python": platform.python_version(), "system": platform.platform(terse=True), **versions}
 
 
 def code_state(module: str = "wdualmine.training") -> dict[str, Any]:
     """Identify the code: package version, hash of its sources, and the git commit where there is one."""
     source = source_hash(module)
     state: dict[str, Any] = {"version": __version__, "source": source, "commit": None, "dirty": None}
-    if not (PACKAGE.parent / ".git").exists():  # installed, perhaps inside somebody else's repository
-        state["commit"] = _installed_commit()
-        return state
-    try:
-        state["commit"] = _git("rev-parse", "HEAD")
-        state["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.CalledProcessError):
-        pass  # no git, or no commit yet
+    if (PACKAGE.parent / ".git").exists():
+        with suppress(OSError, subprocess.CalledProcessError):  # no git, or no commit yet
+            state["commit"] = _git("rev-parse", "HEAD")
+            state["dirty"] = bool(_git("status", "--porcelain", "--untracked-files=no"))
+    else:  # installed, perhaps inside somebody else's repository; pip notes a commit (PEP 610)
+        with suppress(metadata.PackageNotFoundError, ValueError):
+            origin = json.loads(metadata.distribution("wdualmine").read_text("direct_url.json") or "{}")
+            state["commit"] = origin.get("vcs_info", {}).get("commit_id")
     return state
 
 
-def _installed_commit() -> str | None:
-    """Return the commit that pip noted when it installed the package from a repository (PEP 610)."""
-    try:
-        origin = json.loads(metadata.distribution("wdualmine").read_text("direct_url.json") or "{}")
-        return origin.get("vcs_info", {}).get("commit_id")
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
-
-
 def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(PACKAGE.parent), *arguments], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    return subprocess.check_output(
+        ["git", "-C", str(PACKAGE.parent), *arguments], stderr=subprocess.DEVNULL, text=True
+    ).strip()
 
 
 def _processor() -> str:
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()

@@ -6,6 +6,7 @@ p value, corrected for the number of questions, says so. How far the scores of o
 pairs decides nothing, because both methods see the same pairs.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -55,9 +56,7 @@ def compare(
         the volumes are too few for any). With a single volume the interval is NaN and p is 1.
 
     Raises:
-        WdualmineError: the frames do not hold the same pairs once each, a metric is missing or not finite, or
-            there are fewer than three pairs.
-
+        WdualmineError: other pairs, or fewer than three, or a metric is missing or not finite.
     """
     if not 0 < level < 1:
         raise WdualmineError(f"level {level}: must lie between 0 and 1, such as 0.95")
@@ -71,11 +70,9 @@ def compare(
         raise WdualmineError("the two frames have no metric in common; score the same metrics for both")
     x, y = x[list(metrics)].astype(float), y[list(metrics)].astype(float)
     for frame in (x, y):
-        if not np.isfinite(frame.to_numpy()).all():
-            row, column = np.argwhere(~np.isfinite(frame.to_numpy()))[0]
-            raise WdualmineError(
-                f"{metrics[column]}: is not finite on pair {_label(frame.index[row])}; leave that pair out"
-            )
+        for row, column in np.argwhere(~np.isfinite(frame.to_numpy())):
+            where = f"{metrics[column]}: is not finite on pair {_label(frame.index[row])}"
+            raise WdualmineError(f"{where}; leave that pair out")
     pairs = len(x)
     x, y = (_group_means(frame, group) for frame in (x, y))
     differences = (x - y).to_numpy()
@@ -152,9 +149,7 @@ def flip_test(differences: Floats) -> tuple[Floats, Floats, float]:
     steps = (largest >= observed[order]).mean(axis=0)
     corrected = np.empty(questions)
     corrected[order] = np.maximum.accumulate(steps[::-1])[::-1]
-    allowed = int(SIGNIFICANT * len(ratio))
-    if SIGNIFICANT * len(ratio) == allowed:  # below the level, not at it
-        allowed -= 1
+    allowed = math.ceil(SIGNIFICANT * len(ratio)) - 1  # below the level, not at it
     if allowed < 1 or groups < 2:
         return p, corrected, float("inf")
     bound = float(np.sort(largest[:, -1])[-allowed])
@@ -174,10 +169,7 @@ def _signs(groups: int) -> Floats:
 def detectable(error: Floats, critical: float, groups: int) -> Floats:
     """Return the smallest difference that a test finds four times in five (:data:`POWER`), infinite if none.
 
-    Args:
-        error: standard errors of differences.
-        critical: the t statistic that must be passed, of :func:`flip_test`.
-        groups: number of volumes.
+    From the standard errors of differences over so many volumes, and the t that :func:`flip_test` asks for.
     """
     from scipy.special import nctdtrinc
 
@@ -189,10 +181,8 @@ def detectable(error: Floats, critical: float, groups: int) -> Floats:
 def jackknife_interval(value: Floats, left: Floats, level: float = 0.95) -> tuple[Floats, Floats]:
     """Return the interval of statistics of grouped samples, from the jackknife's variance and Student's t.
 
-    Args:
-        value: the statistics of all samples, (k,).
-        left: those of the samples without each group in turn, (groups, k).
-        level: confidence level.
+    The first argument holds the statistics of all samples, (k,), the second those of the samples without each
+    group in turn, (groups, k).
 
     Returns:
         Lower and upper end, (k,) each; NaN for a single group.
@@ -213,18 +203,14 @@ def _matched(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, p
     indexed = []
     for frame in (first, second):
         frame = frame.set_index([frame[key].astype(str) for key in keys])
-        repeated = frame.index[frame.index.duplicated()]
-        if len(repeated):
-            raise WdualmineError(
-                f"pair {_label(repeated[0])}: has several rows; select one method, and one seed or their mean"
-            )
+        if len(repeated := frame.index[frame.index.duplicated()]):
+            what = "has several rows; select one method, and one seed or their mean"
+            raise WdualmineError(f"pair {_label(repeated[0])}: {what}")
         indexed.append(frame)
     x, y = indexed
-    lone = x.index.symmetric_difference(y.index)
-    if len(lone):
-        raise WdualmineError(
-            f"pair {_label(lone[0])}: is scored for one method only; score the same pairs for both"
-        )
+    if len(lone := x.index.symmetric_difference(y.index)):
+        what = "is scored for one method only; score the same pairs for both"
+        raise WdualmineError(f"pair {_label(lone[0])}: {what}")
     if len(x) < 3:
         raise WdualmineError(f"{len(x)} pairs: too few for a paired comparison; score at least 3")
     return x, y.loc[x.index]

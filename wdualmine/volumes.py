@@ -1,12 +1,13 @@
 """Fusing volumes slice by slice, with their geometry kept."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wdualmine.data.scans import Window, check_window
+from wdualmine.data.scans import Window, check_window, show
 from wdualmine.data.volumes import Volume
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused
@@ -22,51 +23,35 @@ def fuse_volumes(
     allow: bool = False,
     progress: Callable[[], None] = lambda: None,
 ) -> NDArray:
-    """Fuse two volumes of one grid, slice by slice across an axis.
+    """Fuse two volumes of one grid, slice by slice across an axis: 0, 1 or 2.
 
-    Each volume's window (all of its range where it is None) is mapped to [0, 1], what is outside is cut off,
-    and the fused [0, 1] is mapped to the window of the first volume: the result has its units and its type,
-    or the next wider one where the window leaves that. No slice is stretched by itself, so that slices stay
-    comparable.
-
-    Args:
-        a: first volume.
-        b: second volume.
-        fuse: how.
-        axis: 0, 1 or 2.
-        windows: what of each volume's range to use, in its units.
-        allow: go on where the volumes are not in one place, or their slices seem not registered.
-        progress: called after every slice.
+    Each volume's window, in its units (all of its range where it is None), is mapped to [0, 1], and the fused
+    [0, 1] to the window of the first volume: the result has its units and its type, or the next wider one
+    where the window leaves that. No slice is stretched by itself. Progress is called after every slice.
 
     Raises:
-        WdualmineError: the shapes differ, the places of the volumes differ by more than half a millimeter,
-            their slices are evidently not registered, a window is empty or shows nothing, there is no such
-            axis, or `fuse` gives no image of a slice's size.
+        WdualmineError: the shapes differ, a window is empty or shows nothing, `fuse` gives no image of a
+            slice's size, or, unless allowed, the places of the volumes differ by more than half a millimeter
+            or their slices are evidently not registered.
     """
-    if axis not in (0, 1, 2):
-        raise WdualmineError(f"axis {axis}: choose 0, 1 or 2")
     require_one_grid(a, b, allow)
     low, high = _window(a, windows[0])
     ranges = ((low, high), _window(b, windows[1]))
     result = np.empty(a.values.shape, _holding(a.values.dtype, (low, high)))
 
-    def lumas(axis: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def lumas(axis: int, number: int) -> tuple[NDArray, NDArray]:
         place = (slice(None),) * axis + (number,)
-        return _unit(a.values[place], ranges[0]), _unit(b.values[place], ranges[1])
+        return show(a.values[place], ranges[0], np.float32), show(b.values[place], ranges[1], np.float32)
 
     if not allow:
         sides = a.values.shape
         # Slices across the shortest side are the largest, where those asked for are too small to tell.
         across = axis if min(np.delete(sides, axis)) >= SMALLEST else int(np.argmin(sides))
-
-        def slices(number: int) -> tuple[NDArray, NDArray]:
-            first, second = lumas(across, number)
-            return first[0, 0].numpy(), second[0, 0].numpy()
-
-        require_registered_slices(slices, sides[across], (a.name, b.name))
+        require_registered_slices(partial(lumas, across), sides[across], (a.name, b.name))
     for number in range(a.values.shape[axis]):
         with torch.inference_mode():
-            luma_a, luma_b = lumas(axis, number)
+            arrays = map(np.ascontiguousarray, lumas(axis, number))
+            luma_a, luma_b = (torch.from_numpy(array)[None, None] for array in arrays)
             fused = check_fused(fuse(luma_a, luma_b), luma_a, f"slice {number} of {a.name}")
         levels = low + fused[0, 0].double().clamp(0, 1).cpu().numpy() * (high - low)
         result[(slice(None),) * axis + (number,)] = np.rint(levels) if result.dtype.kind in "iu" else levels
@@ -77,9 +62,8 @@ def fuse_volumes(
 def require_one_grid(a: Volume, b: Volume, allow: bool = False) -> None:
     """Refuse two volumes, read or not, of different shapes or, unless allowed, in different places."""
     if a.values.shape != b.values.shape:
-        raise WdualmineError(
-            f"{b.name}: has shape {b.values.shape} but {a.name} {a.values.shape}; resample it to one grid"
-        )
+        shapes = f"has shape {b.values.shape} but {a.name} {a.values.shape}"
+        raise WdualmineError(f"{b.name}: {shapes}; resample it to one grid")
     if not allow and a.affine is not None and b.affine is not None:
         check_distance(distance(a.affine, b.affine, a.values.shape), (a.name, b.name))
 
@@ -104,9 +88,3 @@ def _holding(dtype: np.dtype, window: Window) -> np.dtype:
         if held.min <= low and high <= held.max:
             return wider
     return np.dtype(np.float64)
-
-
-def _unit(values: NDArray, window: Window) -> torch.Tensor:
-    """A slice (H, W) as luma (1, 1, H, W) in [0, 1]."""
-    scaled = (values.astype(np.float64) - window[0]) / (window[1] - window[0])
-    return torch.from_numpy(np.ascontiguousarray(np.clip(scaled, 0, 1), dtype=np.float32))[None, None]

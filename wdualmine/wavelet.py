@@ -4,10 +4,7 @@ from torch import Tensor, cat, stack
 
 
 def haar_dwt(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Decompose feature maps into the four Haar sub-bands.
-
-    Args:
-        x: (N, C, H, W), H and W even.
+    """Decompose feature maps (N, C, H, W), H and W even, into the four Haar sub-bands.
 
     Returns:
         The low band LL (N, C, H/2, W/2) and the details (N, 3, C, H/2, W/2) in the order LH, HL, HH: detail
@@ -42,6 +39,4 @@ def _interleave(even: Tensor, odd: Tensor, dim: int) -> Tensor:
     """Alternate two tensors along a dimension: even, odd, even, odd, ..."""
     shape = list(even.shape)
     shape[dim] *= 2
-    if dim == -1:
-        return stack((even, odd), dim=-1).reshape(shape)
-    return cat((even, odd), dim=-1).reshape(shape)
+    return (stack if dim == -1 else cat)((even, odd), dim=-1).reshape(shape)

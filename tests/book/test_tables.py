@@ -15,7 +15,7 @@ from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import Experiment, make_experiment
 from wdualmine.metrics import PAPER_METRICS
-from wdualmine.records import Info, Run, find_runs, load_run, write_csv, write_json
+from wdualmine.records import Info, Run, find_runs, load_run, seal, write_csv, write_json
 from wdualmine_book.__main__ import main
 from wdualmine_book.experiments import STUDIES
 from wdualmine_book.figures.training import score_changes
@@ -88,7 +88,8 @@ def runs(tmp_path: Path) -> list[Run]:
         ]
         write_csv(tmp_path / name / "metrics.csv", pd.DataFrame(rows))
         experiment = make_experiment("ct-mri", "quick", seed=seed) if kind == "training" else None
-        write_json(tmp_path / name / "run.json", make_info(kind, experiment).model_dump())
+        sealed = {"files": seal(tmp_path / name, ["metrics.csv"])}
+        write_json(tmp_path / name / "run.json", make_info(kind, experiment).model_dump() | sealed)
 
     record("seed0", "training", 0, {("w-dualmine", True): [1.0, 3.0], ("untrained", True): [0.0, 0.0]})
     record("seed1", "training", 1, {("w-dualmine", True): [3.0, 5.0]})
@@ -494,12 +495,13 @@ def test_studies_of_two_schedules_or_two_data_make_no_mean(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("change", ["column", "NaN"])
 def test_a_score_that_is_missing_is_no_part_of_a_mean(runs: list[Run], change: str) -> None:
-    path = next(run.folder for run in runs if run.folder.name == "seed1") / "metrics.csv"
-    frame = pd.read_csv(path)
-    frame = frame.drop(columns="MI") if change == "column" else frame.assign(MI=[np.nan, 1.0])
-    frame.to_csv(path, index=False)
+    run = next(run for run in runs if run.folder.name == "seed1")
+    frame = run.metrics.drop(columns="MI") if change == "column" else run.metrics.assign(MI=[np.nan, 1.0])
+    frame.to_csv(run.folder / "metrics.csv", index=False)
+    sealed = {"files": seal(run.folder, ["metrics.csv"])}
+    write_json(run.folder / "run.json", run.info.model_dump() | sealed)
     with pytest.raises(WdualmineError, match=r"metrics\.csv: lacks MI on a pair"):
-        comparison_table(1, find_runs([path.parent.parent]), [])
+        comparison_table(1, find_runs([run.folder.parent]), [])
 
 
 def table_verb(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:

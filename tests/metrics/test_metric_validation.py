@@ -44,7 +44,7 @@ REFUSED = {
     "complex": (F.astype(complex), r"^fused.png: has pixel type complex128"),
     "dates": (F.astype("datetime64[D]"), r"^fused.png: has pixel type datetime64"),
     "ragged": ([[1, 2], [3]], r"^fused.png: "),
-    "gradients": (torch.ones(12, 15, requires_grad=True), r"^fused.png: cannot be read as one array"),
+    "gradients": (torch.ones(12, 15, requires_grad=True), r"^fused.png: is no array"),
 }
 
 

@@ -9,27 +9,17 @@ from typing import Annotated
 import typer
 
 from wdualmine import __version__
-from wdualmine.cli import (  # noqa: F401 (verbs register)
-    data,
-    export,
-    images,
-    listings,
-    recovery,
-    report,
-    runs,
-)
+from wdualmine.cli import data, export, images, listings, recovery, report, runs  # noqa: F401 (verbs register)
 from wdualmine.cli.common import app, missing_extra
 from wdualmine.errors import WdualmineError
 
 __all__ = ["app", "main", "run_app"]
 
-
 #: Verbs that make the book's own records and tables, and where they went.
+_RECORDS = ("baselines", "conventions", "audit", "ranking", "ghosting")
 MOVED = {
-    **{
-        kind: f"wdualmine-book record {kind}"
-        for kind in ("baselines", "conventions", "audit", "ranking", "ghosting")
-    },
+    **{kind: f"wdualmine-book record {kind}" for kind in _RECORDS},
+    **dict.fromkeys(("bound", "comparison"), "wdualmine-book record ranking"),
     **{verb: f"wdualmine-book {verb}" for verb in ("table", "cost")},
 }
 
@@ -49,20 +39,18 @@ def run_app(app: typer.Typer) -> None:
         if isinstance(stream, TextIOWrapper):  # an encoding without arrows spells them out
             stream.reconfigure(errors="namereplace")
     try:
-        app()
+        return app()
     except WdualmineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        text: str | None = str(error)
     except ImportError as error:  # of an extra that was not installed
-        if not (hint := missing_extra(error)):
+        if not (text := missing_extra(error)):
             raise
-        print(f"error: {hint}", file=sys.stderr)
-        raise SystemExit(2) from None
     except BrokenPipeError:  # such as `wdualmine methods | head -1`
         raise SystemExit(0) from None
     except OSError as error:  # a full disk, a folder that is a file, a missing permission
-        print(f"error: {error}; free, make or name another place", file=sys.stderr)
-        raise SystemExit(2) from None
+        text = f"{error}; free, make or name another place"
+    print(f"error: {text}", file=sys.stderr)
+    raise SystemExit(2)
 
 
 def _version(value: bool) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,12 +36,8 @@ app = typer.Typer(
 
 # Commands import what they need when they run, so that --help does not wait for torch.
 
-DataOption = Annotated[
-    str | None,
-    typer.Option(
-        "--data", help="Folder of the pairs, or 'phantom'. Default: WDUALMINE_DATA, then the cache."
-    ),
-]
+_DATA = "Folder of the pairs, or 'phantom'. Default: WDUALMINE_DATA, then the cache."
+DataOption = Annotated[str | None, typer.Option("--data", help=_DATA)]
 Round16BitOption = Annotated[
     bool, typer.Option("--to-8-bit", help="Round images of 16 bits, v / 257: the metrics are of 8 bits.")
 ]
@@ -56,27 +53,14 @@ def _complete_method(incomplete: str) -> list[str]:
     return [name for name in list_methods() if name.startswith(incomplete)]
 
 
-MethodOption = Annotated[
-    str,
-    typer.Option(
-        help="w-dualmine, average ...: see `wdualmine methods`; or module:function, file.py:function of your "
-        "own fuse(a, b).",
-        autocompletion=_complete_method,
-    ),
-]
+_METHOD = "A name of `wdualmine methods`, or module:function, file.py:function of your own fuse(a, b)."
+MethodOption = Annotated[str, typer.Option(help=_METHOD, autocompletion=_complete_method)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a JSON list, one object a row.")]
-ResidualScaleOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Lambda of Eq. 11 at inference, from -2 to 2: how much of its residual a network adds to the "
-        "average. Default: the network's own, 0.5 in the paper."
-    ),
-]
+_SCALE = """Lambda of Eq. 11 at inference, from -2 to 2: how much of its residual a network adds to the
+average. Default: the network's own, 0.5 in the paper."""
+ResidualScaleOption = Annotated[float | None, typer.Option(help=_SCALE)]
 WeightsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="A run folder or a file of weights, ours or the authors', instead of those that are found."
-    ),
+    Path | None, typer.Option(help="A run folder or a file of weights, instead of those that are found.")
 ]
 
 
@@ -104,25 +88,21 @@ def print_results(run: "Run") -> None:
     from wdualmine.records import scores_table
 
     table = scores_table(run)
-    print_table(("method", *table.columns), list(table.itertuples(name=None)))
+    print_table(("method", *table.columns), table.itertuples(name=None))
 
 
-def print_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table for a person, or, piped, one line per row."""
+def print_table(header: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table for a person, or, piped, one line per row, however long."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    grid = Table(box=None, pad_edge=False)
-    for name in header:
-        grid.add_column(name, overflow="fold")
+    grid = Table(*(Column(name, overflow="fold") for name in header), box=None, pad_edge=False)
     for row in rows:
         grid.add_row(*row)
-    # Piped output is for programs: one line a row, however long.
     # A file name such as scan[red].png is no markup.
-    plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-    console = Console(**plain)
+    console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
-        console = Console(width=400, **plain)
+        console.width = 400
     console.print(grid)
 
 
@@ -131,4 +111,4 @@ def print_rows(rows: list[dict[str, str]], json: bool) -> None:
     if json:
         print(dumps(rows, indent=2))
     else:
-        print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+        print_table(rows[0], [tuple(row.values()) for row in rows])

@@ -32,24 +32,19 @@ def fetch(
         for file in read_networks().values():
             print(f"{file.system}: {file.repository} at {file.commit[:7]}, license: {file.license}")
     done = fetch_files(tasks, published=published, progress=True, networks=networks)
-    print(
-        f"{done.root}: {done.fetched} files fetched, {done.kept} were there; every file matches the manifest"
-    )
+    counts = f"{done.fetched} files fetched, {done.kept} were there"
+    print(f"{done.root}: {counts}; every file matches the manifest")
 
 
 @data_app.command()
-def verify(
-    folder: Annotated[Path | None, typer.Argument(help="Default: the data in use.")] = None,
-) -> None:
+def verify(folder: Annotated[Path | None, typer.Argument(help="Default: the data in use.")] = None) -> None:
     """Compare a folder with the manifest, file by file; exit code 1 if they differ."""
     from wdualmine.data import find_data
     from wdualmine.data import verify as verify_files
 
     source = find_data(folder)
     if source.name == "phantom":
-        raise WdualmineError(
-            "the data in use is the phantom, which has no manifest; give the folder to verify"
-        )
+        raise WdualmineError("the data in use is the phantom, which has no manifest; give a folder")
     report = verify_files(source.root, source.tasks)
     for kind in ("missing", "altered", "extra"):
         for path in getattr(report, kind):

@@ -1,11 +1,10 @@
 """Verbs for images that a user has: ``fuse`` and ``evaluate``."""
 
-import os
 import sys
 from json import dumps
-from math import isinf
+from math import inf, isinf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,8 +22,9 @@ from wdualmine.cli.common import (
 from wdualmine.cli.volumes import WindowAOption, WindowBOption, fuse_volume_files, read_window
 from wdualmine.errors import WdualmineError
 
-if TYPE_CHECKING:
-    import pandas as pd
+_STRETCH = """Stretch to the full range, as the published images and by default; else keep intensities. Slices
+of a volume are never stretched, so that they stay comparable."""
+_VOLUME = "What arrays (H, W, 3) are, where neither the other source nor the result's name says so."
 
 
 @app.command()
@@ -43,26 +43,12 @@ def fuse(
     blend: Annotated[
         float, typer.Option(help="Blend with the average: this much of the method, from 0 to 1.")
     ] = 1.0,
-    stretch: Annotated[
-        bool | None,
-        typer.Option(
-            help="Stretch to the full range, as the published images and by default; else keep intensities. "
-            "Slices of a volume are never stretched, so that they stay comparable.",
-            show_default=False,
-        ),
-    ] = None,
+    stretch: Annotated[bool | None, typer.Option(help=_STRETCH, show_default=False)] = None,
     allow: AllowOption = False,
     axis: Annotated[
         int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default 2.")
     ] = None,
-    volume: Annotated[
-        bool | None,
-        typer.Option(
-            "--volume/--color",
-            help="What arrays (H, W, 3) are, where neither the other source nor the result's name says so.",
-            show_default=False,
-        ),
-    ] = None,
+    volume: Annotated[bool | None, typer.Option("--volume/--color", help=_VOLUME, show_default=False)] = None,
     window_a: WindowAOption = None,
     window_b: WindowBOption = None,
     device: DeviceOption = "auto",
@@ -117,8 +103,7 @@ def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, 
     """Refuse, before anything is written, results that would replace a source or lie in the wrong place.
 
     Raises:
-        WdualmineError: a result is a source, by whatever name or link; two folders are to be fused into
-            one of them or into a file.
+        WdualmineError: a result is a source, by whatever name or link, or two folders lack a third.
     """
     from wdualmine.data.images import SUFFIXES
 
@@ -129,11 +114,10 @@ def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, 
         if output.is_file() or output.suffix.lower() in SUFFIXES:
             raise WdualmineError(f"{output}: two folders need a folder for their results; name one with -o")
     # Of the whole job: a result could be the source of another pair, too.
-    sources = {(status.st_dev, status.st_ino) for *pair, _ in jobs for status in map(_status, pair) if status}
+    sources = {_place(path) for *pair, _ in jobs for path in pair if path.exists()}
     for *_, result in jobs:
         for path in (result, _as_tiff(result)) if a.is_dir() else (result,):
-            status = _status(path)
-            if status and (status.st_dev, status.st_ino) in sources:
+            if path.exists() and _place(path) in sources:
                 raise WdualmineError(f"{path}: is one of the images to fuse; name another with -o")
 
 
@@ -142,9 +126,9 @@ def _as_tiff(result: Path) -> Path:
     return result.with_name(f"{result.stem}.tif")
 
 
-def _status(path: Path) -> os.stat_result | None:
-    """Look at what a path leads to; None if that is nothing."""
-    return path.stat() if path.exists() else None
+def _place(path: Path) -> tuple[int, int]:
+    status = path.stat()  # of what a link leads to
+    return status.st_dev, status.st_ino
 
 
 @app.command()
@@ -172,8 +156,8 @@ def evaluate(
     frame = score_files(a, b, fused, keys, convention, round_16_bit=round_16_bit)
     if csv:
         print(frame.to_csv(index=False, float_format="%.10g"), end="")
-    elif json:
-        print(dumps(_plain(frame), indent=2))
+    elif json:  # which has no infinity: the PSNR of equal images is the word that CSV has
+        print(dumps(frame.astype(object).replace({inf: "inf", -inf: "-inf"}).to_dict("records"), indent=2))
     else:
         names = list(frame.columns[1:])
         rows = [
@@ -185,11 +169,3 @@ def evaluate(
             spreads = (f"{frame[name].std(ddof=0):.4f}" if finite[name] else "–" for name in names)
             rows.append(("std", *spreads))
         print_table(("pair", *names), rows)
-
-
-def _plain(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Return the rows for JSON, which has no infinity: the PSNR of equal images is the word that CSV has."""
-    return [
-        {str(name): str(v) if isinstance(v, float) and isinf(v) else v for name, v in row.items()}
-        for row in frame.to_dict("records")
-    ]

@@ -8,6 +8,13 @@ import typer
 from wdualmine.cli.common import AllowOption, Round16BitOption, app
 from wdualmine.errors import WdualmineError
 
+_COMMAND = """How to run a method, for signal recovery: 'mytool {a} {b} {out}', which reads and writes PNG
+files; one for each FUSED, '' for none."""
+_METRICS = """Names separated by commas, which are all tested; default: all are scored, and those that
+`evaluate` scores by default are tested. See `wdualmine metrics`."""
+_GROUPS = """Which pairs are slices of one volume: a CSV file with the columns pair and group, or a regular
+expression for the names, whose first group or whole match is the volume. Default: a guess from the names."""
+
 
 @app.command()
 def report(
@@ -20,30 +27,10 @@ def report(
     name: Annotated[
         list[str] | None, typer.Option(help="What to call a method; one for each FUSED. Default: its folder.")
     ] = None,
-    command: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="How to run a method, for signal recovery: 'mytool {a} {b} {out}', which reads and writes "
-            "PNG files; one for each FUSED, '' for none."
-        ),
-    ] = None,
+    command: Annotated[list[str] | None, typer.Option(help=_COMMAND)] = None,
     timeout: Annotated[float, typer.Option(help="Seconds after which a run of a command is ended.")] = 60.0,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            help="Names separated by commas, which are all tested; default: all are scored, and those that "
-            "`evaluate` scores by default are tested. See `wdualmine metrics`."
-        ),
-    ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|PATTERN",
-            help="Which pairs are slices of one volume: a CSV file with the columns pair and group, or a "
-            "regular expression for the names, whose first group or whole match is the volume. Default: a "
-            "guess from the names.",
-        ),
-    ] = None,
+    metrics: Annotated[str | None, typer.Option(help=_METRICS)] = None,
+    groups: Annotated[str | None, typer.Option(metavar="FILE|PATTERN", help=_GROUPS)] = None,
     allow: AllowOption = False,
     round_16_bit: Round16BitOption = False,
     recovery_pairs: Annotated[
@@ -64,9 +51,8 @@ def report(
     ]
     keys = None if metrics is None else [key.strip() for key in metrics.split(",")]
     check_output(output)
-    findings = judge(
-        a, b, judged, keys, recovery_pairs, allow, round_16_bit, groups=groups, workers=usable_cores()
-    )
+    cores = usable_cores()
+    findings = judge(a, b, judged, keys, recovery_pairs, allow, round_16_bit, groups=groups, workers=cores)
     page = write_report(findings, output)
     for method in judged:
         print(verdict(findings, method.name)[0])
@@ -78,7 +64,5 @@ def _one_each(option: str, given: list[str] | None, default: list[str]) -> list[
     if not given:
         return default
     if len(given) != len(default):
-        raise WdualmineError(
-            f"{option}: given {len(given)} times for {len(default)} FUSED; give one for each"
-        )
+        raise WdualmineError(f"{option}: given {len(given)} times for {len(default)} FUSED; give one each")
     return given

@@ -12,27 +12,14 @@ if TYPE_CHECKING:
     from wdualmine.data.scans import Window
     from wdualmine.fusion import Fuse
 
-WindowAOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LOW,HIGH",
-        help="What to show of A, in its own units, such as --window-a=-20,80 for a CT's brain window.",
-    ),
-]
-WindowBOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="LOW,HIGH", help="What to show of B, in its own units, such as --window-b=0,1200 for an MRI."
-    ),
-]
+_A = "What to show of A, in its own units, such as --window-a=-20,80 for a CT's brain window."
+_B = "What to show of B, in its own units, such as --window-b=0,1200 for an MRI."
+WindowAOption = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help=_A)]
+WindowBOption = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help=_B)]
 
 
 def read_window(text: str | None, option: str) -> "Window | None":
-    """Read what was given for a window.
-
-    Raises:
-        WdualmineError: it is no two finite numbers, the first below the second.
-    """
+    """Read what was given for a window: two finite numbers, the first below the second."""
     if text is None:
         return None
     try:
@@ -53,12 +40,7 @@ def fuse_volume_files(
     windows: "tuple[Window | None, Window | None]",
     allow: bool,
 ) -> None:
-    """Fuse two volume files into a third.
-
-    Raises:
-        WdualmineError: a file is no volume or cannot be read, the result is a source, or see
-            :func:`~wdualmine.volumes.fuse_volumes`.
-    """
+    """Fuse two volume files into a third; see :func:`~wdualmine.volumes.fuse_volumes`."""
     from wdualmine.data.volumes import check_written, load_values, open_volume, write_volume
     from wdualmine.progress import task_bar
     from wdualmine.volumes import fuse_volumes, require_one_grid

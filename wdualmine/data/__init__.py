@@ -9,27 +9,7 @@ from wdualmine.data.source import DataSource, Place, find_data, published_folder
 from wdualmine.data.tasks import ALL, SPLITS, TASKS, Task, get_task, tasks_of
 
 __all__ = [
-    "ALL",
-    "SPLITS",
-    "TASKS",
-    "DataSource",
-    "Fetched",
-    "Pair",
-    "Place",
-    "Report",
-    "Task",
-    "cache_folder",
-    "fetch",
-    "find_data",
-    "get_task",
-    "load_fold",
-    "load_pairs",
-    "manifest_hash",
-    "published_folder",
-    "read_manifest",
-    "tasks_of",
-    "verify",
-    "volume_and_slice",
-    "volume_of",
-    "where",
-]
+    "ALL", "SPLITS", "TASKS", "DataSource", "Fetched", "Pair", "Place", "Report", "Task", "cache_folder",
+    "fetch", "find_data", "get_task", "load_fold", "load_pairs", "manifest_hash", "published_folder",
+    "read_manifest", "tasks_of", "verify", "volume_and_slice", "volume_of", "where",
+]  # fmt: skip

@@ -28,13 +28,9 @@ def cache_folder() -> Path:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Lend an empty folder beside the final place of files; they are renamed out of it once complete.
+    """Lend an empty folder beside the final place of files, or raise a WdualmineError if it is unwritable.
 
-    One process at a time holds it (the others wait), so that what a killed process left is known to be stale
-    and is removed here.
-
-    Raises:
-        WdualmineError: the folder cannot be written.
+    Files are renamed out of it once complete. One process at a time holds it; what a killed one left goes.
     """
     from filelock import FileLock
 

@@ -36,43 +36,27 @@ def to_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def split_color(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Separate an image, uint8 (H, W) or (H, W, 3), into luma and chroma.
+    """Separate an image (H, W) or (H, W, 3) into luma Y (H, W) and chroma (H, W, 2), None of a grey one.
 
-    Returns:
-        The luma Y (H, W) and the chroma (H, W, 2), Cr then Cb, each centered at 128; the chroma of a grey
-        image is None.
+    The chroma is Cr, then Cb, each centered at 128.
     """
     if not is_color(image):
         return image, None
     red, green, blue = np.moveaxis(image.astype(np.int64), -1, 0)
     luma = (_LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue + _HALF) >> _BITS
     center = 128 << _BITS
-    chroma = np.stack(
-        [
-            (_RED_DIFFERENCE * (red - luma) + center + _HALF) >> _BITS,
-            (_BLUE_DIFFERENCE * (blue - luma) + center + _HALF) >> _BITS,
-        ],
-        axis=-1,
-    )
+    differences = _RED_DIFFERENCE * (red - luma), _BLUE_DIFFERENCE * (blue - luma)
+    chroma = np.stack([(difference + center + _HALF) >> _BITS for difference in differences], axis=-1)
     return luma.astype(np.uint8), np.clip(chroma, 0, 255).astype(np.uint8)
 
 
 def join_color(luma: NDArray[np.uint8], chroma: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """Put chroma back under a new luma (H, W): the inverse of :func:`split_color` up to 8-bit rounding.
-
-    Returns:
-        (H, W, 3), clipped to 0-255, or the luma itself where there is no chroma.
-    """
+    """Put chroma back under a new luma, if there is any: :func:`split_color` undone, up to 8-bit rounding."""
     if chroma is None:
         return luma
     y = luma.astype(np.int64)
     red_difference, blue_difference = np.moveaxis(chroma.astype(np.int64) - 128, -1, 0)
-    rgb = np.stack(
-        [
-            y + ((_RED * red_difference + _HALF) >> _BITS),
-            y + ((_GREEN_FROM_RED * red_difference + _GREEN_FROM_BLUE * blue_difference + _HALF) >> _BITS),
-            y + ((_BLUE * blue_difference + _HALF) >> _BITS),
-        ],
-        axis=-1,
-    )
+    green = _GREEN_FROM_RED * red_difference + _GREEN_FROM_BLUE * blue_difference
+    channels = _RED * red_difference, green, _BLUE * blue_difference
+    rgb = np.stack([y + ((channel + _HALF) >> _BITS) for channel in channels], axis=-1)
     return np.clip(rgb, 0, 255).astype(np.uint8)

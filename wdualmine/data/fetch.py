@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -65,8 +66,7 @@ def fetch(
 ) -> Fetched:
     """Download the pairs of some tasks, or all, and check every file's SHA-256.
 
-    Files that are there and intact are kept, so that a fetch that was cut off goes on where it stopped. A
-    file is renamed into its place only once its hash agrees.
+    Files that are there and intact are kept, so that a fetch that was cut off goes on where it stopped.
 
     Args:
         tasks: the tasks; all by default.
@@ -78,20 +78,20 @@ def fetch(
         progress: show a progress bar on standard error.
         workers: number of files downloaded at once.
         retries: how often a failed download is tried again.
-        networks: instead of pairs, fetch the weights that authors of other networks published, into
+        networks: instead of pairs, fetch the authors' weights of other networks, into
             ``networks/<system>/<file>``.
 
     Raises:
-        WdualmineError: a file cannot be downloaded in time or written, or differs from the manifest, such as
-            by its size; what was fetched before is kept.
+        WdualmineError: a file cannot be fetched in time or written, or differs; those before it are kept.
     """
     destination = Path(destination).expanduser() if destination is not None else cache_folder()
     if networks:
         jobs = [_Job(f"{NETWORKS}/{file.path}", file, file.url) for file in read_networks().values()]
     else:
         chosen = list(TASKS if tasks is None else tasks)
+        folders = {HARVARD: HARVARD, **{name: f"published/{name}" for name in PUBLISHED}}
         jobs = [
-            _Job(_place(name, entry.path), entry, collection.url(entry.path))
+            _Job(f"{folders[name]}/{entry.path}", entry, collection.url(entry.path))
             for name, collection in collections().items()
             if name == HARVARD or published
             for entry in read_manifest(name, chosen)
@@ -103,28 +103,17 @@ def fetch(
         wanted = [job for job, there in zip(jobs, intact, strict=True) if not there]
         with task_bar("fetch", len(wanted), progress) as advance:
             if wanted:
-                _download(wanted, temporary, destination, pool, retries, advance)
+                _download(wanted, (temporary, destination), pool, retries, advance)
     return Fetched(destination / (NETWORKS if networks else HARVARD), len(wanted), len(jobs) - len(wanted))
 
 
-def _place(collection: str, path: str) -> str:
-    return f"published/{collection}/{path}" if collection in PUBLISHED else f"{HARVARD}/{path}"
-
-
 def _download(
-    jobs: list[_Job],
-    temporary: Path,
-    destination: Path,
-    pool: ThreadPoolExecutor,
-    retries: int,
-    advance: Callable[[], object],
+    jobs: list[_Job], folders: tuple[Path, Path], pool: ThreadPoolExecutor, retries: int, advance: Callable
 ) -> None:
-    try:
-        import pooch
-    except ImportError:
-        raise WdualmineError(
-            "pooch: is not installed and fetching needs it; run `pip install pooch`, or set WDUALMINE_DATA"
-        ) from None
+    """Download files into the first of two folders, and rename each into the second."""
+    temporary, destination = folders
+    import pooch
+
     pooch.get_logger().setLevel("ERROR")  # a line a file would drown the progress bar
     store = pooch.create(
         path=temporary,
@@ -134,9 +123,8 @@ def _download(
         retry_if_failed=retries,
     )
     all_by = _deadline(sum(job.entry.bytes for job in jobs))
-    for job in jobs:  # pooch makes folders too, but not safely from several threads
-        for root in (temporary, destination):
-            (root / job.path).parent.mkdir(parents=True, exist_ok=True)
+    for root, job in product(folders, jobs):  # pooch's own making is not safe in threads
+        (root / job.path).parent.mkdir(parents=True, exist_ok=True)
 
     def get(job: _Job) -> None:
         get_one = _Download(job.entry.bytes, min(all_by, _deadline(job.entry.bytes)))
@@ -172,19 +160,20 @@ class _Download:
     by: float
 
     def __call__(self, url: str, output: str, _: Any) -> None:
-        # In a thread that can be left behind: no timeout of a socket ends a server that drips its headers.
         answer: Future[None] = Future()
-        Thread(target=self._answer, args=(answer, url, output), daemon=True).start()
+
+        def get() -> None:
+            try:
+                self._get(url, output)
+                answer.set_result(None)
+            except BaseException as error:
+                answer.set_exception(error)
+
+        # In a thread that can be left behind: no timeout of a socket ends a server that drips its headers.
+        Thread(target=get, daemon=True).start()
         if wait([answer], self._seconds_left()).not_done:
             raise _TooLateError
         answer.result()
-
-    def _answer(self, answer: "Future[None]", url: str, output: str) -> None:
-        try:
-            self._get(url, output)
-            answer.set_result(None)
-        except BaseException as error:
-            answer.set_exception(error)
 
     def _get(self, url: str, output: str) -> None:
         from requests import Session
@@ -236,10 +225,8 @@ def _explain(error: BaseException, job: _Job) -> WdualmineError:
     elif isinstance(error, HTTPError) and error.response is not None:
         reason = f"the server answered {error.response.status_code}"
     elif isinstance(error, TooManyRedirects):
-        return WdualmineError(
-            f"{job.entry.path}: {job.url} is redirected without end; set {URL_VARIABLE} to another mirror, "
-            "or leave it unset"
-        )
+        remedy = f"set {URL_VARIABLE} to another mirror, or leave it unset"
+        return WdualmineError(f"{job.entry.path}: {job.url} is redirected without end; {remedy}")
     elif isinstance(error, Timeout):
         reason = "the server is silent"
     elif isinstance(error, RequestException):
@@ -251,12 +238,9 @@ def _explain(error: BaseException, job: _Job) -> WdualmineError:
         )
     else:
         return WdualmineError(f"{job.path}: cannot be written ({error}); make room or choose another folder")
+    pairs = isinstance(job.entry, Entry)
+    what = "DATA to a folder with the pairs, or use 'phantom'" if pairs else "NETWORKS to a folder with them"
     return WdualmineError(
         f"{job.entry.path}: {job.url} cannot be fetched, {reason}; check the network and run it again "
-        "(it goes on where it stopped), or set "
-        + (
-            "WDUALMINE_DATA to a folder with the pairs, or use 'phantom'"
-            if isinstance(job.entry, Entry)
-            else "WDUALMINE_NETWORKS to a folder with the networks"
-        )
+        f"(it goes on where it stopped), or set WDUALMINE_{what}"
     )

@@ -1,7 +1,5 @@
 """Volume-disjoint splits: a volume whose slices are scored gives no slice to training."""
 
-from pathlib import Path
-
 from wdualmine.data.manifest import volume_and_slice
 from wdualmine.data.pairs import Pair, image_files, load_pairs
 from wdualmine.data.source import DataSource
@@ -22,8 +20,7 @@ def load_fold(source: DataSource, task: str | Task, split: str, fold: int, folds
     task = get_task(task)
     if not 0 <= fold < folds:
         raise WdualmineError(f"fold {fold}: choose one of 0 to {folds - 1}")
-    folder: Path = source.task_folder(task)
-    names = [name for part in SPLITS for name in image_files(folder / part / task.a)]
+    names = [name for part in SPLITS for name in image_files(source.task_folder(task) / part / task.a)]
     volumes = sorted({volume_and_slice(name)[0] for name in names})
     held_out = set(volumes[fold::folds])
     pairs = [

@@ -8,16 +8,25 @@ import io
 import os
 import warnings
 import zlib
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
+from wdualmine.data.scans import (
+    PIXELS_VARIABLE,
+    Window,
+    check_size,
+    check_window,
+    read_scan,
+    scan_format,
+    show,
+)
 from wdualmine.data.scans import SUFFIXES as SCANS
-from wdualmine.data.scans import Window, check_window, read_scan, scan_format, show
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.files import write_bytes
 
@@ -33,8 +42,6 @@ SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
     b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
 }  # fmt: skip
-#: Environment variable that moves the limit of pixels.
-PIXELS_VARIABLE = "WDUALMINE_MAX_PIXELS"
 #: Larger images are refused before they are decoded, because a short file can declare any size.
 MAX_PIXELS = 2**26  # 8192 x 8192
 
@@ -46,7 +53,7 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
 
     Args:
         path: an image file; its content decides the format, not its name.
-        max_pixels: refuse more; None takes WDUALMINE_MAX_PIXELS, else :data:`MAX_PIXELS`.
+        max_pixels: refuse more; None takes WDUALMINE_MAX_PIXELS, else 8192 x 8192.
         window: show this part of the file's values, in their units, as the full range; None takes all, of a
             DICOM slice its own window (see :func:`~wdualmine.data.scans.read_scan`).
 
@@ -68,37 +75,26 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
             return np.ascontiguousarray(check_image(read_scan(path, scan, limit, window), str(path)))
         form = _format(path)
         image, orientation = _read_tiff(path, limit) if form == "TIFF" else _read_raster(path, form, limit)
-    except WdualmineError:
+    except (WdualmineError, ImportError):
         raise
     except MemoryError as error:
         raise WdualmineError(f"{path}: not enough memory to read it; make it smaller") from error
     except Exception as error:
-        raise WdualmineError(
-            f"{path}: not a readable image ({one_line(error)}); fetch or export it again"
-        ) from error
+        text = f"{path}: not a readable image ({one_line(error)}); fetch or export it again"
+        raise WdualmineError(text) from error
     image = np.ascontiguousarray(_turn(check_image(image, str(path)), orientation))
-    return image if window is None else _show(image, window, str(path))
-
-
-def _show(image: NDArray, window: Window, name: str) -> NDArray:
-    """Scale a window of an image to its full range; of floats to [0, 1]."""
+    if window is None:
+        return image
     if image.ndim == 3:
-        raise WdualmineError(f"{name}: is in color, which has no window; leave it out")
-    check_window(window, name, image)
-    if image.dtype.kind == "f":
-        return np.clip((image - window[0]) / (window[1] - window[0]), 0, 1).astype(image.dtype)
-    return show(image, window, image.dtype.type)
+        raise WdualmineError(f"{path}: is in color, which has no window; leave it out")
+    return show(image, check_window(window, str(path), image), image.dtype)
 
 
 def _pixel_limit(asked: int | None) -> int:
-    text = os.environ.get(PIXELS_VARIABLE, "") if asked is None else str(asked)
-    try:
-        limit = int(text or MAX_PIXELS)
-    except ValueError:
-        limit = 0
-    if limit < 1:
+    text = str(asked or os.environ.get(PIXELS_VARIABLE) or MAX_PIXELS)
+    if not (text.isdecimal() and int(text)):
         raise WdualmineError(f"{PIXELS_VARIABLE} {text}: give a number of pixels, such as {MAX_PIXELS}")
-    return limit
+    return int(text)
 
 
 def _format(path: Path) -> str:
@@ -110,31 +106,23 @@ def _format(path: Path) -> str:
     raise ValueError("its content is no PNG, JPEG, TIFF or BMP")
 
 
-def _check_size(path: Path, width: int, height: int, limit: int) -> None:
-    if width * height > limit:
-        raise WdualmineError(
-            f"{path}: declares {width} x {height} pixels, more than the limit of {limit}; "
-            f"set {PIXELS_VARIABLE} higher if that is right and the memory is there"
-        )
-
-
 def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
     """Read PNG, JPEG or BMP: the pixels as they lie in the file, and the orientation to give them."""
-    if _is_deep_color_png(path):  # would come back cut to 8 bits, with no word about it
+    with path.open("rb") as file:
+        header = file.read(26)
+    # Bytes 24 and 25 of a PNG are the bit depth and the color type, 0 for grey; Pillow cuts it to 8 bits.
+    if form == "PNG" and len(header) == 26 and header[24] == 16 and header[25] != 0:
         raise WdualmineError(f"{path}: is a 16-bit color PNG, which is not read in full; save it as .tif")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             with Image.open(path, formats=[form]) as image:
-                _check_size(path, *image.size, limit)
+                check_size(path, *image.size, limit)
                 image.verify()  # the checksum of every chunk of a PNG, which decoding does not look at
             with Image.open(path, formats=[form]) as image:
-                frames = getattr(image, "n_frames", 1)
-                if frames > 1:
-                    raise WdualmineError(
-                        f"{path}: holds {frames} frames; save the one to use as an image of its own"
-                    )
+                if (frames := getattr(image, "n_frames", 1)) > 1:
+                    raise WdualmineError(f"{path}: holds {frames} frames; save the one to use as an image")
                 return np.asarray(_plain(path, image)), image.getexif().get(_ORIENTATION, 1)
         except UnidentifiedImageError as error:  # its own message names the path once more
             raise ValueError(f"a damaged {form} file") from error
@@ -161,21 +149,17 @@ def _read_tiff(path: Path, limit: int) -> tuple[NDArray, int]:
         page = file.pages.first
         series = file.series[0]
         if len(file.pages) > 1 or page.imagedepth > 1 or prod(series.shape) != prod(page.shape):
-            raise WdualmineError(
-                f"{path}: holds several pages or slices; save the one to use as an image of its own"
-            )
-        _check_size(path, page.imagewidth, page.imagelength, limit)
+            raise WdualmineError(f"{path}: holds several pages or slices; save the one to use as an image")
+        check_size(path, page.imagewidth, page.imagelength, limit)
         if page.is_tiled:
-            _check_size(path, page.tilewidth, page.tilelength, limit)
+            check_size(path, page.tilewidth, page.tilelength, limit)
         space = getattr(page.photometric, "name", str(page.photometric))
         if space not in ("MINISBLACK", "MINISWHITE", "RGB", "PALETTE"):
             raise WdualmineError(f"{path}: has the color space {space}; save it as grey or RGB")
         allowed = (1, 8, 16) if page.sampleformat == 1 else (16, 32, 64)  # fewer bits come back unscaled
         if page.bitspersample not in allowed or page.samplesperpixel > 4:
-            raise WdualmineError(
-                f"{path}: has {page.samplesperpixel} channels of {page.bitspersample} bits; "
-                "save it with 8 or 16 bits, or as float"
-            )
+            found = f"{page.samplesperpixel} channels of {page.bitspersample} bits"
+            raise WdualmineError(f"{path}: has {found}; save it with 8 or 16 bits, or as float")
         _check_segments(path, page)
         image = page.asarray()
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and image.ndim == 3:
@@ -193,9 +177,8 @@ def _read_tiff(path: Path, limit: int) -> tuple[NDArray, int]:
 def _check_segments(path: Path, page: "TiffPage") -> None:
     """See before decoding that every strip or tile is there and inflates to no more than its share."""
     size = path.stat().st_size
-    count = prod(page.chunked)
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    if len(places) < count or any(n < 1 or start + n > size for start, n in places):
+    if len(places) < prod(page.chunked) or any(n < 1 or start + n > size for start, n in places):
         raise ValueError("a strip or tile of it is missing")
     compression = getattr(page.compression, "name", str(page.compression))
     share = prod(page.chunks) * page.bitspersample // 8 + page.chunks[0]  # rows may be padded to a byte
@@ -206,17 +189,11 @@ def _check_segments(path: Path, page: "TiffPage") -> None:
                 if len(zlib.decompressobj().decompress(file.read(length), share + 1)) > share:
                     raise ValueError("a strip or tile of it inflates to more than the image")
     elif compression == "LZW":
-        try:
-            import imagecodecs  # type: ignore[import-not-found]  # noqa: F401
-        except ImportError:
-            raise WdualmineError(
-                f"{path}: is compressed with LZW, which needs imagecodecs; "
-                "run `pip install imagecodecs`, or save it uncompressed or with deflate"
-            ) from None
+        if not find_spec("imagecodecs"):
+            remedy = "run `pip install imagecodecs`, or save it uncompressed or with deflate"
+            raise WdualmineError(f"{path}: is compressed with LZW, which needs imagecodecs; {remedy}")
     elif compression not in ("NONE", "PACKBITS"):
-        raise WdualmineError(
-            f"{path}: is compressed with {compression}; save it uncompressed or with deflate"
-        )
+        raise WdualmineError(f"{path}: is compressed with {compression}; save it with deflate, or with none")
     # Neither PackBits nor LZW make their data much larger, so more bytes than these are no image's.
     if compression in ("PACKBITS", "LZW") and any(n > 2 * share + 64 for _, n in places):
         raise ValueError("a strip or tile of it is larger than the image")
@@ -244,18 +221,19 @@ def _turn(image: NDArray, orientation: Any) -> NDArray:
     return image
 
 
-def check_image(image: NDArray, name: str) -> NDArray:
-    """Bring an array to (H, W) or (H, W, 3), or say by name what is wrong with it.
-
-    Raises:
-        WdualmineError: no array, wrong channel count or dimension, unsupported type, empty, NaN or infinity.
-    """
+def as_array(image: ArrayLike, name: str) -> NDArray:
+    """Return what may be an array as one, or raise a WdualmineError."""
     if np.ma.isMaskedArray(image):
         raise WdualmineError(f"{name}: is a masked array; fill the mask first")
     try:
-        image = np.asarray(image)
+        return np.asarray(image)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors with gradients
         raise WdualmineError(f"{name}: is no array ({one_line(error)}); pass a NumPy array (H, W)") from error
+
+
+def check_image(image: NDArray, name: str) -> NDArray:
+    """Bring an array to (H, W) or (H, W, 3), or raise a WdualmineError that says what is wrong with it."""
+    image = as_array(image, name)
     if image.dtype == bool:
         image = image.astype(np.uint8) * 255
     if image.ndim == 3 and image.shape[-1] == 1:
@@ -265,10 +243,8 @@ def check_image(image: NDArray, name: str) -> NDArray:
         if (image[..., -1] != opaque).any():
             raise WdualmineError(f"{name}: has a transparent alpha channel; save it as grey or RGB")
         image = image[..., 0] if image.shape[-1] == 2 else image[..., :3]
-    if image.ndim != 2 and not (image.ndim == 3 and image.shape[-1] == 3):
-        raise WdualmineError(
-            f"{name}: has shape {image.shape}; a grey (H, W) or RGB (H, W, 3) image is needed"
-        )
+    if image.ndim != 2 and image.shape[2:] != (3,):
+        raise WdualmineError(f"{name}: has shape {image.shape}; a grey (H, W) or RGB (H, W, 3) is needed")
     if image.size == 0:
         raise WdualmineError(f"{name}: is empty (shape {image.shape})")
     if not (image.dtype in (np.uint8, np.uint16) or image.dtype.kind == "f"):
@@ -280,12 +256,13 @@ def check_image(image: NDArray, name: str) -> NDArray:
     return image
 
 
-def check_suffix(path: str | Path) -> Path:
-    """Refuse a name that no image can be written under.
+def size_of(image: NDArray) -> str:
+    """Return an image's height and width in words."""
+    return f"{image.shape[0]} x {image.shape[1]}"
 
-    Raises:
-        WdualmineError: its suffix is none of :data:`SUFFIXES`.
-    """
+
+def check_suffix(path: str | Path) -> Path:
+    """Refuse a name that no image can be written under, with none of :data:`SUFFIXES`."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise WdualmineError(f"{path}: unknown image suffix; use one of {', '.join(SUFFIXES)}")
@@ -298,11 +275,7 @@ def needs_tiff(image: NDArray) -> bool:
 
 
 def write_image(path: str | Path, image: NDArray) -> Path:
-    """Write an image whole or not at all.
-
-    Raises:
-        WdualmineError: the folder cannot be made, or the suffix is no image format that holds this type.
-    """
+    """Write an image whole or not at all, in the format of the suffix, which must hold its type."""
     path = check_suffix(path)
     if needs_tiff(image) and path.suffix.lower() not in (".tif", ".tiff"):
         kind = "float" if image.dtype.kind == "f" else "16-bit color"
@@ -327,13 +300,3 @@ def _encode(image: NDArray, suffix: str) -> bytes:
         # By name: to look the suffix up, Pillow would import all its plugins.
         Image.fromarray(image).save(buffer, {".png": "PNG", ".bmp": "BMP"}.get(suffix, "JPEG"))
     return buffer.getvalue()
-
-
-def _is_deep_color_png(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            header = file.read(26)
-    except OSError:
-        return False
-    # Bytes 24 and 25 are the bit depth and the color type, 0 for grey.
-    return header.startswith(b"\x89PNG") and len(header) == 26 and header[24] == 16 and header[25] != 0

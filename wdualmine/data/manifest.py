@@ -1,16 +1,17 @@
 """The list of every file of the data set, and whether a folder agrees with it.
 
-The images are not part of this project: their source states no license. The manifest names each one by path,
-size and SHA-256 at a pinned commit of a public repository, so that a copy can be fetched and checked.
+The images are not part of this project: their source states no license. The manifest names each by path, size
+and SHA-256 at a pinned commit of a public repository, so that a copy can be fetched and checked.
 """
 
 import csv
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from wdualmine.data.tasks import TASKS, Task, get_task
 from wdualmine.errors import WdualmineError
@@ -25,7 +26,7 @@ NETWORKS = "networks"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the data set."""
+    """One file of the data set: a row of the manifest."""
 
     task: str  #: key of the task, "ct-mri"
     split: str  #: "train" or "test"
@@ -38,10 +39,6 @@ class Entry:
     slice: int  #: number of the slice within the volume, from the name
 
 
-def _address(repository: str, commit: str, path: str) -> str:
-    return f"https://raw.githubusercontent.com/{repository}/{commit}/{path}"
-
-
 @dataclass(frozen=True)
 class Collection:
     """A public repository at a pinned commit, and the folder of it that holds the files."""
@@ -52,7 +49,7 @@ class Collection:
 
     def url(self, path: str) -> str:
         """Return the address of a file of this collection."""
-        return _address(self.repository, self.commit, f"{self.folder}/{path}")
+        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.folder}/{path}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class NetworkFile:
     @property
     def url(self) -> str:
         """Its address."""
-        return _address(self.repository, self.commit, self.file)
+        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{self.file}"
 
 
 @dataclass(frozen=True)
@@ -113,11 +110,7 @@ def volume_of(name: str) -> str:
 
 
 def manifest_folder() -> Path:
-    """Return the folder of the manifest: inside an installed wheel, else at the root of the repository.
-
-    Raises:
-        WdualmineError: it is in neither place.
-    """
+    """Return the folder of the manifest: inside an installed wheel, else at the root of the repository."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "_data_manifest", package.parent / "data_manifest"):
         if (folder / "sources.json").is_file():
@@ -132,59 +125,40 @@ def collections() -> dict[str, Collection]:
 
 
 @cache
-def _read(file_name: Path) -> tuple[Entry, ...]:
-    with file_name.open(newline="", encoding="utf-8") as file:
+def _read(path: Path, kind: Any = Entry) -> tuple[Any, ...]:
+    """Read a table whose columns are the fields of a class, all of them text or whole numbers."""
+    types = [field.type for field in fields(kind)]
+    with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
-        next(rows)  # the header: Entry's fields
-        return tuple(
-            Entry(task, split, modality, name, path, int(size), sha256, int(volume), int(slice_))
-            for task, split, modality, name, path, size, sha256, volume, slice_ in rows
-        )
+        next(rows)  # the header
+        return tuple(kind(*(make(cell) for make, cell in zip(types, row, strict=True))) for row in rows)  # type: ignore[operator]
 
 
 def read_manifest(collection: str = HARVARD, tasks: Iterable[str | Task] | None = None) -> list[Entry]:
-    """List the files of a collection, for all tasks or some.
-
-    Raises:
-        WdualmineError: there is no such collection or task.
-    """
+    """List the files of a collection, for all tasks or some; raise a WdualmineError if there is none such."""
     keys = [get_task(task).key for task in (TASKS if tasks is None else tasks)]
     folder = manifest_folder()
     if collection == HARVARD:
         return [entry for key in keys for entry in _read(folder / HARVARD / f"{key}.csv")]
     if collection not in PUBLISHED:
-        raise WdualmineError(
-            f"{collection}: unknown collection; choose one of {', '.join((HARVARD, *PUBLISHED))}"
-        )
+        known = ", ".join((HARVARD, *PUBLISHED))
+        raise WdualmineError(f"{collection}: unknown collection; choose one of {known}")
     return [entry for entry in _read(folder / "published" / f"{collection}.csv") if entry.task in keys]
 
 
-@cache
 def read_networks() -> dict[str, NetworkFile]:
     """List the weights that authors published, by system."""
-    with (manifest_folder() / "networks.csv").open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        next(rows)  # the header: NetworkFile's fields
-        return {
-            system: NetworkFile(system, path, repository, commit, place, license_, int(size), sha256)
-            for system, path, repository, commit, place, license_, size, sha256 in rows
-        }
+    return {file.system: file for file in _read(manifest_folder() / "networks.csv", NetworkFile)}
 
 
 def manifest_hash() -> str:
     """Return one SHA-256 over the manifest of the source pairs, for run records."""
-    digest = hashlib.sha256()
-    for entry in read_manifest():
-        digest.update(f"{entry.path}\0{entry.sha256}\n".encode())
-    return digest.hexdigest()
+    lines = "".join(f"{entry.path}\0{entry.sha256}\n" for entry in read_manifest())
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file; within a process an unchanged file is read once.
-
-    Raises:
-        WdualmineError: the file cannot be read.
-    """
+    """Hash a file, or raise a WdualmineError; within a process an unchanged file is read once."""
     try:
         state = path.stat()
         return _sha256(path, state.st_mtime_ns, state.st_size)
@@ -204,11 +178,7 @@ def is_intact(path: Path, entry: Entry | NetworkFile) -> bool:
 
 
 def verify(root: str | Path, tasks: Iterable[str | Task] | None = None, collection: str = HARVARD) -> Report:
-    """Compare the task folders below a root with the manifest of a collection, file by file.
-
-    Raises:
-        WdualmineError: the root is no folder, or there is no such task or collection.
-    """
+    """Compare the task folders below a root, or raise if it is none, with the manifest of a collection."""
     root = Path(root)
     if not root.is_dir():
         raise WdualmineError(f"{root}: no such folder; run `wdualmine data fetch`, or give the data's folder")
@@ -220,14 +190,11 @@ def verify(root: str | Path, tasks: Iterable[str | Task] | None = None, collecti
         for path in (root / task.folder).rglob("*")
         if not path.is_dir() and not path.name.startswith(".")
     }
+    altered = (path for path in entries.keys() & found.keys() if not is_intact(found[path], entries[path]))
     return Report(
         root=root,
         checked=len(entries),
         missing=tuple(sorted(entries.keys() - found.keys())),
         extra=tuple(sorted(found.keys() - entries.keys())),
-        altered=tuple(
-            sorted(
-                path for path in entries.keys() & found.keys() if not is_intact(found[path], entries[path])
-            )
-        ),
+        altered=tuple(sorted(altered)),
     )

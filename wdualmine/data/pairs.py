@@ -75,9 +75,8 @@ def image_files(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() not in READ_SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in files:
-            raise WdualmineError(
-                f"{path}: has the same name as {files[path.stem].name}; keep one of the two in the folder"
-            )
+            other = files[path.stem].name
+            raise WdualmineError(f"{path}: has the same name as {other}; keep one of the two in the folder")
         files[path.stem] = path
     if not files:
         raise WdualmineError(f"{folder}: holds no images ({', '.join(READ_SUFFIXES)})")
@@ -85,11 +84,7 @@ def image_files(folder: Path) -> dict[str, Path]:
 
 
 def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]:
-    """Match the images of two folders by name without suffix, in natural order.
-
-    Raises:
-        WdualmineError: see :func:`image_files`; or a name is in only one of the folders.
-    """
+    """Match the images of two folders by name without suffix, in natural order; each name must be in both."""
     files_a, files_b = image_files(folder_a), image_files(folder_b)
     for name in sorted(files_a.keys() ^ files_b.keys(), key=natural_key):
         lone, other = (files_a[name], folder_b) if name in files_a else (files_b[name], folder_a)
@@ -139,9 +134,8 @@ def load_pairs(
             which is asked where it is None.
 
     Raises:
-        WdualmineError: unknown task or split, a limit that is no count, a missing or empty folder, a name
-            without its partner, sizes that differ, an unreadable file, or a channel count or pixel type other
-            than the task's.
+        WdualmineError: an argument is wrong, a name lacks its partner, sizes differ, or a file is unreadable
+            or of another kind than the task's.
     """
     task = get_task(task)
     if split not in SPLITS:
@@ -157,9 +151,8 @@ def load_pairs(
 def _load(name: str, path_a: Path, path_b: Path, task: Task) -> Pair:
     image_a, image_b = _read(path_a, task.color), _read(path_b, color=False)
     if image_a.shape[:2] != image_b.shape[:2]:
-        raise WdualmineError(
-            f"{path_a}: is {_size(image_a)} but its partner {path_b} is {_size(image_b)}; register them first"
-        )
+        sizes = f"is {_size(image_a)} but its partner {path_b} is {_size(image_b)}"
+        raise WdualmineError(f"{path_a}: {sizes}; register them first")
     return Pair(name, image_a, image_b)
 
 

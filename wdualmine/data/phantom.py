@@ -8,7 +8,6 @@ and a color map like that of the real pairs. No patient's data is in it, and no 
 exists so that every step can be run and tested anywhere.
 """
 
-import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,29 +38,15 @@ _SCALP_UPTAKE = {"PET": 0.04, "SPECT": 0.16}
 # (position, red, green, blue): black, blue, yellow, red, magenta; and black, teal, indigo, orange, white.
 _COLORS = {
     "PET": [
-        (0.00, 0, 0, 0),
-        (0.14, 0, 0, 70),
-        (0.30, 0, 50, 170),
-        (0.38, 40, 140, 190),
-        (0.46, 225, 225, 50),
-        (0.60, 255, 205, 0),
-        (0.74, 255, 125, 0),
-        (0.87, 255, 30, 20),
-        (1.00, 255, 0, 230),
+        (0.00, 0, 0, 0), (0.14, 0, 0, 70), (0.30, 0, 50, 170), (0.38, 40, 140, 190), (0.46, 225, 225, 50),
+        (0.60, 255, 205, 0), (0.74, 255, 125, 0), (0.87, 255, 30, 20), (1.00, 255, 0, 230),
     ],
     "SPECT": [
-        (0.00, 0, 0, 0),
-        (0.10, 15, 35, 38),
-        (0.20, 45, 70, 80),
-        (0.28, 45, 25, 100),
-        (0.36, 75, 0, 145),
-        (0.52, 145, 50, 140),
-        (0.66, 215, 85, 90),
-        (0.78, 255, 115, 20),
-        (0.90, 255, 175, 90),
+        (0.00, 0, 0, 0), (0.10, 15, 35, 38), (0.20, 45, 70, 80), (0.28, 45, 25, 100), (0.36, 75, 0, 145),
+        (0.52, 145, 50, 140), (0.66, 215, 85, 90), (0.78, 255, 115, 20), (0.90, 255, 175, 90),
         (1.00, 255, 255, 255),
     ],
-}
+}  # fmt: skip
 
 _Field = NDArray[np.float32]
 _Map = NDArray[np.float64]
@@ -77,8 +62,7 @@ def make_phantom() -> Path:
     """Make the phantom once, whole or not at all, and return its folder.
 
     It holds the three tasks as the real data does, ``<task>/<split>/<modality>/<volume><slice:03d>.png`` of
-    256 x 256 pixels: 48 pairs to train on and 24 to test on for each task, of different subjects, which the
-    tasks share; the same pixels on every run, in a few seconds on one core.
+    256 x 256 pixels, the same on every run: 48 pairs to train on, 24 of other subjects to test on.
 
     Raises:
         WdualmineError: nilearn's template is missing, or the cache cannot be written.
@@ -95,18 +79,12 @@ def make_phantom() -> Path:
 
 def _write_phantom(root: Path) -> None:
     template = _Template.load()
+    folders = [(task.folder, modality) for task in TASKS.values() for modality in task.modalities]
     for split, volumes in VOLUMES.items():
         for volume in volumes:
             for name, images in scan_subject(template, volume).items():
-                written: dict[str, Path] = {}
-                for task in TASKS.values():
-                    for modality in task.modalities:
-                        path = root / task.folder / split / modality / f"{name}.png"
-                        if modality in written:  # the MRI, which all tasks share
-                            path.parent.mkdir(parents=True, exist_ok=True)
-                            shutil.copyfile(written[modality], path)
-                        else:
-                            written[modality] = write_image(path, images[modality])
+                for folder, modality in folders:
+                    write_image(root / folder / split / modality / f"{name}.png", images[modality])
 
 
 @dataclass(frozen=True)
@@ -120,11 +98,7 @@ class _Template:
 
     @classmethod
     def load(cls) -> "_Template":
-        """Read nilearn's files and derive the rest.
-
-        Raises:
-            WdualmineError: nilearn or its template is missing.
-        """
+        """Read nilearn's files and derive the rest."""
         from scipy import ndimage
 
         t1, grey, white = (_read_template(kind) for kind in ("t1", "gm", "wm"))
@@ -132,11 +106,8 @@ class _Template:
         mask = t1[::2, ::2, ::2] > 0
         # Closing by 20 mm bridges the fissures; the distance to the widened mask is smooth, as a skull is.
         near = ndimage.distance_transform_edt(~mask, sampling=2) <= 20
-        outside = (
-            20
-            + ndimage.distance_transform_edt(~near, sampling=2)
-            - ndimage.distance_transform_edt(near, sampling=2)
-        )
+        beyond, within = (ndimage.distance_transform_edt(part, sampling=2) for part in (~near, near))
+        outside = 20 + beyond - within
         return cls(
             t1=t1,
             uptake={name: ndimage.gaussian_filter1d(uptake, sigma, axis=2) for name, sigma in _SIGMA.items()},
@@ -148,19 +119,17 @@ def _read_template(kind: str) -> _Field:
     # Found without importing nilearn, which takes seconds.
     spec = find_spec("nilearn")
     if spec is None or spec.origin is None:
-        raise WdualmineError(
-            "nilearn: is not installed, and the phantom is made from its brain template; "
-            "run `pip install nilearn`, or set WDUALMINE_DATA to a folder of pairs"
-        )
+        what = "is not installed, and the phantom is made from its brain template"
+        remedy = "run `pip install nilearn`, or set WDUALMINE_DATA to a folder of pairs"
+        raise WdualmineError(f"nilearn: {what}; {remedy}")
     path = Path(spec.origin).parent / f"datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
     try:
         import nibabel
 
         volume = np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj)
     except Exception as error:
-        raise WdualmineError(
-            f"{path}: the phantom's brain template cannot be read ({error}); install nilearn again"
-        ) from error
+        text = f"{path}: the phantom's brain template cannot be read ({error}); install nilearn again"
+        raise WdualmineError(text) from error
     return volume.astype(np.float32)
 
 
@@ -332,6 +301,4 @@ def _to_bytes(values: _Map) -> _Image:
 def _color_table(name: str) -> _Image:
     position, *channels = np.array(_COLORS[name]).T
     level = np.arange(256) / 255
-    return np.stack([np.round(np.interp(level, position, channel)) for channel in channels], -1).astype(
-        np.uint8
-    )
+    return _to_bytes(np.stack([np.interp(level, position, channel) for channel in channels], -1))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from wdualmine.errors import WdualmineError
 
@@ -18,6 +18,8 @@ from wdualmine.errors import WdualmineError
 Window = tuple[float, float]
 
 SUFFIXES = (".dcm", ".npy")
+#: Environment variable that moves the limit of pixels.
+PIXELS_VARIABLE = "WDUALMINE_MAX_PIXELS"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +32,17 @@ class Geometry:
     frame: str | None  #: UID of the frame of reference, in which the affine holds
 
 
-def scan_format(path: Path) -> str | None:
-    """Return, by its content, whether a file is "DICOM" or "NPY", or neither.
+def check_size(path: Path, width: int, height: int, limit: int) -> None:
+    """Refuse an image of more pixels than a limit."""
+    if width * height > limit:
+        raise WdualmineError(
+            f"{path}: declares {width} x {height} pixels, more than the limit of {limit}; "
+            f"set {PIXELS_VARIABLE} higher if that is right and the memory is there"
+        )
 
-    Raises:
-        OSError: it cannot be read.
-    """
+
+def scan_format(path: Path) -> str | None:
+    """Return, by its content, whether a file is "DICOM" or "NPY", or neither."""
     with path.open("rb") as file:
         beginning = file.read(132)
     if beginning[128:] == b"DICM":
@@ -44,66 +51,49 @@ def scan_format(path: Path) -> str | None:
 
 
 def read_scan(path: Path, form: str, limit: int, window: Window | None = None) -> NDArray:
-    """Read a slice.
+    """Read a slice of the form that :func:`scan_format` says, with at most so many pixels.
 
-    DICOM: rescaled by slope and intercept, shown in the window asked for, else in the file's own, else in the
-    range of its values; photometric interpretations MONOCHROME1 (white is least, inverted), MONOCHROME2, RGB,
-    YBR and PALETTE COLOR. An array: 8 or 16 bits unsigned or float in [0, 1] as it is; of another type or
-    range with a window only.
-
-    Args:
-        path: the file.
-        form: what :func:`scan_format` says.
-        limit: refuse more pixels.
-        window: what to show, in the units of the file (Hounsfield units of a CT); what is outside is cut off.
+    DICOM: rescaled by slope and intercept, shown in the window asked for (in Hounsfield units of a CT), else
+    in the file's own, else in the range of its values; photometric interpretations MONOCHROME1 (inverted),
+    MONOCHROME2, RGB, YBR and PALETTE COLOR. An array: 8 or 16 bits unsigned or float in [0, 1] as it is; of
+    another type or range with a window only.
 
     Returns:
         (H, W) or (H, W, 3): uint8 for up to 8 bits stored and in color, uint16 for more; an array's own type,
         or uint16 where a window was asked for.
 
     Raises:
-        WdualmineError: pydicom is not there; the file is damaged, no image, holds several frames, is
-            compressed in a way that cannot be read, or has too many pixels; or the array has no two
-            dimensions.
+        WdualmineError: pydicom is missing, or the file cannot be read or shown, as the message says.
     """
     return _read_dicom(path, limit, window) if form == "DICOM" else _read_array(path, limit, window)
 
 
 def check_window(window: Window, name: str, values: NDArray) -> Window:
-    """Return a window, checked.
-
-    Raises:
-        WdualmineError: its ends are not finite, the first is not below the second, or all values are on one
-            side of it, so that the image would be blank.
-    """
+    """Return a window, or raise if its ends are not finite and in order, or it shows none of the values."""
     low, high = window
     if not -math.inf < low < high < math.inf:
-        raise WdualmineError(
-            f"{name}: window {low:g} to {high:g}; give two finite numbers, the first must be below the second"
-        )
+        what = "give two finite numbers, the first must be below the second"
+        raise WdualmineError(f"{name}: window {low:g} to {high:g}; {what}")
     least, greatest = float(values.min()), float(values.max())
     if least >= high or greatest <= low:
-        raise WdualmineError(
-            f"{name}: window {low:g} to {high:g} shows none of its values, {least:g} to {greatest:g}; "
-            "choose one that overlaps them"
-        )
+        what = f"window {low:g} to {high:g} shows none of its values, {least:g} to {greatest:g}"
+        raise WdualmineError(f"{name}: {what}; choose one that overlaps them")
     return window
 
 
-def show(values: NDArray, window: Window, dtype: type[np.unsignedinteger]) -> NDArray:
-    """Scale the window to the full range of a type, cut off what is outside, and round."""
+def show(values: NDArray, window: Window, dtype: DTypeLike) -> NDArray:
+    """Scale the window to the full range of a type, floats to [0, 1], cut off what is outside, and round."""
     low, high = window
-    top = np.iinfo(dtype).max
-    scaled = (values.astype(np.float64) - low) / (high - low)
-    return np.rint(np.clip(scaled, 0, 1) * top).astype(dtype)
+    scaled = np.clip((values.astype(np.float64) - low) / (high - low), 0, 1)
+    if np.dtype(dtype).kind == "u":
+        scaled = np.rint(scaled * np.iinfo(dtype).max)
+    return scaled.astype(dtype)
 
 
 def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
-    try:
-        import pydicom
-        from pydicom.pixels import apply_color_lut, apply_rescale, convert_color_space
-    except ImportError:
-        raise WdualmineError(f"{path}: is DICOM, which needs pydicom; run `pip install pydicom`") from None
+    import pydicom
+    from pydicom.pixels import apply_color_lut, apply_rescale, convert_color_space
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # values that break the standard in ways that do not matter here
         data = pydicom.dcmread(path)
@@ -112,11 +102,7 @@ def _read_dicom(path: Path, limit: int, window: Window | None) -> NDArray:
         frames = int(data.get("NumberOfFrames") or 1)
         if frames != 1:
             raise WdualmineError(f"{path}: holds {frames} frames; save the one to use as a file of its own")
-        rows, columns = int(data.Rows), int(data.Columns)
-        if rows * columns > limit:
-            raise WdualmineError(
-                f"{path}: declares {columns} x {rows} pixels, more than the limit of {limit}"
-            )
+        check_size(path, int(data.Columns), int(data.Rows), limit)
         stored = data.pixel_array
         photometric = str(data.PhotometricInterpretation)
         if window is not None and (photometric == "PALETTE COLOR" or stored.ndim == 3):
@@ -148,15 +134,11 @@ def _check_rescale(path: Path, data: Any) -> None:
     slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
     if (slope is None) != (intercept is None):
         there, missing = ("intercept", "slope") if slope is None else ("slope", "intercept")
-        raise WdualmineError(
-            f"{path}: has a rescale {there} but no rescale {missing}, so its units are unknown; "
-            "export it again with both"
-        )
+        what = f"has a rescale {there} but no rescale {missing}, so its units are unknown"
+        raise WdualmineError(f"{path}: {what}; export it again with both")
     if slope is not None and not (float(slope) and math.isfinite(slope) and math.isfinite(intercept)):
-        raise WdualmineError(
-            f"{path}: has the rescale slope {slope} and intercept {intercept}, which lose its values; "
-            "export it again"
-        )
+        what = f"has the rescale slope {slope} and intercept {intercept}, which lose its values"
+        raise WdualmineError(f"{path}: {what}; export it again")
 
 
 def read_geometry(path: Path) -> Geometry | None:
@@ -191,26 +173,22 @@ def read_geometry(path: Path) -> Geometry | None:
             if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :2]) < 2:
                 raise ValueError("position or orientation")
     except Exception as error:
-        raise WdualmineError(
-            f"{path}: its geometry is unusable ({error}); export it again, or go on with --allow"
-        ) from error
+        text = f"{path}: its geometry is unusable ({error}); export it again, or go on with --allow"
+        raise WdualmineError(text) from error
     size = None if spacing is None else (float(spacing[0]), float(spacing[1]))
     return Geometry(shape, size, affine, str(frame) if frame else None)
 
 
 def _own_window(data: Any) -> Window | None:
     """The first window that the file names, if it is one."""
-
-    def first(value: Any) -> float:
-        return float(value if isinstance(value, str | int | float) else value[0])
-
     try:
-        center, width = first(data.WindowCenter), first(data.WindowWidth)
-    except (AttributeError, TypeError, ValueError, IndexError):
+        center, width = (
+            float(np.atleast_1d(data[name].value)[0]) for name in ("WindowCenter", "WindowWidth")
+        )
+    except (KeyError, TypeError, ValueError, IndexError):
         return None
-    return (
-        (center - width / 2, center + width / 2) if width > 0 and np.isfinite([center, width]).all() else None
-    )
+    finite = width > 0 and np.isfinite([center, width]).all()
+    return (center - width / 2, center + width / 2) if finite else None
 
 
 def _range(values: NDArray) -> Window:
@@ -222,24 +200,18 @@ def _read_array(path: Path, limit: int, window: Window | None) -> NDArray:
     array = np.load(path, allow_pickle=False, mmap_mode="r")
     if array.ndim not in (2, 3):
         raise WdualmineError(f"{path}: has shape {array.shape}; a grey (H, W) or RGB (H, W, 3) is needed")
-    if array.shape[0] * array.shape[1] > limit:
-        raise WdualmineError(
-            f"{path}: has {array.shape[1]} x {array.shape[0]} pixels, more than the limit of {limit}"
-        )
+    check_size(path, array.shape[1], array.shape[0], limit)
     values = np.array(array)
     if values.dtype.kind not in "biuf":
         raise WdualmineError(f"{path}: holds {values.dtype}; save it as integers or float")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise WdualmineError(f"{path}: holds NaN or infinite values; replace them first")
-    if window is None and values.dtype.kind in "iu" and values.dtype not in (np.uint8, np.uint16):
-        raise WdualmineError(
-            f"{path}: holds {values.dtype}; say what to show with --window-a or --window-b LOW,HIGH"
-        )
     if window is not None:
         return show(values, check_window(window, str(path), values), np.uint16)
+    ask = "say what to show with --window-a or --window-b LOW,HIGH"
+    if values.dtype.kind in "iu" and values.dtype not in (np.uint8, np.uint16):
+        raise WdualmineError(f"{path}: holds {values.dtype}; {ask}")
     if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):
-        raise WdualmineError(
-            f"{path}: holds values from {values.min():g} to {values.max():g}; say what to show with "
-            "--window-a or --window-b LOW,HIGH, or scale it to [0, 1]"
-        )
+        found = f"values from {values.min():g} to {values.max():g}"
+        raise WdualmineError(f"{path}: holds {found}; {ask}, or scale it to [0, 1]")
     return values

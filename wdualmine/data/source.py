@@ -7,7 +7,6 @@ In this order: an explicit argument; WDUALMINE_DATA; datasets attached to a Kagg
 
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,18 +51,11 @@ class DataSource:
     note: str = ""  #: what was passed over on the way, for people; often empty
 
     def task_folder(self, task: str | Task) -> Path:
-        """Return the folder of a task.
-
-        Raises:
-            WdualmineError: this source does not hold it.
-        """
+        """Return the folder of a task; raise a WdualmineError if this source does not hold it."""
         task = get_task(task)
         if task.key not in self.tasks:
-            remedy = (
-                f"run `wdualmine data fetch {task.key}`"
-                if self.kind == "cache"
-                else f"add the folder {task.folder}"
-            )
+            fetched = self.kind == "cache"
+            remedy = f"run `wdualmine data fetch {task.key}`" if fetched else f"add the folder {task.folder}"
             raise WdualmineError(
                 f"{self.root}: does not hold {task.key} (only {', '.join(self.tasks)}); "
                 f"{remedy}, or use the data 'phantom'"
@@ -71,13 +63,7 @@ class DataSource:
         return self.root / task.folder
 
     def fingerprint(self, task: str, split: str | None = None) -> str:
-        """Hash what a task, or all of them, is read from.
-
-        SHA-256 over the sorted (relative path, SHA-256) of the images.
-
-        Raises:
-            WdualmineError: unknown task or split, the source lacks the task, or a file cannot be read.
-        """
+        """Hash what a task, or all, is read from: SHA-256 over sorted (relative path, SHA-256) of the images."""
         if split is not None and split not in SPLITS:
             raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
         files = {
@@ -87,10 +73,8 @@ class DataSource:
             for path in (folder / part).glob("*/*")
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
         }
-        digest = hashlib.sha256()
-        for relative, path in sorted(files.items()):
-            digest.update(f"{relative}\0{file_sha256(path)}\n".encode())
-        return digest.hexdigest()
+        lines = "".join(f"{relative}\0{file_sha256(path)}\n" for relative, path in sorted(files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
 
     def describe(self) -> str:
         """Return in one line what the data is, where, and how it was found."""
@@ -112,9 +96,8 @@ class Place:
 def find_data(data: str | Path | None = None) -> DataSource:
     """Find the data: the argument, WDUALMINE_DATA, /kaggle/input, the fetched cache, else the phantom.
 
-    Args:
-        data: a folder that holds task folders (or holds them in ``harvard/`` or ``MyDatasets/``), or the word
-            "phantom", which is made on first use.
+    What is named is a folder that holds task folders (or holds them in ``harvard/`` or ``MyDatasets/``), or
+    the word "phantom", which is made on first use.
 
     Raises:
         WdualmineError: the argument or WDUALMINE_DATA names no folder or one without any task.
@@ -126,11 +109,8 @@ def find_data(data: str | Path | None = None) -> DataSource:
     if root := _kaggle_root():
         return _identify("kaggle", root, _tasks_in(root))
     complete, partial = _cached_tasks()
-    note = (
-        f"incomplete in the cache, finish with `wdualmine data fetch`: {', '.join(partial)}"
-        if partial
-        else ""
-    )
+    todo = f"incomplete in the cache, finish with `wdualmine data fetch`: {', '.join(partial)}"
+    note = todo if partial else ""
     if complete:
         return _identify("cache", cache_folder() / HARVARD, complete, note)
     return _phantom("phantom", note)
@@ -157,14 +137,9 @@ def where(data: str | Path | None = None) -> list[Place]:
 
 
 def published_folder(source: DataSource) -> Path | None:
-    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any.
-
-    Looked for beside the source's root, then in the cache.
-    """
-    for folder in (source.root.parent / "published", cache_folder() / "published"):
-        if source.name == "harvard" and folder.is_dir():
-            return folder
-    return None
+    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any."""
+    folders = (source.root.parent / "published", cache_folder() / "published")
+    return next((folder for folder in folders if source.name == "harvard" and folder.is_dir()), None)
 
 
 def kaggle_input() -> Path:
@@ -176,15 +151,15 @@ def _chosen(kind: Kind, value: str, what: str) -> DataSource:
     if value == "phantom":
         return _phantom(kind)
     folder = Path(value).expanduser().absolute()
+    folders = ", ".join(task.folder for task in TASKS.values())
     if not folder.is_dir():
-        raise WdualmineError(
-            f"{value}: {what} is no such folder; give the folder that holds {_folders()}, or 'phantom'"
-        )
+        remedy = f"give the folder that holds {folders}, or 'phantom'"
+        raise WdualmineError(f"{value}: {what} is no such folder; {remedy}")
     for root in (folder, folder / HARVARD, folder / "MyDatasets"):
         if tasks := _tasks_in(root):
             return _identify(kind, root, tasks)
     raise WdualmineError(
-        f"{folder}: {what} holds none of the folders {_folders()} (<task>/<split>/<modality>); "
+        f"{folder}: {what} holds none of the folders {folders} (<task>/<split>/<modality>); "
         "give the folder that does, or 'phantom'"
     )
 
@@ -209,35 +184,18 @@ def _cached_tasks() -> tuple[tuple[str, ...], tuple[str, ...]]:
     present = _tasks_in(root)
     # A fetched file is renamed into the cache after its hash was checked: its name is proof enough here.
     complete = tuple(
-        key for key in present if _all_there(root, (entry.path for entry in read_manifest(tasks=[key])))
+        key for key in present if all((root / entry.path).is_file() for entry in read_manifest(tasks=[key]))
     )
     return complete, tuple(key for key in present if key not in complete)
 
 
-def _all_there(root: Path, paths: Iterable[str]) -> bool:
-    return all((root / path).is_file() for path in paths)
-
-
 def _kaggle_root() -> Path | None:
     """Search /kaggle/input breadth first for the folder that holds most tasks."""
-    level, roots = [kaggle_input()], []
-    for _ in range(KAGGLE_DEPTH):
-        level = [folder for folder in level if folder.is_dir()]
-        roots += [folder for folder in level if any(_has_pairs(folder, task) for task in TASKS.values())]
-        level = sorted(Path(entry.path) for folder in level for entry in _subfolders(folder))
+    top = kaggle_input()
+    below = (folder for depth in range(1, KAGGLE_DEPTH) for folder in sorted(top.glob("*/" * depth)))
+    roots = (folder for folder in (top, *below) if any(_has_pairs(folder, task) for task in TASKS.values()))
     return max(roots, key=lambda root: len(_tasks_in(root)), default=None)
 
 
 def _has_pairs(root: Path, task: Task) -> bool:
     return all((root / task.folder / "test" / modality).is_dir() for modality in task.modalities)
-
-
-def _subfolders(folder: Path) -> Iterable[os.DirEntry[str]]:
-    try:
-        return [entry for entry in os.scandir(folder) if entry.is_dir()]
-    except OSError:
-        return []
-
-
-def _folders() -> str:
-    return ", ".join(task.folder for task in TASKS.values())

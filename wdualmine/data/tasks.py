@@ -44,11 +44,7 @@ def tasks_of(key: str) -> list[Task]:
 
 
 def get_task(key: str | Task) -> Task:
-    """Return a task by its key or its folder name, whatever the case.
-
-    Raises:
-        WdualmineError: there is no such task.
-    """
+    """Return a task by its key or its folder name, whatever the case, or raise a WdualmineError."""
     if isinstance(key, Task):
         return key
     try:

@@ -44,9 +44,8 @@ def are_volumes(a: Path, b: Path, output: Path, volume: bool | None = None) -> b
     """
     known = {kind: path for path in (a, b) if (kind := _kind(path))}
     if len(known) == 2:
-        raise WdualmineError(
-            f"{known['image']}: is an image but {known['volume']} a volume; give two images or two volumes"
-        )
+        what = f"is an image but {known['volume']} a volume"
+        raise WdualmineError(f"{known['image']}: {what}; give two images or two volumes")
     if known:
         return "volume" in known
     if volume is None and output.suffix.lower() not in (".npy", *IMAGES):
@@ -70,7 +69,7 @@ def _kind(path: Path) -> str | None:
 
 
 def open_volume(path: str | Path) -> Volume:
-    """Read a volume's header, so that it can be compared before :func:`load_values` reads what may be large.
+    """Read a volume's header; :func:`load_values` reads what may be large.
 
     Raises:
         WdualmineError: the file is missing, damaged, no volume of real numbers in three dimensions, takes
@@ -100,17 +99,13 @@ def open_volume(path: str | Path) -> Volume:
         if array.dtype.kind not in "iuf":
             what = "colors" if array.dtype.fields else "complex numbers" if array.dtype.kind == "c" else dtype
             raise WdualmineError(f"{path}: holds {what}; save it as integers or float, one number a voxel")
-        if prod(shape) * dtype.itemsize > MAX_BYTES:
-            raise WdualmineError(
-                f"{path}: takes {prod(shape) * dtype.itemsize / 2**30:.1f} GiB, more than the limit of "
-                f"{MAX_BYTES / 2**30:g}; crop or resample it"
-            )
+        if (size := prod(shape) * dtype.itemsize) > MAX_BYTES:
+            limit = f"{size / 2**30:.1f} GiB, more than the limit of {MAX_BYTES / 2**30:g}"
+            raise WdualmineError(f"{path}: takes {limit}; crop or resample it")
         if affine is not None and not np.isfinite(affine).all():
             raise WdualmineError(f"{path}: its affine holds NaN or infinity; export it again")
         if affine is not None and np.linalg.matrix_rank(affine[:3, :3]) < 3:
-            raise WdualmineError(
-                f"{path}: its affine has a spacing of 0 mm or parallel axes; export it again"
-            )
+            raise WdualmineError(f"{path}: its affine has a spacing of 0 or parallel axes; export it again")
         return Volume(array if array.ndim == 3 else array.reshape(shape), affine, header, str(path))
 
 
@@ -128,11 +123,7 @@ def _check_header(path: Path) -> None:
 
 
 def load_values(volume: Volume) -> Volume:
-    """Read the values of a volume that :func:`open_volume` gave.
-
-    Raises:
-        WdualmineError: the file is damaged, or holds values that are not finite.
-    """
+    """Read the values of a volume that :func:`open_volume` gave; they must be finite."""
     with _readable(volume.name):
         # Slice by slice, else it is in memory twice; what was reshaped would be read anew for each.
         if volume.name.lower().endswith(".gz") and volume.header.get_data_shape() == volume.values.shape:
@@ -171,8 +162,7 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
     Descriptive fields of the header, which may name a patient, are left out.
 
     Raises:
-        WdualmineError: the suffix is that of no volume, or of none like that one; or the disk is full or the
-            folder not writable.
+        WdualmineError: the suffix is of no volume like that one, or the file cannot be written.
     """
     path = check_written(Path(path), like)
     with written_whole(path) as temporary:
@@ -188,7 +178,8 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
             header.extensions.clear()
             header.set_data_dtype(values.dtype)
             header.set_slope_inter(1, 0)
-            nibabel.save(type_of(like)(values, like.affine, header), temporary)
+            kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+            nibabel.save(kind(values, like.affine, header), temporary)
     return path
 
 
@@ -196,14 +187,6 @@ def check_written(path: Path, like: Volume) -> Path:
     """Refuse a name for a result that is not of the kind of the volume that it is like."""
     wanted = (".npy",) if like.affine is None else SUFFIXES
     if not path.name.lower().endswith(wanted):
-        raise WdualmineError(
-            f"{path}: the result of {like.name} needs a name ending in {' or '.join(wanted)}"
-        )
+        names = " or ".join(wanted)
+        raise WdualmineError(f"{path}: the result of {like.name} needs a name ending in {names}")
     return path
-
-
-def type_of(volume: Volume) -> Any:
-    """The class of NIfTI image that a volume's header is of."""
-    import nibabel
-
-    return nibabel.Nifti2Image if isinstance(volume.header, nibabel.Nifti2Header) else nibabel.Nifti1Image

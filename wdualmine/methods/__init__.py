@@ -27,28 +27,8 @@ from wdualmine.methods.registry import (
 from wdualmine.methods.system import System
 
 __all__ = [
-    "CLASSICAL",
-    "LEARNED",
-    "LIGHT",
-    "W_DUALMINE",
-    "Method",
-    "System",
-    "average",
-    "blend",
-    "detail_average",
-    "dwt_maximum",
-    "fuse_with",
-    "get_method",
-    "get_system",
-    "guided_filter_fusion",
-    "laplacian_pyramid",
-    "list_methods",
-    "load_fuse",
-    "load_model",
-    "load_network",
-    "maximum",
-    "pca_average",
-    "register",
-    "standardized_sum",
-    "wavelet_maximum",
-]
+    "CLASSICAL", "LEARNED", "LIGHT", "W_DUALMINE", "Method", "System", "average", "blend", "detail_average",
+    "dwt_maximum", "fuse_with", "get_method", "get_system", "guided_filter_fusion", "laplacian_pyramid",
+    "list_methods", "load_fuse", "load_model", "load_network", "maximum", "pca_average", "register",
+    "standardized_sum", "wavelet_maximum",
+]  # fmt: skip

@@ -47,8 +47,7 @@ def read_torch(network: Network, path: Path) -> None:
 def read_tensorflow(network: Network, path: Path) -> None:
     """Fill a network from the data file of a TensorFlow checkpoint.
 
-    It is nothing but the float32 numbers of all layers in the order of their names, of each the bias before
-    the kernel (H, W, in, out).
+    It holds the float32 numbers of all layers by name, of each the bias before the kernel (H, W, in, out).
     """
     numbers = np.fromfile(path, "<f4")
     layers = [layer for _, layer in sorted(network.authors_layers().items()) if isinstance(layer, nn.Conv2d)]
@@ -59,9 +58,8 @@ def read_tensorflow(network: Network, path: Path) -> None:
         outputs, inputs, *sides = layer.weight.shape
         bias, kernel, numbers = np.split(numbers, np.cumsum([outputs, layer.weight.numel()]))
         layer.bias.data = torch.from_numpy(bias.copy())
-        layer.weight.data = torch.from_numpy(
-            kernel.reshape(*sides, inputs, outputs).transpose(3, 2, 0, 1).copy()
-        )
+        kernel = kernel.reshape(*sides, inputs, outputs).transpose(3, 2, 0, 1)
+        layer.weight.data = torch.from_numpy(kernel.copy())
 
 
 def convert(system: System, path: Path) -> Path:
@@ -71,8 +69,7 @@ def convert(system: System, path: Path) -> Path:
         WdualmineError: the file is not one of this network, or the cache cannot be written.
     """
     digest = file_sha256(path)
-    converted = _place(system.name, digest)
-    if converted.is_file():
+    if (converted := _place(system.name, digest)).is_file():
         return converted
     network = system.network(system.config())
     assert isinstance(network, Network)
@@ -82,10 +79,9 @@ def convert(system: System, path: Path) -> Path:
             raise ValueError(f"{path.stat().st_size} bytes")
         system.read(network, path)
     except Exception as error:  # such as a missing or another layer
-        raise WdualmineError(
-            f"{path}: no weights of {system.name} as its authors published them ({one_line(error)}); run "
-            "`wdualmine data fetch --networks`, or give another file"
-        ) from error
+        what = f"no weights of {system.name} as its authors published them ({one_line(error)})"
+        remedy = "run `wdualmine data fetch --networks`, or give another file"
+        raise WdualmineError(f"{path}: {what}; {remedy}") from error
     listed = read_networks()[system.name]
     origin = f"{listed.repository} at {listed.commit[:7]}" if digest == listed.sha256 else ""
     experiment = {"method": system.name, "model": network.config.as_dict()}
@@ -119,34 +115,20 @@ def _place(name: str, digest: str) -> Path:
 
 def _method(system: System, title: str, source: str, name: str = "", **settings: str) -> Method:
     return Method(
-        name or system.name,
-        title,
-        source,
-        system=system,
-        weights=lambda _: find_weights(system),
-        settings=settings,
-        bytes_a_pixel=60,
-    )
+        name or system.name, title, source, system=system, weights=lambda _: find_weights(system),
+        settings=settings, bytes_a_pixel=60,
+    )  # fmt: skip
 
 
 DENSEFUSE = System("densefuse", DenseFuse, DenseFuseConfig, read=read_torch)
-_DENSEFUSE = "Li and Wu 2019, doi:10.1109/TIP.2018.2887342"
+_IFCNN = System("ifcnn", IFCNN, IFCNNConfig, read=read_torch)
+_U2FUSION = System("u2fusion", U2Fusion, U2FusionConfig, read=read_tensorflow)
+_SDNET = System("sdnet", SDNet, SDNetConfig, read=read_tensorflow)
+_SOURCE = "Li and Wu 2019, doi:10.1109/TIP.2018.2887342"
 AUTHORS = (
-    _method(DENSEFUSE, "DenseFuse", _DENSEFUSE),
-    _method(DENSEFUSE, "DenseFuse, l1-norm", _DENSEFUSE, "densefuse-l1", rule="l1-norm"),
-    _method(
-        System("ifcnn", IFCNN, IFCNNConfig, read=read_torch),
-        "IFCNN",
-        "Zhang et al. 2020, doi:10.1016/j.inffus.2019.07.011",
-    ),
-    _method(
-        System("u2fusion", U2Fusion, U2FusionConfig, read=read_tensorflow),
-        "U2Fusion",
-        "Xu et al. 2022, doi:10.1109/TPAMI.2020.3012548",
-    ),
-    _method(
-        System("sdnet", SDNet, SDNetConfig, read=read_tensorflow),
-        "SDNet",
-        "Zhang and Ma 2021, doi:10.1007/s11263-021-01501-8",
-    ),
+    _method(DENSEFUSE, "DenseFuse", _SOURCE),
+    _method(DENSEFUSE, "DenseFuse, l1-norm", _SOURCE, "densefuse-l1", rule="l1-norm"),
+    _method(_IFCNN, "IFCNN", "Zhang et al. 2020, doi:10.1016/j.inffus.2019.07.011"),
+    _method(_U2FUSION, "U2Fusion", "Xu et al. 2022, doi:10.1109/TPAMI.2020.3012548"),
+    _method(_SDNET, "SDNet", "Zhang and Ma 2021, doi:10.1007/s11263-021-01501-8"),
 )

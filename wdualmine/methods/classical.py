@@ -23,11 +23,7 @@ def maximum(a: Tensor, b: Tensor) -> Tensor:
 
 
 def blend(fuse: Fuse, t: float) -> Fuse:
-    """Mix a method with the average: (1 - t) average + t method; with the maximum, the trivial frontier.
-
-    Raises:
-        WdualmineError: t is outside [0, 1].
-    """
+    """Mix a method with the average: (1 - t) average + t method, t in [0, 1]; else a WdualmineError."""
     if not 0 <= t <= 1:
         raise WdualmineError(f"t = {t}: give a number from 0 (average) to 1 (the method)")
     return lambda a, b: (1 - t) * average(a, b) + t * torch.as_tensor(fuse(a, b))
@@ -52,10 +48,9 @@ def standardized_sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 def laplacian_pyramid(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
-    """Laplacian pyramid (Burt and Adelson, doi:10.1109/TCOM.1983.1095851).
+    """Laplacian pyramid (Burt and Adelson, doi:10.1109/TCOM.1983.1095851): larger details, averaged base.
 
-    Details of larger magnitude, averaged base; binomial 5-tap filter. An image too small for the levels gets
-    as many as its sides can be halved.
+    Binomial 5-tap filter. An image too small for the levels gets as many as its sides can be halved.
     """
 
     def blur(x: Tensor) -> Tensor:
@@ -82,17 +77,10 @@ def laplacian_pyramid(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
 def detail_average(a: Tensor, b: Tensor, sigma: float = 4.0, gain: float = 0.5, limit: float = 0.1) -> Tensor:
     """Average plus what each source has beyond its blurred self, compressed: nothing learned, three lines.
 
-    F = (A + B) / 2 + gain * sum over S of limit * tanh((S - blur(S)) / limit). With a gain of 1/2 a faint
-    detail of either source comes through whole; a strong edge, such as the skull's, adds at most
-    gain * limit, so that it grows no halo and the correlation with the sources stays. What both sources show
-    is counted twice: an image fused with itself comes back sharpened.
-
-    Args:
-        a: luma (N, 1, H, W) in [0, 1].
-        b: the same shape.
-        sigma: of the Gaussian blur, in pixels.
-        gain: of a faint detail; 0 gives the average.
-        limit: what a detail's magnitude is compressed to, in [0, 1].
+    F = (A + B) / 2 + gain * sum over S of limit * tanh((S - blur(S)) / limit), the blur a Gaussian's of sigma
+    pixels. With a gain of 1/2 a faint detail of either source comes through whole; a strong edge, such as the
+    skull's, adds at most gain * limit, so that it grows no halo and the correlation with the sources stays.
+    What both sources show is counted twice: an image fused with itself comes back sharpened.
     """
 
     def details(x: Tensor) -> Tensor:

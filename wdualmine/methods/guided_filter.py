@@ -16,10 +16,6 @@ GUIDE_BASE, GUIDE_DETAIL = (45, 0.3), (7, 1e-6)
 def guided_filter_fusion(a: Tensor, b: Tensor) -> Tensor:
     """Sum of base and detail layers, each weighted by a saliency map that a guided filter has smoothed.
 
-    Args:
-        a: luma (N, 1, H, W) in [0, 1].
-        b: the same shape.
-
     Source: S. Li, X. Kang and J. Hu, 2013, DOI 10.1109/TIP.2013.2244222.
     """
     # In float64: a window's variance is a difference of means, and epsilon is small.
@@ -41,11 +37,7 @@ def guided_filter_fusion(a: Tensor, b: Tensor) -> Tensor:
 def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: float) -> Tensor:
     """Smooth an image to a local linear function of another (He et al., DOI 10.1109/TPAMI.2012.213).
 
-    Args:
-        guide: (N, 1, H, W).
-        image: the same shape.
-        radius: of the square windows, which the border cuts.
-        epsilon: added to the guide's variance; what varies less is smoothed away.
+    Both are (N, 1, H, W). Where the guide's variance in a window is below epsilon, the image is smoothed.
     """
     mean_guide, mean_image = box_mean(guide, radius), box_mean(image, radius)
     variance = box_mean(guide.square(), radius) - mean_guide.square()

@@ -42,13 +42,10 @@ class IFCNN(Network):
 
     def authors_layers(self) -> dict[str, nn.Module]:
         """Return the layers by their authors' names."""
-        blocks = {"conv2": self.features, "conv3": self.rebuild}
-        parts = {
-            f"{name}.{part}": block[k]
-            for name, block in blocks.items()
-            for k, part in enumerate(("conv", "bn"))
-        }
-        return {"conv1": self.first, **parts, "conv4": self.last}
+        layers: dict[str, nn.Module] = {"conv1": self.first, "conv4": self.last}
+        for name, block in (("conv2", self.features), ("conv3", self.rebuild)):
+            layers |= {f"{name}.conv": block[0], f"{name}.bn": block[1]}
+        return layers
 
 
 def block(width: int) -> nn.Sequential:

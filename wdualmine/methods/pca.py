@@ -8,11 +8,7 @@ def pca_average(a: Tensor, b: Tensor) -> Tensor:
     """Weighted average by the first principal component of the two images.
 
     The 2 x 2 covariance of the two images over the pixels has an eigenvector of largest eigenvalue; its
-    entries, taken positive and scaled to a sum of 1, are the weights, one pair of numbers an image pair.
-
-    Args:
-        a: luma (N, 1, H, W) in [0, 1].
-        b: the same shape.
+    entries, taken positive and scaled to a sum of 1, are the weights.
 
     Source: V. P. S. Naidu and J. R. Raol, 2008, DOI 10.14429/dsj.58.1653.
     """

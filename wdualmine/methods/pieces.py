@@ -37,16 +37,10 @@ class _Span(NamedTuple):
 
 @torch.no_grad()
 def residual_in_pieces(model: WDualMine, image1: Tensor, image2: Tensor, side: int = SIDE) -> Tensor:
-    """Give tanh(R) as the network gives it for the whole images, padded by replication.
+    """Return tanh(R), in [-1, 1], as the network gives it for the whole images, padded by replication.
 
-    Args:
-        model: the network.
-        image1: I_1, (N, 1, H, W) in [0, 1], of any sides, on the network's device.
-        image2: I_2, the same shape.
-        side: of a piece; divisible by the network's :attr:`~wdualmine.model.WDualMine.multiple`.
-
-    Returns:
-        (N, 1, H, W) in [-1, 1].
+    These are (N, 1, H, W) in [0, 1], of any sides, on the network's device; the side of a piece is divisible
+    by the network's :attr:`~wdualmine.model.WDualMine.multiple`.
     """
     weights: list[Tensor] = []
     for _ in model.config.widths:
@@ -62,16 +56,9 @@ def residual_in_pieces(model: WDualMine, image1: Tensor, image2: Tensor, side: i
 
 @torch.no_grad()
 def fused_in_pieces(model: Network, image1: Tensor, image2: Tensor, side: int = SIDE) -> Tensor:
-    """Fuse as a network fuses the whole images, where a pixel depends on its surroundings only.
+    """Fuse as a network with a :attr:`~wdualmine.methods.system.Network.reach` fuses the whole images.
 
-    Args:
-        model: the network; it has a :attr:`~wdualmine.methods.system.Network.reach`.
-        image1: the first source, (N, 1, H, W) in [0, 1], of any sides, on the network's device.
-        image2: the second, the same shape.
-        side: of a piece; divisible by the network's multiple.
-
-    Returns:
-        (N, 1, H, W) in [0, 1].
+    These are (N, 1, H, W) in [0, 1], of any sides, on the network's device.
     """
     assert model.reach is not None
     margin = -(-model.reach // model.multiple)

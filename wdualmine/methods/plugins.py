@@ -50,18 +50,14 @@ def load_plugin(name: str) -> Method | None:
         try:
             found = entry.load()
         except Exception as error:
-            raise WdualmineError(
-                f"{where} cannot be loaded ({_said(error)}); install that package again, or uninstall it"
-            ) from error
+            text = f"{where} cannot be loaded ({_said(error)}); install that package again, or uninstall it"
+            raise WdualmineError(text) from error
         register(_as_method(name, found, _package(entry), where))
     return _registered[name]
 
 
 def load_function(name: str) -> Method:
-    """Return a function as a method.
-
-    Args:
-        name: ``module:function`` or ``path/to/file.py:function``; a module of the current folder is found.
+    """Return ``module:function`` or ``path/to/file.py:function`` as a method; the current folder is searched.
 
     Raises:
         WdualmineError: there is no such file, module or function, or it cannot be imported.
@@ -70,10 +66,8 @@ def load_function(name: str) -> Method:
     try:
         module = _run_file(Path(place)) if place.endswith(".py") else _import(place)
     except Exception as error:
-        raise WdualmineError(
-            f"method {name}: {place} cannot be imported ({_said(error)}); give module:function or "
-            "file.py:function"
-        ) from error
+        what = f"{place} cannot be imported ({_said(error)})"
+        raise WdualmineError(f"method {name}: {what}; give module:function or file.py:function") from error
     if not hasattr(module, attribute):
         others = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         hint = f"it has {', '.join(others)}" if others else "it has no function at all"
@@ -114,9 +108,8 @@ def _as_method(name: str, found: Any, source: str, where: str) -> Method:
     if isinstance(found, Method):
         return found
     if not callable(found):
-        raise WdualmineError(
-            f"{where} is of type {type(found).__name__}; it must be a function fuse(a, b) or a Method"
-        )
+        kind = type(found).__name__
+        raise WdualmineError(f"{where} is of type {kind}; it must be a function fuse(a, b) or a Method")
     return Method(name, name, source, _in_one_sentence(name, found))
 
 

@@ -63,15 +63,12 @@ class System:
     name: str  #: of the system in experiments; several methods can use the same weights
     network: Callable[[Any], nn.Module]  #: makes the network from its configuration
     config: type  #: the class of that configuration, whose defaults are the size that is used here
-    #: makes the objective from the configuration and the weights of its terms; None where the network is not
-    #: trained here
+    #: makes the objective from the configuration and the weights of its terms; None where it is not trained
     objective: Callable[[Any, Any], nn.Module] | None = None
-    #: the data class of the weights of the objective's terms, with their defaults
-    weights: type | None = None
+    weights: type | None = None  #: the data class of these weights, with their defaults
     #: fields of :class:`~wdualmine.experiments.Schedule` for the preset "paper": the publication's where it
     #: states them and they fit this loop, else ours
     schedule: Mapping[str, Any] = field(default_factory=dict)
     smoke: Mapping[str, Any] = field(default_factory=dict)  #: fields of the configuration that tests shrink
     half_precision: bool = False  #: whether its trained weights are kept in 16 bits
-    #: fills the network from its authors' file of weights
-    read: Callable[[Network, Path], None] | None = None
+    read: Callable[[Network, Path], None] | None = None  #: fills the network from its authors' weights

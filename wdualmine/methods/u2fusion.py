@@ -1,8 +1,7 @@
 """U2Fusion: one densely connected network for all kinds of fusion.
 
 Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548, as its authors' code is called: images in [0, 1],
-reflected borders. Their script stretches what comes out to the full range as it saves it, as
-`wdualmine fuse` does by default.
+reflected borders. Their script stretches the result to the full range, as `wdualmine fuse` does.
 """
 
 from collections.abc import Callable

@@ -6,9 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="CC",
+    name="Correlation coefficient",
+    range=(-1.0, 1.0),
+    source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
+)
 
 
+@METRIC.define(
+    "paper",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar S)(F - \bar F)}"
+    r"{\sqrt{\sum (S - \bar S)^2 \sum (F - \bar F)^2}}",
+    "the paper; CDDFuse's evaluator",
+)
 def correlation(a: Image, b: Image, fused: Image) -> float:
     """Mean of the Pearson correlations of the fused image with each source.
 
@@ -23,11 +36,16 @@ def correlation(a: Image, b: Image, fused: Image) -> float:
     return (pearson(a, fused) + pearson(b, fused)) / 2
 
 
+@METRIC.define(
+    "shared-mean",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar A)(F - \bar F)}"
+    r"{\sqrt{\sum (S - \bar A)^2 \sum (F - \bar F)^2}}",
+    "Tang's and Gu's MATLAB toolboxes (source B centered with the mean of A: a slip)",
+)
 def correlation_shared_mean(a: Image, b: Image, fused: Image) -> float:
     """As :func:`correlation`, but source B is centered with the mean of A, a slip that two toolboxes share.
 
-    Only the denominator of B's term changes, so that the value is closer to 0 the more the means of A and B
-    differ, and is not symmetric in A and B. Kept to compare with papers that used those toolboxes.
+    The denominator of B's term alone changes: the more the means differ, the closer to 0 the value.
     """
     covariance, variance_b, variance_fused = moments(b, fused)
     # sum (B - mean A)^2 = sum (B - mean B)^2 + n (mean B - mean A)^2, here times n
@@ -49,39 +67,10 @@ def moments(x: NDArray[np.integer], y: NDArray[np.integer]) -> tuple[int, int, i
     """n times the summed cross product and squares of the deviations, exact: Python integers."""
     x, y = x.ravel().astype(np.int64), y.ravel().astype(np.int64)
     n, sum_x, sum_y = x.size, int(x.sum()), int(y.sum())
-    return (
-        n * int(x @ y) - sum_x * sum_y,
-        n * int(x @ x) - sum_x**2,
-        n * int(y @ y) - sum_y**2,
-    )
+    return n * int(x @ y) - sum_x * sum_y, n * int(x @ x) - sum_x**2, n * int(y @ y) - sum_y**2
 
 
 def _ratio(covariance: int, variance_x: int, variance_y: int) -> float:
     if variance_x == 0 or variance_y == 0:
         raise WdualmineError("CC: an image is constant, which leaves its correlation undefined; leave it out")
     return max(-1.0, min(1.0, covariance / math.sqrt(variance_x * variance_y)))
-
-
-METRIC = Metric(
-    key="CC",
-    name="Correlation coefficient",
-    direction="higher",
-    range=(-1.0, 1.0),
-    source="Ma, Ma, Li 2019, DOI 10.1016/j.inffus.2018.02.004",
-    conventions=(
-        Convention(
-            name="paper",
-            function=correlation,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar S)(F - \bar F)}"
-            r"{\sqrt{\sum (S - \bar S)^2 \sum (F - \bar F)^2}}",
-            used_by="the paper; CDDFuse's evaluator",
-        ),
-        Convention(
-            name="shared-mean",
-            function=correlation_shared_mean,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{\sum (S - \bar A)(F - \bar F)}"
-            r"{\sqrt{\sum (S - \bar A)^2 \sum (F - \bar F)^2}}",
-            used_by="Tang's and Gu's MATLAB toolboxes (source B centered with the mean of A: a slip)",
-        ),
-    ),
-)

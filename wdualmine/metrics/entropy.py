@@ -3,9 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="EN",
+    name="Entropy",
+    unit="bit",
+    range=(0.0, 8.0),
+    source="Shannon 1948, DOI 10.1002/j.1538-7305.1948.tb01338.x",
+)
 
 
+@METRIC.define("bits", r"-\sum_{i=0}^{255} p_F(i) \log_2 p_F(i)", "the paper; all toolboxes")
 def entropy(a: Image, b: Image, fused: Image) -> float:
     """Shannon entropy of the 256-bin histogram of the fused image.
 
@@ -18,7 +27,7 @@ def entropy(a: Image, b: Image, fused: Image) -> float:
 
 
 def entropy_of(image: Image) -> float:
-    """Return the entropy of the histogram of an image, uint8, in bits."""
+    """Entropy of an image, uint8, in bits."""
     return entropy_of_counts(np.bincount(image.ravel(), minlength=256))
 
 
@@ -27,21 +36,3 @@ def entropy_of_counts(counts: NDArray[np.int64]) -> float:
     # Sorted, so that two histograms with the same counts give the same float whatever their order.
     p = np.sort(counts[counts > 0]) / counts.sum()
     return float(max(0.0, -(p @ np.log2(p))))
-
-
-METRIC = Metric(
-    key="EN",
-    name="Entropy",
-    direction="higher",
-    unit="bit",
-    range=(0.0, 8.0),
-    source="Shannon 1948, DOI 10.1002/j.1538-7305.1948.tb01338.x",
-    conventions=(
-        Convention(
-            name="bits",
-            function=entropy,
-            formula=r"-\sum_{i=0}^{255} p_F(i) \log_2 p_F(i)",
-            used_by="the paper; all toolboxes",
-        ),
-    ),
-)

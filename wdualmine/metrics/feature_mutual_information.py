@@ -61,8 +61,7 @@ def gradient(image: Image) -> Array:
 def edges(image: Image) -> Array:
     """Binary Sobel edges, (H, W): squared gradient above four times its mean, thinned to local maxima.
 
-    A pixel survives the thinning if its gradient is the largest of three, left to right where the gradient is
-    mostly horizontal, top to bottom where it is mostly vertical. (MATLAB's ``edge`` with its defaults.)
+    A pixel survives if its gradient is the largest of three across the edge. (MATLAB's ``edge``, defaults.)
     """
     from scipy.ndimage import sobel
 
@@ -88,13 +87,7 @@ def wavelets(image: Image) -> Array:
 def feature_mutual_information(
     a: Image, b: Image, fused: Image, feature: Callable[[Image], Array] = cosines
 ) -> float:
-    """Fast-FMI of a fused image with its two sources.
-
-    Args:
-        a: first source, uint8 (H, W).
-        b: second source, uint8 (H, W).
-        fused: fused image, uint8 (H, W).
-        feature: makes the feature image; the DCT for the paper's FMI.
+    """Fast-FMI of a fused image with its two sources, uint8 (H, W); the paper's FMI is that of the DCT.
 
     Returns:
         1 if every window equals the source's; about 0.4 on medical images in the DCT domain.
@@ -112,11 +105,7 @@ def feature_mutual_information(
 def feature_information_maps(
     sources: tuple[Image, ...], fused: Image, feature: Callable[[Image], Array] = cosines
 ) -> Array:
-    """Score of every window of the feature image, (sources, H - 2, W - 2).
-
-    Raises:
-        WdualmineError: the images are smaller than a window.
-    """
+    """Score of every window of the feature image, (sources, H - 2, W - 2)."""
     require_size("FMI", fused, SIDE)
     target, *origins = (feature(image) for image in (fused, *sources))
     height, width = (size - SIDE + 1 for size in target.shape)
@@ -237,9 +226,7 @@ def _x_log_x(x: Array) -> Array:
     return result
 
 
-# ----------------------------------------------------------------------------------------------------
-# The variants of the field, by feature
-
+#: The variants of the field.
 _FEATURES: tuple[tuple[str, str, Callable[[Image], Array], str], ...] = (
     ("FMI", "DCT", cosines, r"\mathrm{DCT}"),
     ("FMI-pixel", "pixels", pixels, r"\mathrm{id}"),
@@ -252,18 +239,17 @@ FMI_METRICS = tuple(
     Metric(
         key=key,
         name=f"Feature mutual information ({name})",
-        direction="higher",
         range=(-np.inf, np.inf),
         source="Haghighat, Razian 2014, DOI 10.1109/ICAICT.2014.7036000",
-        conventions=(
+        conventions=[
             Convention(
                 name="fast-fmi",
                 function=partial(feature_mutual_information, feature=feature),
                 formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{\left(\frac{2\, I(p_w, q_w)}"
                 rf"{{H(p_w) + H(q_w)}}\right)}}_w, \quad p = {symbol}(S), \; q = {symbol}(F)",
                 used_by="Haghighat's MATLAB code; the paper's own variant is unknown",
-            ),
-        ),
+            )
+        ],
     )
     for key, name, feature, symbol in _FEATURES
 )

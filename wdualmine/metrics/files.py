@@ -24,15 +24,9 @@ def score_files(
     convention: str | None = None,
     round_16_bit: bool = False,
 ) -> pd.DataFrame:
-    """Score fused image files against their sources.
+    """Score fused image files, or folders of them matched by name without suffix, against their sources.
 
-    Args:
-        a: first source, an image file, or a folder of them.
-        b: second source, likewise a file or a folder; a grey MRI goes with a color PET.
-        fused: fused image, likewise. Folders are matched by file name without suffix.
-        metrics: see :func:`~wdualmine.metrics.registry.score`, as for convention.
-        convention: one that a metric has.
-        round_16_bit: see :func:`read_levels`.
+    See :func:`~wdualmine.metrics.registry.score`, for round_16_bit :func:`read_levels`.
 
     Returns:
         A row per pair, in natural order of the names: column ``pair``, then one per metric.
@@ -50,9 +44,7 @@ def score_files(
 
 
 def read_levels(path: Path, round_16_bit: bool = False) -> NDArray[np.uint8]:
-    """Read an image as the 8-bit levels that the metrics are defined on.
-
-    An image of 16 bits is rounded, v / 257, if so asked; else it is refused, as nothing is rounded silently.
+    """Read an image as 8-bit levels; one of 16 bits is rounded, v / 257, if so asked, else refused.
 
     Raises:
         WdualmineError: the file is unreadable, or of other values.
@@ -82,14 +74,12 @@ def match_files(a: str | Path, b: str | Path, fused: str | Path) -> dict[str, tu
         return {paths[2].stem: paths}
     for path in paths:
         if path not in folders:
-            raise WdualmineError(
-                f"{path}: is no folder but {folders[0]} is; give three files or three folders"
-            )
+            what = f"is no folder but {folders[0]} is"
+            raise WdualmineError(f"{path}: {what}; give three files or three folders")
     files = [image_files(path) for path in paths]
     problems = []
     for path, found in zip(paths, files, strict=True):
-        missing = sorted(set().union(*files) - found.keys(), key=natural_key)
-        if missing:
+        if missing := sorted(set().union(*files) - found.keys(), key=natural_key):
             listed = ", ".join(missing[:_LISTED]) + (", ..." if len(missing) > _LISTED else "")
             problems.append(f"{path} lacks {len(missing)} ({listed})")
     if problems:

@@ -22,15 +22,9 @@ from wdualmine.metrics.validation import NAMES, check_triple
 
 
 def limits(a: ArrayLike, b: ArrayLike, names: Sequence[str] = NAMES[:2]) -> dict[str, float]:
-    """The limits of a pair by metric key, in the default (the paper's) conventions.
+    """Limits of a pair, 8-bit (H, W) or RGB (H, W, 3), in the paper's conventions: CC, and PSNR in dB.
 
-    Args:
-        a: first source, 8-bit (H, W) or RGB (H, W, 3).
-        b: second source, likewise.
-        names: what messages call the two.
-
-    Returns:
-        {"CC": ..., "PSNR": ...}; PSNR is infinite for equal sources.
+    PSNR is infinite for equal sources; errors call the two by their names.
     """
     a, b, _ = check_triple(a, b, a, (*names, names[0]))
     return {"CC": best_correlation(to_grey(a), to_grey(b)), "PSNR": best_psnr(a, b)}

@@ -1,7 +1,7 @@
 """What a metric declares about itself: the tables, the CLI and the book read it from here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from typing import Literal, TypeVar
 
@@ -42,34 +42,36 @@ class Convention:
     """One of the definitions that toolboxes give under the same name."""
 
     name: str  #: Short name that `score(..., convention=...)` and `--convention` take, such as ``"bits"``
-    function: Score
-    """``f(a, b, fused) -> float`` on uint8 arrays (H, W), or (H, W, 3) where the metric takes color."""
+    function: Score  #: How it is computed
     formula: str  #: LaTeX, without the dollar signs, in terms of sources A and B and fused image F
     used_by: str  #: The papers or toolboxes that compute it so
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Metric:
     """A fusion metric: what it is called, how to read it, where it comes from and how it is computed."""
 
     key: str  #: Registry key and column name, such as ``"EN"``
     name: str  #: Full name, such as ``"Entropy"``
-    direction: Literal["higher", "lower"]
-    """Which way is conventionally better; the tables' arrows and bold follow it."""
+    direction: Literal["higher", "lower"] = "higher"  #: Which is conventionally better
     unit: str = ""  #: Unit of the default convention (``"bit"``, ``"dB"``, ``"grey level"``), empty if none
-    range: tuple[float, float]
-    """Closed interval of values the default convention can take; ``inf`` where unbounded."""
+    range: tuple[float, float]  #: Closed interval of the default convention; ``inf`` where unbounded
     source: str  #: Reference, with its DOI where there is one
-    color: bool = False
-    """True if it is scored on RGB (grey images replicated to three channels), False if on grey."""
-    conventions: tuple[Convention, ...]  #: All definitions on record, the default first
+    color: bool = False  #: Whether it is scored on RGB (grey repeated to three channels) or on grey
+    conventions: list[Convention] = field(default_factory=list)  #: All on record, the default first
+
+    def define(self, name: str, formula: str, used_by: str) -> Callable[[Score], Score]:
+        """Put the function below on record as a convention of this metric; see :class:`Convention`."""
+
+        def keep(function: Score) -> Score:
+            self.conventions.append(Convention(name, function, formula, used_by))
+            return function
+
+        return keep
 
     def convention(self, name: str | None = None) -> Convention:
-        """The convention called `name`; the default where `name` is None or not one of this metric's."""
-        for convention in self.conventions:
-            if convention.name == name:
-                return convention
-        return self.conventions[0]
+        """Return the convention called `name`; the default where it is None or not one of this metric's."""
+        return next((found for found in self.conventions if found.name == name), self.conventions[0])
 
     def __call__(self, a: Image, b: Image, fused: Image, convention: str | None = None) -> float:
         """The score of `fused` for sources `a` and `b`, without validation (see `registry.score`)."""

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.ssim import SIDE, local_mean, mef_similarity
 from wdualmine.metrics.universal_quality import covariance
 from wdualmine.metrics.validation import require_size
@@ -12,7 +12,23 @@ from wdualmine.metrics.validation import require_size
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
+METRIC = Metric(
+    key="MS-SSIM",
+    name="Multi-scale structural similarity",
+    range=(0.0, 1.0),
+    source="Wang, Simoncelli, Bovik 2003, DOI 10.1109/ACSSC.2003.1292216",
+)
 
+
+@METRIC.define(
+    "mean-five-scales",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{l_5 c_5}^{\,0.1333} "
+    r"\prod_{k=1}^{4} \overline{c_k}^{\,w_k}, \quad "
+    r"c = \frac{2 \sigma_{SF} + C_2}{\sigma_S^2 + \sigma_F^2 + C_2}, \; "
+    r"l = \frac{2 \mu_S \mu_F + C_1}{\mu_S^2 + \mu_F^2 + C_1}, \; "
+    r"w = (0.0448, 0.2856, 0.3001, 0.2363)",
+    "the publication, averaged over the sources",
+)
 def ms_ssim(a: Image, b: Image, fused: Image) -> float:
     """Mean over the two sources of the five-scale SSIM with the weights of the publication.
 
@@ -20,8 +36,8 @@ def ms_ssim(a: Image, b: Image, fused: Image) -> float:
     :func:`wdualmine.metrics.ssim.ssim`; from scale to scale a mean of 2 x 2 pixels.
 
     Returns:
-        0 to 1, 1 if all three images are equal; higher is better. A mean similarity below 0 at one scale (an
-        inverted source) has no real power and counts as 0, as in the libraries of today.
+        0 to 1, 1 if all three images are equal. A mean similarity below 0 at one scale (an inverted source)
+        has no real power and counts as 0, as in the libraries of today.
 
     Raises:
         WdualmineError: the images are smaller than 176 x 176, which is 11 x 11 at the fifth scale.
@@ -33,13 +49,16 @@ def ms_ssim(a: Image, b: Image, fused: Image) -> float:
     return (_similarity(a.astype(np.float64), y) + _similarity(b.astype(np.float64), y)) / 2
 
 
+@METRIC.define(
+    "mef",
+    r"\prod_{k=1}^{3} \overline{Q_k}^{\,w_k / \sum w}, \quad w = (0.0448, 0.2856, 0.3001), "
+    r"\; Q_k = \text{the mef convention of SSIM at scale } k",
+    "Gu's MATLAB toolbox (MEF-MS-SSIM under the name MS-SSIM)",
+)
 def ms_ssim_mef(a: Image, b: Image, fused: Image) -> float:
-    """Three scales of :func:`wdualmine.metrics.ssim.ssim_mef`, printed as "MS-SSIM" by a toolbox.
+    """Three scales of :func:`wdualmine.metrics.ssim.ssim_mef`, printed as "MS-SSIM" by a toolbox: 0 to 1.
 
-    The weights are the first three of the publication, scaled to add up to 1.
-
-    Returns:
-        0 to 1, a negative mean counting as 0.
+    The weights are the first three of the publication, scaled to add up to 1; a negative mean counts as 0.
 
     Raises:
         WdualmineError: the images are smaller than 44 x 44.
@@ -76,31 +95,3 @@ def _halve(x: Array) -> Array:
     height, width = x.shape
     even = np.pad(x, ((0, height % 2), (0, width % 2)), mode="edge")
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
-
-
-METRIC = Metric(
-    key="MS-SSIM",
-    name="Multi-scale structural similarity",
-    direction="higher",
-    range=(0.0, 1.0),
-    source="Wang, Simoncelli, Bovik 2003, DOI 10.1109/ACSSC.2003.1292216",
-    conventions=(
-        Convention(
-            name="mean-five-scales",
-            function=ms_ssim,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{l_5 c_5}^{\,0.1333} "
-            r"\prod_{k=1}^{4} \overline{c_k}^{\,w_k}, \quad "
-            r"c = \frac{2 \sigma_{SF} + C_2}{\sigma_S^2 + \sigma_F^2 + C_2}, \; "
-            r"l = \frac{2 \mu_S \mu_F + C_1}{\mu_S^2 + \mu_F^2 + C_1}, \; "
-            r"w = (0.0448, 0.2856, 0.3001, 0.2363)",
-            used_by="the publication, averaged over the sources",
-        ),
-        Convention(
-            name="mef",
-            function=ms_ssim_mef,
-            formula=r"\prod_{k=1}^{3} \overline{Q_k}^{\,w_k / \sum w}, \quad w = (0.0448, 0.2856, 0.3001), "
-            r"\; Q_k = \text{the mef convention of SSIM at scale } k",
-            used_by="Gu's MATLAB toolbox (MEF-MS-SSIM under the name MS-SSIM)",
-        ),
-    ),
-)

@@ -4,9 +4,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.metrics.entropy import entropy_of_counts
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="MI",
+    name="Mutual information",
+    unit="bit",
+    range=(0.0, 16.0),
+    source="Qu, Zhang, Yan 2002, DOI 10.1049/el:20020212",
+)
 
 
+@METRIC.define(
+    "bits",
+    r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \log_2 \frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
+    "the paper; MATLAB toolboxes",
+)
 def mutual_information(a: Image, b: Image, fused: Image) -> float:
     """Mutual information of each source and the fused image, from 256 x 256 joint histograms, summed.
 
@@ -18,6 +31,11 @@ def mutual_information(a: Image, b: Image, fused: Image) -> float:
     return information_between(a, fused) + information_between(b, fused)
 
 
+@METRIC.define(
+    "nats",
+    r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \ln \frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
+    "CDDFuse's evaluator",
+)
 def mutual_information_nats(a: Image, b: Image, fused: Image) -> float:
     """The same as :func:`mutual_information` with natural logarithms: nats, 0 to 16 ln 2."""
     return mutual_information(a, b, fused) * float(np.log(2))
@@ -38,29 +56,3 @@ def information_between(x: Image, y: Image) -> float:
         - entropy_of_counts(joint.ravel())
     )
     return max(0.0, information)  # rounding can leave -1e-16 for independent images
-
-
-METRIC = Metric(
-    key="MI",
-    name="Mutual information",
-    direction="higher",
-    unit="bit",
-    range=(0.0, 16.0),
-    source="Qu, Zhang, Yan 2002, DOI 10.1049/el:20020212",
-    conventions=(
-        Convention(
-            name="bits",
-            function=mutual_information,
-            formula=r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \log_2 "
-            r"\frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
-            used_by="the paper; MATLAB toolboxes",
-        ),
-        Convention(
-            name="nats",
-            function=mutual_information_nats,
-            formula=r"\sum_{S \in \{A, B\}} \sum_{i, j} p_{SF}(i, j) \ln "
-            r"\frac{p_{SF}(i, j)}{p_S(i)\, p_F(j)}",
-            used_by="CDDFuse's evaluator",
-        ),
-    ),
-)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import share
 from wdualmine.metrics.validation import require_size
 
@@ -13,7 +13,29 @@ _ORIENTATION = (0.9995, 22, 0.5)  # the same of preserved orientation
 _EXPONENT = 1.5  # of the edge strength as weight
 _THRESHOLD, _SMALLEST_WEIGHT = 2.0, 0.001  # strengths below the threshold, in grey levels, get this weight
 
+_WHERE = r"\sum_{g_F > g_A, g_F > g_B}"
+_KEPT = (
+    r"Q^{SF} = \sqrt{\frac{0.9999}{1 + e^{-19 (G - 0.5)}} \cdot \frac{0.9995}{1 + e^{-22 (A - 0.5)}}}, \quad "
+    r"G = \frac{\min(g_S, g_F)}{\max(g_S, g_F)}, \quad "
+    r"A = \frac{\left| |\alpha_S - \alpha_F| - \pi / 2 \right|}{\pi / 2}"
+)
+_WEIGHT = r"w_S = \begin{cases} g_S^{1.5} & g_S \ge 2 \\ 0.001 & g_S < 2 \end{cases}"
 
+METRIC = Metric(
+    key="Nabf",
+    name="Fusion artifacts",
+    direction="lower",
+    range=(0.0, 1.0),
+    source="Kumar 2013, DOI 10.1007/s11760-012-0361-x",
+)
+
+
+@METRIC.define(
+    "kumar",
+    rf"\frac{{{_WHERE} (1 - Q^{{AF}}) w_A + (1 - Q^{{BF}}) w_B}}{{\sum w_A + w_B}}, "
+    rf"\quad {_KEPT}, \quad {_WEIGHT}",
+    "the publication; Kumar's MATLAB code on images 0-255",
+)
 def nabf(a: Image, b: Image, fused: Image) -> float:
     """Fusion artifacts as modified by Kumar, so that gain, loss and artifacts add up to one.
 
@@ -33,6 +55,12 @@ def nabf(a: Image, b: Image, fused: Image) -> float:
     return float((artifact * (lost_a * weight_a + lost_b * weight_b)).sum() / total)
 
 
+@METRIC.define(
+    "petrovic",
+    rf"\frac{{{_WHERE} (2 - Q^{{AF}} - Q^{{BF}}) (w_A + w_B)}}{{\sum w_A + w_B}}, "
+    rf"\quad {_KEPT}, \quad {_WEIGHT}",
+    "Petrović and Xydeas 2005",
+)
 def nabf_petrovic(a: Image, b: Image, fused: Image) -> float:
     """Fusion artifacts before Kumar's change: the loss of both sources, weighted by both weights.
 
@@ -46,11 +74,15 @@ def nabf_petrovic(a: Image, b: Image, fused: Image) -> float:
     return float((artifact * (lost_a + lost_b) * weight).sum() / weight.sum())
 
 
+@METRIC.define(
+    "unit-range",
+    rf"\frac{{1}}{{2mn}} {_WHERE} 2 - Q^{{AF}} - Q^{{BF}}, \quad {_KEPT}",
+    "Gu's MATLAB toolbox (images scaled to [0, 1], where all weights are 0.001)",
+)
 def nabf_unit_range(a: Image, b: Image, fused: Image) -> float:
     """As :func:`nabf` on images scaled to [0, 1], where no edge reaches the threshold of 2.
 
-    All weights are then equal, and faint edges, such as noise in the background, count as much as strong
-    ones.
+    All weights are then equal: faint edges, such as noise in the background, count as much as strong ones.
     """
     artifact, (lost_a, _), (lost_b, _) = _parts(a, b, fused)
     return float((artifact * (lost_a + lost_b)).mean() / 2)
@@ -88,42 +120,3 @@ def _edges(image: Image) -> tuple[Array, Array]:
 
 def _sigmoid(x: Array, top: float, slope: float, middle: float) -> Array:
     return top / (1 + np.exp(-slope * (x - middle)))
-
-
-_WHERE = r"\sum_{g_F > g_A, g_F > g_B}"
-_KEPT = (
-    r"Q^{SF} = \sqrt{\frac{0.9999}{1 + e^{-19 (G - 0.5)}} \cdot \frac{0.9995}{1 + e^{-22 (A - 0.5)}}}, \quad "
-    r"G = \frac{\min(g_S, g_F)}{\max(g_S, g_F)}, \quad "
-    r"A = \frac{\left| |\alpha_S - \alpha_F| - \pi / 2 \right|}{\pi / 2}"
-)
-_WEIGHT = r"w_S = \begin{cases} g_S^{1.5} & g_S \ge 2 \\ 0.001 & g_S < 2 \end{cases}"
-
-METRIC = Metric(
-    key="Nabf",
-    name="Fusion artifacts",
-    direction="lower",
-    range=(0.0, 1.0),
-    source="Kumar 2013, DOI 10.1007/s11760-012-0361-x",
-    conventions=(
-        Convention(
-            name="kumar",
-            function=nabf,
-            formula=rf"\frac{{{_WHERE} (1 - Q^{{AF}}) w_A + (1 - Q^{{BF}}) w_B}}{{\sum w_A + w_B}}, "
-            rf"\quad {_KEPT}, \quad {_WEIGHT}",
-            used_by="the publication; Kumar's MATLAB code on images 0-255",
-        ),
-        Convention(
-            name="petrovic",
-            function=nabf_petrovic,
-            formula=rf"\frac{{{_WHERE} (2 - Q^{{AF}} - Q^{{BF}}) (w_A + w_B)}}{{\sum w_A + w_B}}, "
-            rf"\quad {_KEPT}, \quad {_WEIGHT}",
-            used_by="Petrović and Xydeas 2005",
-        ),
-        Convention(
-            name="unit-range",
-            function=nabf_unit_range,
-            formula=rf"\frac{{1}}{{2mn}} {_WHERE} 2 - Q^{{AF}} - Q^{{BF}}, \quad {_KEPT}",
-            used_by="Gu's MATLAB toolbox (images scaled to [0, 1], where all weights are 0.001)",
-        ),
-    ),
-)

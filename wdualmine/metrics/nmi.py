@@ -2,18 +2,28 @@
 
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.entropy import entropy_of
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
 from wdualmine.metrics.mutual_information import information_between
 
+METRIC = Metric(
+    key="NMI",
+    name="Normalized mutual information",
+    range=(0.0, 2.0),
+    source="Hossny, Nahavandi, Creighton 2008, DOI 10.1049/el:20081754",
+)
 
+
+@METRIC.define(
+    "publication",
+    r"2 \left( \frac{\mathrm{MI}(A, F)}{H(A) + H(F)} + "
+    r"\frac{\mathrm{MI}(B, F)}{H(B) + H(F)} \right)",
+    "the publication",
+)
 def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     """Twice the sum over the sources of mutual information over the sum of the two entropies.
 
-    256 x 256 joint histograms; the base of the logarithm cancels.
-
     Returns:
-        0 (the fused image is independent of both sources, a constant one among them) to 2 (it determines and
-        is determined by each of them); higher is better.
+        0 (the fused image is independent of both sources) to 2 (it determines and is determined by each).
 
     Raises:
         WdualmineError: a source and the fused image are both constant, which leaves 0/0.
@@ -25,26 +35,6 @@ def normalized_mutual_information(a: Image, b: Image, fused: Image) -> float:
     for source in (a, b):
         entropies = entropy_of(source) + entropy_fused
         if entropies == 0:
-            raise WdualmineError(
-                "NMI: a source and the fused image are both constant, so it is undefined; leave them out"
-            )
+            raise WdualmineError("NMI: a source and the fused image are both constant; leave them out")
         value += 2 * information_between(source, fused) / entropies
     return min(2.0, value)  # rounding can leave 2 + 4e-16 for equal images
-
-
-METRIC = Metric(
-    key="NMI",
-    name="Normalized mutual information",
-    direction="higher",
-    range=(0.0, 2.0),
-    source="Hossny, Nahavandi, Creighton 2008, DOI 10.1049/el:20081754",
-    conventions=(
-        Convention(
-            name="publication",
-            function=normalized_mutual_information,
-            formula=r"2 \left( \frac{\mathrm{MI}(A, F)}{H(A) + H(F)} + "
-            r"\frac{\mathrm{MI}(B, F)}{H(B) + H(F)} \right)",
-            used_by="the publication",
-        ),
-    ),
-)

@@ -25,15 +25,12 @@ _SMALL = 1e-4  # keeps quotients finite
 
 
 def phase_congruency(image: Array, mixed: float = 2.0) -> tuple[Array, Array, Array]:
-    """Phase congruency of a grey image (H, W), 0-255, and its moments over the directions.
+    """Phase congruency of a grey image (H, W), float64 0-255, and its moments over the directions.
 
-    Args:
-        image: float64.
-        mixed: factor of the mixed moment. 2 makes the results the eigenvalues of the matrix of moments.
+    A factor of 2 for the mixed moment makes the results the eigenvalues of the matrix of moments.
 
     Returns:
-        Congruency (0 to 1); the largest moment, which is the strength of an edge; the smallest, that of a
-        corner. (H, W) each.
+        Congruency, 0 to 1; the largest moment, an edge's strength; the smallest, a corner's; (H, W) each.
     """
     spectrum = fft.fft2(image)
     energies, amplitudes = np.zeros(image.shape), np.zeros(image.shape)
@@ -55,8 +52,7 @@ def phase_congruency(image: Array, mixed: float = 2.0) -> tuple[Array, Array, Ar
 def _directions(shape: tuple[int, ...]) -> list[tuple[float, Array, float]]:
     """The angle of each direction, its filters (scales, H, W), and what noise makes of them.
 
-    The last is the energy that Gaussian noise alone would reach, for a median squared response of 1 of the
-    finest filter.
+    The last is the energy of Gaussian noise alone, per median squared response of 1 of the finest filter.
     """
     v, u = fft.fftfreq(shape[0])[:, None], fft.fftfreq(shape[1])[None, :]
     radius, angles = np.hypot(u, v), np.arctan2(-v, u)
@@ -83,8 +79,7 @@ def _directions(shape: tuple[int, ...]) -> list[tuple[float, Array, float]]:
 def _energy(responses: NDArray[np.complex128], noise: float) -> tuple[Array, Array]:
     """Weighted energy above the noise, and summed amplitude, of one direction: (H, W) each.
 
-    The energy sums, over the scales, amplitude times cos(d) - |sin(d)|, d the deviation of the phase from the
-    mean phase.
+    The energy sums over the scales amplitude times cos(d) - |sin(d)|, d the phase less the mean phase.
     """
     total = responses.sum(axis=0)
     turned = responses * (total / (np.abs(total) + _SMALL)).conj()

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric, Score, remembered
+from wdualmine.metrics.metric import Array, Image, Metric, remembered
 from wdualmine.metrics.ssim import SIDE, local_mean
 from wdualmine.metrics.universal_quality import Window, quality_map, share, uniform, variance
 from wdualmine.metrics.validation import require_size
@@ -12,7 +12,29 @@ from wdualmine.metrics.validation import require_size
 _BLOCK = 8  # side of the publication's uniform window
 _SSIM = (2.55**2, 7.65**2)  # the constants of SSIM for images 0-255
 
+_QUALITY = r"\lambda Q(A, F) + (1 - \lambda) Q(B, F)"
+_WEIGHTS = r"\lambda = \frac{\sigma_A^2}{\sigma_A^2 + \sigma_B^2}"
+_INDEX = (
+    r"Q(S, F) = \frac{2 \sigma_{SF}}{\sigma_S^2 + \sigma_F^2} \cdot \frac{2 \mu_S \mu_F}{\mu_S^2 + \mu_F^2}"
+)
+_SALIENCY = r"c = \max(\sigma_A^2, \sigma_B^2)"
+_MEAN = rf"\overline{{{_QUALITY}}}, \quad {_WEIGHTS}"
+_WEIGHTED = rf"Q_W(A, B, F) = \frac{{\sum c \, ({_QUALITY})}}{{\sum c}}, \quad {_SALIENCY}, \; {_WEIGHTS}"
+_EDGES = r"S' = \lVert \nabla S \rVert"
+_PRODUCT = rf"Q_W(A, B, F) \, Q_W(A', B', F'), \quad {_EDGES}"
+_UNIFORM = r"\text{8 x 8 window}"
+_WITH_SSIM = r"Q = \mathrm{SSIM}, \; \text{11 x 11 Gaussian window}"
 
+_SOURCE = "Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209"
+
+PIELLA_METRICS = QS, QW, QE = (
+    Metric(key="Qs", name="Fusion quality index (Piella)", range=(-1.0, 1.0), source=_SOURCE),
+    Metric(key="Qw", name="Weighted fusion quality index (Piella)", range=(-1.0, 1.0), source=_SOURCE),
+    Metric(key="Qe", name="Edge-dependent fusion quality index (Piella)", range=(-1.0, 1.0), source=_SOURCE),
+)
+
+
+@QS.define("publication", rf"{_MEAN}, \; {_INDEX}, \; {_UNIFORM}", "the publication")
 def qs(a: Image, b: Image, fused: Image) -> float:
     """Fusion quality index: universal quality against each source, weighted by its share of the variance.
 
@@ -30,6 +52,7 @@ def qs(a: Image, b: Image, fused: Image) -> float:
     return float(_block_quality(a, b, fused)[0].mean())
 
 
+@QW.define("publication", rf"{_WEIGHTED}, \; {_INDEX}, \; {_UNIFORM}", "the publication")
 def qw(a: Image, b: Image, fused: Image) -> float:
     """Weighted fusion quality index: as :func:`qs`, windows weighted by the larger of their two variances.
 
@@ -40,6 +63,7 @@ def qw(a: Image, b: Image, fused: Image) -> float:
     return _weighted("Qw", *_block_quality(a, b, fused))
 
 
+@QE.define("publication", rf"{_PRODUCT}, \; {_UNIFORM}", "the publication, with its power of the edges at 1")
 def qe(a: Image, b: Image, fused: Image) -> float:
     """Edge-dependent fusion quality index: :func:`qw` times that of the three images' edges.
 
@@ -51,6 +75,7 @@ def qe(a: Image, b: Image, fused: Image) -> float:
     return _weighted("Qe", *_block_quality(a, b, fused)) * of_edges
 
 
+@QS.define("ssim-gaussian-11", rf"{_MEAN}, \; {_WITH_SSIM}", "Liu's MATLAB toolbox")
 def qs_ssim(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qs` with SSIM (11 x 11 Gaussian window, its constants for 0-255) for the quality index.
 
@@ -60,17 +85,28 @@ def qs_ssim(a: Image, b: Image, fused: Image) -> float:
     return float(_quality(*_ssim_images("Qs", a, b, fused), local_mean, _SSIM)[0].mean())
 
 
+@QW.define("ssim-gaussian-11", rf"{_WEIGHTED}, \; {_WITH_SSIM}", "Liu's MATLAB toolbox")
 def qw_ssim(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qw` with SSIM, see :func:`qs_ssim`."""
     return _weighted("Qw", *_quality(*_ssim_images("Qw", a, b, fused), local_mean, _SSIM))
 
 
+@QW.define(
+    "ssim-edges",
+    rf"Q_W(A', B', F'), \quad {_EDGES}, \; {_WITH_SSIM}",
+    "the MEFB benchmark (the edge factor of Qe under the name Qw)",
+)
 def qw_edges(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qw_ssim`, but of the edges of the images, see :func:`qe`, instead of the images."""
     x, y, f = _ssim_images("Qw", a, b, fused)
     return _weighted("Qw", *_quality(_edges(x), _edges(y), _edges(f), local_mean, _SSIM))
 
 
+@QE.define(
+    "ssim-gaussian-11",
+    rf"{_PRODUCT}, \; {_WITH_SSIM}",
+    "Liu's MATLAB toolbox, as its formula reads (the released code stops at this product)",
+)
 def qe_ssim(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qe` with SSIM: :func:`qw_ssim` times :func:`qw_edges`."""
     return qw_ssim(a, b, fused) * qw_edges(a, b, fused)
@@ -107,79 +143,3 @@ def _edges(image: Array) -> Array:
 def _ssim_images(key: str, a: Image, b: Image, fused: Image) -> tuple[Array, Array, Array]:
     require_size(key, fused, SIDE)
     return a.astype(np.float64), b.astype(np.float64), fused.astype(np.float64)
-
-
-_QUALITY = r"\lambda Q(A, F) + (1 - \lambda) Q(B, F)"
-_WEIGHTS = r"\lambda = \frac{\sigma_A^2}{\sigma_A^2 + \sigma_B^2}"
-_INDEX = (
-    r"Q(S, F) = \frac{2 \sigma_{SF}}{\sigma_S^2 + \sigma_F^2} \cdot \frac{2 \mu_S \mu_F}{\mu_S^2 + \mu_F^2}"
-)
-_SALIENCY = r"c = \max(\sigma_A^2, \sigma_B^2)"
-_MEAN = rf"\overline{{{_QUALITY}}}"
-_WEIGHTED = rf"Q_W(A, B, F) = \frac{{\sum c \, ({_QUALITY})}}{{\sum c}}"
-_UNIFORM = r"\text{8 x 8 window}"
-_WITH_SSIM = r"Q = \mathrm{SSIM}, \; \text{11 x 11 Gaussian window}"
-
-
-def _metric(key: str, name: str, *conventions: tuple[str, Score, str, str]) -> Metric:
-    return Metric(
-        key=key,
-        name=name,
-        direction="higher",
-        range=(-1.0, 1.0),
-        source="Piella, Heijmans 2003, DOI 10.1109/ICIP.2003.1247209",
-        conventions=tuple(Convention(*convention) for convention in conventions),
-    )
-
-
-PIELLA_METRICS = (
-    _metric(
-        "Qs",
-        "Fusion quality index (Piella)",
-        ("publication", qs, rf"{_MEAN}, \quad {_WEIGHTS}, \; {_INDEX}, \; {_UNIFORM}", "the publication"),
-        (
-            "ssim-gaussian-11",
-            qs_ssim,
-            rf"{_MEAN}, \quad {_WEIGHTS}, \; {_WITH_SSIM}",
-            "Liu's MATLAB toolbox",
-        ),
-    ),
-    _metric(
-        "Qw",
-        "Weighted fusion quality index (Piella)",
-        (
-            "publication",
-            qw,
-            rf"{_WEIGHTED}, \quad {_SALIENCY}, \; {_WEIGHTS}, \; {_INDEX}, \; {_UNIFORM}",
-            "the publication",
-        ),
-        (
-            "ssim-gaussian-11",
-            qw_ssim,
-            rf"{_WEIGHTED}, \quad {_SALIENCY}, \; {_WEIGHTS}, \; {_WITH_SSIM}",
-            "Liu's MATLAB toolbox",
-        ),
-        (
-            "ssim-edges",
-            qw_edges,
-            rf"Q_W(A', B', F'), \quad S' = \lVert \nabla S \rVert, \; {_WITH_SSIM}",
-            "the MEFB benchmark (the edge factor of Qe under the name Qw)",
-        ),
-    ),
-    _metric(
-        "Qe",
-        "Edge-dependent fusion quality index (Piella)",
-        (
-            "publication",
-            qe,
-            r"Q_W(A, B, F) \, Q_W(A', B', F'), \quad S' = \lVert \nabla S \rVert, \; " + _UNIFORM,
-            "the publication, with its power of the edges at 1",
-        ),
-        (
-            "ssim-gaussian-11",
-            qe_ssim,
-            r"Q_W(A, B, F) \, Q_W(A', B', F'), \quad S' = \lVert \nabla S \rVert, \; " + _WITH_SSIM,
-            "Liu's MATLAB toolbox, as its formula reads (the released code stops at this product)",
-        ),
-    ),
-)

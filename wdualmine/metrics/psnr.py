@@ -5,20 +5,31 @@ import math
 import numpy as np
 
 from wdualmine.data.color import is_color, to_rgb
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
 
 _GAP = 20 * math.log10(255)  # what scaling the images, but not the peak, to [0, 1] adds
 
+METRIC = Metric(
+    key="PSNR",
+    name="Peak signal-to-noise ratio",
+    unit="dB",
+    range=(_GAP, math.inf),
+    source="Jagalingam, Hegde 2015, DOI 10.1016/j.aqpro.2015.02.019",
+    color=True,
+)
 
+
+@METRIC.define(
+    "paper",
+    r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{\left(\frac{S - F}{255}\right)^2}",
+    "the paper; Tang's and Gu's MATLAB toolboxes",
+)
 def psnr(a: Image, b: Image, fused: Image) -> float:
     """PSNR as the paper computes it: peak 255, but the error of images scaled to [0, 1].
 
-    That is 20 log10(255) = 48.13 dB above :func:`psnr_standard`; the ranking is the same.
-
-    Args:
-        a: first source, uint8 (H, W) or (H, W, 3).
-        b: second source, likewise; a grey image among color ones counts as three equal channels.
-        fused: fused image, likewise.
+    That is 20 log10(255) = 48.13 dB above :func:`psnr_standard`; the ranking is the same. Images are uint8
+    (H, W) or (H, W, 3); a grey one among color ones counts as three equal channels.
 
     Returns:
         dB, at least 48.13; infinite if all three images are equal.
@@ -28,24 +39,38 @@ def psnr(a: Image, b: Image, fused: Image) -> float:
     return psnr_standard(a, b, fused) + _GAP
 
 
+@METRIC.define(
+    "standard",
+    r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}",
+    "textbooks and general image libraries",
+)
 def psnr_standard(a: Image, b: Image, fused: Image) -> float:
     """PSNR with peak 255 on 0-255: dB, at least 0; infinite if all three images are equal."""
     return _decibel(255, mean_squared_error(a, b, fused))
 
 
+@METRIC.define(
+    "fused-peak",
+    r"20 \log_{10} \frac{\max F}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}",
+    "CDDFuse's evaluator",
+)
 def psnr_fused_peak(a: Image, b: Image, fused: Image) -> float:
-    """PSNR whose peak is the maximum of the fused image: dB; infinite if all three are equal.
-
-    A brighter maximum alone raises the value, so that a min-max stretch is rewarded.
-    """
+    """PSNR whose peak is the maximum of the fused image, so that a min-max stretch alone is rewarded."""
     return _decibel(int(fused.max()), mean_squared_error(a, b, fused))
 
 
+@METRIC.define(
+    "root-over-pixels",
+    r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{1}{mn} \sqrt{\sum_{i,j} (S_{ij} - F_{ij})^2}",
+    "the VIFB and MEFB benchmarks (the root is taken before the mean: a slip)",
+)
 def psnr_root_over_pixels(a: Image, b: Image, fused: Image) -> float:
-    """PSNR whose error is the root of the summed squares over the number of pixels: dB, infinite if equal.
+    """PSNR whose error is the root of the summed squares over the number of pixels; in color by channel.
 
-    In color it is the mean over the three channels. It grows with the size of the image: on 256 x 256 pixels,
-    a usual PSNR of p dB becomes p / 2 + 48.15, less where the sources' errors differ.
+    It grows with the image: on 256 x 256 pixels, p dB become p / 2 + 48.15, less where the errors differ.
     """
     if any(map(is_color, (a, b, fused))):
         channels = zip(*(np.moveaxis(to_rgb(image), -1, 0) for image in (a, b, fused)), strict=True)
@@ -67,44 +92,3 @@ def _decibel(peak: int, error: float) -> float:
     if error == 0:
         return math.inf
     return 10 * math.log10(peak**2 / error) if peak else -math.inf
-
-
-METRIC = Metric(
-    key="PSNR",
-    name="Peak signal-to-noise ratio",
-    direction="higher",
-    unit="dB",
-    range=(_GAP, math.inf),
-    source="Jagalingam, Hegde 2015, DOI 10.1016/j.aqpro.2015.02.019",
-    color=True,
-    conventions=(
-        Convention(
-            name="paper",
-            function=psnr,
-            formula=r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
-            r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{\left(\frac{S - F}{255}\right)^2}",
-            used_by="the paper; Tang's and Gu's MATLAB toolboxes",
-        ),
-        Convention(
-            name="standard",
-            function=psnr_standard,
-            formula=r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
-            r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}",
-            used_by="textbooks and general image libraries",
-        ),
-        Convention(
-            name="fused-peak",
-            function=psnr_fused_peak,
-            formula=r"20 \log_{10} \frac{\max F}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
-            r"\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}",
-            used_by="CDDFuse's evaluator",
-        ),
-        Convention(
-            name="root-over-pixels",
-            function=psnr_root_over_pixels,
-            formula=r"20 \log_{10} \frac{255}{\sqrt{\mathrm{MSE}}}, \quad \mathrm{MSE} = "
-            r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{1}{mn} \sqrt{\sum_{i,j} (S_{ij} - F_{ij})^2}",
-            used_by="the VIFB and MEFB benchmarks (the root is taken before the mean: a slip)",
-        ),
-    ),
-)

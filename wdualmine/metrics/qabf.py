@@ -4,13 +4,29 @@ import numpy as np
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import share
 
 _STRENGTH = (0.9994, -15, 0.5)  # Tg, kg, Dg: the publication's sigmoid of preserved edge strength
 _ORIENTATION = (0.9879, -22, 0.8)  # Ta, ka, Da: the same of preserved orientation
 
+_FORMULA = (
+    r"\frac{\sum Q^{AF} g_A + Q^{BF} g_B}{\sum g_A + g_B}, \quad "
+    r"Q^{SF} = \frac{0.9994}{1 + e^{-15 (G - 0.5)}} \cdot \frac{0.9879}{1 + e^{-22 (A - 0.8)}}, \quad "
+    r"A = 1 - \frac{|\alpha_S - \alpha_F|}{\pi / 2}, \quad G = "
+)
+_RATIO = r"\frac{\min(g_S, g_F)}{\max(g_S, g_F)}"
+_SLIP = r"\begin{cases} g_F & g_S = g_F \\ " + _RATIO + r" & \text{otherwise} \end{cases}"
 
+METRIC = Metric(
+    key="Qabf",
+    name="Edge preservation (Xydeas and Petrović)",
+    range=(0.0, 1.0),
+    source="Xydeas, Petrović 2000, DOI 10.1049/el:20000267",
+)
+
+
+@METRIC.define("publication", _FORMULA + _RATIO, "the publication")
 def qabf(a: Image, b: Image, fused: Image) -> float:
     r"""Preserved edge information of both sources, weighted by their edge strengths (L = 1).
 
@@ -29,6 +45,7 @@ def qabf(a: Image, b: Image, fused: Image) -> float:
     return _qabf(a, b, fused)
 
 
+@METRIC.define("equal-slip", _FORMULA + _SLIP, "CDDFuse's evaluator; MATLAB toolboxes that pass images 0-255")
 def qabf_equal_slip(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qabf`, but where an edge keeps its strength g exactly, g itself stands for the ratio 1.
 
@@ -37,6 +54,11 @@ def qabf_equal_slip(a: Image, b: Image, fused: Image) -> float:
     return _qabf(a, b, fused, slip_scale=1)
 
 
+@METRIC.define(
+    "unit-range",
+    _FORMULA + _SLIP + r", \quad A, B, F \in [0, 1]",
+    "Gu's MATLAB toolbox (the same slip, images scaled to [0, 1])",
+)
 def qabf_unit_range(a: Image, b: Image, fused: Image) -> float:
     """The slip of :func:`qabf_equal_slip` on images scaled to [0, 1], where g is mostly below 1.
 
@@ -75,40 +97,3 @@ def _edges(image: Image) -> tuple[Array, Array]:
 
 def _sigmoid(x: Array, top: float, slope: float, middle: float) -> Array:
     return top / (1 + np.exp(slope * (x - middle)))
-
-
-_FORMULA = (
-    r"\frac{\sum Q^{AF} g_A + Q^{BF} g_B}{\sum g_A + g_B}, \quad "
-    r"Q^{SF} = \frac{0.9994}{1 + e^{-15 (G - 0.5)}} \cdot \frac{0.9879}{1 + e^{-22 (A - 0.8)}}, \quad "
-    r"A = 1 - \frac{|\alpha_S - \alpha_F|}{\pi / 2}, \quad G = "
-)
-_RATIO = r"\frac{\min(g_S, g_F)}{\max(g_S, g_F)}"
-_SLIP = r"\begin{cases} g_F & g_S = g_F \\ " + _RATIO + r" & \text{otherwise} \end{cases}"
-
-METRIC = Metric(
-    key="Qabf",
-    name="Edge preservation (Xydeas and Petrović)",
-    direction="higher",
-    range=(0.0, 1.0),
-    source="Xydeas, Petrović 2000, DOI 10.1049/el:20000267",
-    conventions=(
-        Convention(
-            name="publication",
-            function=qabf,
-            formula=_FORMULA + _RATIO,
-            used_by="the publication",
-        ),
-        Convention(
-            name="equal-slip",
-            function=qabf_equal_slip,
-            formula=_FORMULA + _SLIP,
-            used_by="CDDFuse's evaluator; MATLAB toolboxes that pass images 0-255",
-        ),
-        Convention(
-            name="unit-range",
-            function=qabf_unit_range,
-            formula=_FORMULA + _SLIP + r", \quad A, B, F \in [0, 1]",
-            used_by="Gu's MATLAB toolbox (the same slip, images scaled to [0, 1])",
-        ),
-    ),
-)

@@ -3,14 +3,32 @@
 import numpy as np
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import Window, covariance, gaussian, quality_map, share, uniform
 from wdualmine.metrics.validation import require_size
 
 _BLOCK = 8  # side of the uniform window of the universal quality index
 _SIDE, _SIGMA = 7, 1.5  # of the toolbox's Gaussian window
 
+_QUALITY = (
+    r"\overline{w \, Q(A, F) + (1 - w) \, Q(B, F)}, \quad "
+    r"w = \frac{\sigma_{AF}}{\sigma_{AF} + \sigma_{BF}}"
+)
 
+METRIC = Metric(
+    key="Qc",
+    name="Similarity by covariance (Cvejic)",
+    range=(-1.0, 1.0),
+    source="Cvejic, Loza, Bull, Canagarajah 2005, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
+)
+
+
+@METRIC.define(
+    "publication",
+    rf"{_QUALITY} \text{{ cut off at 0 and 1}}, \; Q = \frac{{4 \sigma_{{SF}} \mu_S \mu_F}}"
+    r"{(\sigma_S^2 + \sigma_F^2)(\mu_S^2 + \mu_F^2)}, \; \text{8 x 8 window}",
+    "the publication",
+)
 def qc(a: Image, b: Image, fused: Image) -> float:
     """Universal quality against each source, weighted by the source's share of the covariance with F.
 
@@ -32,11 +50,16 @@ def qc(a: Image, b: Image, fused: Image) -> float:
     return float((weight * quality_a + (1 - weight) * quality_b).mean())
 
 
+@METRIC.define(
+    "result-slip",
+    rf"{_QUALITY}, \; \text{{a window with }} w < 0 \text{{ scores 0, with }} w > 1 "
+    r"\text{ scores 1}, \; \text{7 x 7 Gaussian window}",
+    "Liu's MATLAB toolbox; the MEFB benchmark (the result is cut, not the share: a slip)",
+)
 def qc_result_slip(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qc` with a 7 x 7 Gaussian window; a share out of range sets the result, not the share.
 
-    Where the share is below 0 the window scores 0, where it is above 1 it scores 1, whatever its quality;
-    windows without a share are left out.
+    Windows without a share are left out.
 
     Raises:
         WdualmineError: the images are smaller than 7 x 7, or no window has a share.
@@ -62,33 +85,3 @@ def _parts(a: Image, b: Image, fused: Image, mean: Window) -> tuple[Array, Array
 def _exact(together: Array, x: Array, y: Array, mean: Window) -> Array:
     """Set a covariance to 0 where it is what rounding leaves of that."""
     return np.where(np.abs(together) > 1e-13 * (mean(x**2) + mean(y**2)), together, 0)
-
-
-_QUALITY = (
-    r"\overline{w \, Q(A, F) + (1 - w) \, Q(B, F)}, \quad "
-    r"w = \frac{\sigma_{AF}}{\sigma_{AF} + \sigma_{BF}}"
-)
-
-METRIC = Metric(
-    key="Qc",
-    name="Similarity by covariance (Cvejic)",
-    direction="higher",
-    range=(-1.0, 1.0),
-    source="Cvejic, Loza, Bull, Canagarajah 2005, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
-    conventions=(
-        Convention(
-            name="publication",
-            function=qc,
-            formula=rf"{_QUALITY} \text{{ cut off at 0 and 1}}, \; Q = \frac{{4 \sigma_{{SF}} \mu_S \mu_F}}"
-            r"{(\sigma_S^2 + \sigma_F^2)(\mu_S^2 + \mu_F^2)}, \; \text{8 x 8 window}",
-            used_by="the publication",
-        ),
-        Convention(
-            name="result-slip",
-            function=qc_result_slip,
-            formula=rf"{_QUALITY}, \; \text{{a window with }} w < 0 \text{{ scores 0, with }} w > 1 "
-            r"\text{ scores 1}, \; \text{7 x 7 Gaussian window}",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark (the result is cut, not the share: a slip)",
-        ),
-    ),
-)

@@ -6,15 +6,35 @@ import numpy as np
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
+from wdualmine.metrics.qcv import stretched
 from wdualmine.metrics.universal_quality import share
+from wdualmine.metrics.validation import NAMES
 
 _F0, _F1, _DEPTH = 15.3870, 1.3456, 0.7622  # contrast sensitivity, a difference of Gaussians in frequency
 _PIXELS_PER_UNIT = 30  # which scales the image's size to the frequencies of the observer
 _FINE, _COARSE, _RADIUS = 2.0, 4.0, 15  # sigmas of the local contrast and radius of its window, in pixels
 _Z = 0.0001  # of the masking C^3 / (C^2 + Z)
 
+METRIC = Metric(
+    key="Qcb",
+    name="Perceived contrast preservation (Chen and Blum)",
+    range=(0.0, 1.0),
+    source="Chen, Blum 2009, DOI 10.1016/j.imavis.2007.12.002",
+)
 
+
+@METRIC.define(
+    "publication",
+    r"\overline{\lambda_A Q^{AF} + \lambda_B Q^{BF}}, \quad "
+    r"\lambda_S = \frac{C_S'^2}{C_A'^2 + C_B'^2}, \; "
+    r"Q^{SF} = \frac{\min(C_S', C_F')}{\max(C_S', C_F')}, \; "
+    r"C' = \frac{C^3}{C^2 + 10^{-4}}, \; "
+    r"C = \left| \frac{G_2 * I}{G_4 * I} - 1 \right|, \; "
+    r"I = \mathcal{F}^{-1}\left[\left(e^{-(r / 15.387)^2} - 0.7622 \, e^{-(r / 1.3456)^2}\right) "
+    r"\mathcal{F} S\right]",
+    "the publication; Liu's MATLAB toolbox",
+)
 def qcb(a: Image, b: Image, fused: Image) -> float:
     """Mean preserved local contrast, weighted pixel by pixel by the contrast of each source.
 
@@ -23,19 +43,14 @@ def qcb(a: Image, b: Image, fused: Image) -> float:
     border and the absolute value of the contrast are those of Liu's MATLAB code, which papers use.
 
     Returns:
-        0 to 1, 1 if all three images are equal; higher is better. Where no image has any contrast a pixel
-        counts as preserved.
+        0 to 1, 1 if all three images are equal. A pixel without contrast in any image counts as preserved.
 
     Raises:
-        WdualmineError: an image is constant, so that it cannot be stretched, or its local mean vanishes so
-            that its contrast is infinite.
+        WdualmineError: an image is constant, or its local mean vanishes so that its contrast is infinite.
 
     Source: Y. Chen, R. S. Blum, 2009, DOI 10.1016/j.imavis.2007.12.002.
     """
-    contrast_a, contrast_b, contrast_fused = (
-        _masked_contrast(image, name)
-        for image, name in ((a, "source A"), (b, "source B"), (fused, "the fused image"))
-    )
+    contrast_a, contrast_b, contrast_fused = map(_masked_contrast, (a, b, fused), NAMES)
     total = contrast_a**2 + contrast_b**2
     weight_a, weight_b = share(contrast_a**2, total, 0.5), share(contrast_b**2, total, 0.5)
     preserved = weight_a * _ratio(contrast_a, contrast_fused) + weight_b * _ratio(contrast_b, contrast_fused)
@@ -43,11 +58,8 @@ def qcb(a: Image, b: Image, fused: Image) -> float:
 
 
 def _masked_contrast(image: Image, name: str) -> Array:
-    low, high = int(image.min()), int(image.max())
-    if low == high:
-        raise WdualmineError(f"Qcb: {name} is constant, so it has no contrast to compare; leave it out")
-    stretched = np.floor((image - float(low)) / (high - low) * 255 + 0.5)
-    seen = np.fft.irfft2(np.fft.rfft2(stretched) * _sensitivity(image.shape), s=image.shape)
+    spectrum = np.fft.rfft2(stretched("Qcb", image, name))
+    seen = np.fft.irfft2(spectrum * _sensitivity(image.shape), s=image.shape)
     coarse = _blur(seen, _COARSE)
     if not coarse.all():
         raise WdualmineError(f"Qcb: the local mean of {name} vanishes, so its contrast is infinite")
@@ -74,26 +86,3 @@ def _blur(x: Array, sigma: float) -> Array:
 def _ratio(x: Array, y: Array) -> Array:
     """Smaller over larger, 1 where both are 0."""
     return share(np.minimum(x, y), np.maximum(x, y), 1.0)
-
-
-METRIC = Metric(
-    key="Qcb",
-    name="Perceived contrast preservation (Chen and Blum)",
-    direction="higher",
-    range=(0.0, 1.0),
-    source="Chen, Blum 2009, DOI 10.1016/j.imavis.2007.12.002",
-    conventions=(
-        Convention(
-            name="publication",
-            function=qcb,
-            formula=r"\overline{\lambda_A Q^{AF} + \lambda_B Q^{BF}}, \quad "
-            r"\lambda_S = \frac{C_S'^2}{C_A'^2 + C_B'^2}, \; "
-            r"Q^{SF} = \frac{\min(C_S', C_F')}{\max(C_S', C_F')}, \; "
-            r"C' = \frac{C^3}{C^2 + 10^{-4}}, \; "
-            r"C = \left| \frac{G_2 * I}{G_4 * I} - 1 \right|, \; "
-            r"I = \mathcal{F}^{-1}\left[\left(e^{-(r / 15.387)^2} - 0.7622 \, e^{-(r / 1.3456)^2}\right) "
-            r"\mathcal{F} S\right]",
-            used_by="the publication; Liu's MATLAB toolbox",
-        ),
-    ),
-)

@@ -3,12 +3,26 @@
 import numpy as np
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.validation import require_size
 
 _POWERS = (2 / 3, 1 / 3)  # of the fine level and of the coarse one
 
+METRIC = Metric(
+    key="Qm",
+    name="Wavelet detail preservation (Wang and Liu)",
+    range=(0.0, 3.0),
+    source="Wang, Liu 2008, DOI 10.1109/ICOSP.2008.4697288",
+)
 
+
+@METRIC.define(
+    "sum-of-bands",
+    r"Q_1^{2/3} Q_2^{1/3}, \quad Q_k = \frac{\sum_{S \in \{A, B\}} \sum_{i,j} w_k^S "
+    r"\sum_{d \in \{h, v, x\}} e^{-|S_k^d - F_k^d|}}{\sum_{S \in \{A, B\}} \sum_{i,j} w_k^S}, \; "
+    r"w_k^S = \sum_{d} (S_k^d)^2",
+    "Liu's MATLAB toolbox",
+)
 def qm(a: Image, b: Image, fused: Image) -> float:
     """Preserved Haar details of two levels, weighted by the energy of the source's.
 
@@ -43,22 +57,3 @@ def _preserved(a: Array, b: Array, fused: Array) -> float:
     if total == 0:
         raise WdualmineError("Qm: the sources have no detail at one of the two levels; leave them out")
     return kept / total
-
-
-METRIC = Metric(
-    key="Qm",
-    name="Wavelet detail preservation (Wang and Liu)",
-    direction="higher",
-    range=(0.0, 3.0),
-    source="Wang, Liu 2008, DOI 10.1109/ICOSP.2008.4697288",
-    conventions=(
-        Convention(
-            name="sum-of-bands",
-            function=qm,
-            formula=r"Q_1^{2/3} Q_2^{1/3}, \quad Q_k = \frac{\sum_{S \in \{A, B\}} \sum_{i,j} w_k^S "
-            r"\sum_{d \in \{h, v, x\}} e^{-|S_k^d - F_k^d|}}{\sum_{S \in \{A, B\}} \sum_{i,j} w_k^S}, \; "
-            r"w_k^S = \sum_{d} (S_k^d)^2",
-            used_by="Liu's MATLAB toolbox",
-        ),
-    ),
-)

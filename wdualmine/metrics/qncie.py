@@ -4,10 +4,24 @@ import math
 
 import numpy as np
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
 from wdualmine.metrics.mutual_information import information_between
 
+METRIC = Metric(
+    key="Qncie",
+    name="Nonlinear correlation information entropy",
+    range=(1 - math.log(3) / math.log(256), 1.0),
+    source="Wang, Shen, Zhang 2005, DOI 10.1016/j.physd.2004.11.001",
+)
 
+
+@METRIC.define(
+    "base-256",
+    r"1 + \sum_{k=1}^{3} \frac{\lambda_k}{3} \log_{256} \frac{\lambda_k}{3}, \quad "
+    r"\lambda = \operatorname{eig} \begin{pmatrix} 1 & I_{AB} & I_{AF} \\ I_{AB} & 1 & I_{BF} \\ "
+    r"I_{AF} & I_{BF} & 1 \end{pmatrix}, \; I_{XY} = \frac{\mathrm{MI}(X, Y)}{8 \text{ bit}}",
+    "Liu's MATLAB toolbox; the MEFB benchmark",
+)
 def qncie(a: Image, b: Image, fused: Image) -> float:
     """Nonlinear correlation information entropy of the two sources and the fused image.
 
@@ -16,8 +30,7 @@ def qncie(a: Image, b: Image, fused: Image) -> float:
     depend on the fused image at all: three independent images have 0.802.
 
     Returns:
-        1 - ln 3 / ln 256 = 0.802 (independent) to 1 (each determines the others, on all 256 levels equally
-        often); higher is better.
+        1 - ln 3 / ln 256 = 0.802 (independent) to 1 (each determines the others, all levels equally often).
 
     Source: Q. Wang, Y. Shen, J. Q. Zhang, 2005, DOI 10.1016/j.physd.2004.11.001.
     """
@@ -28,22 +41,3 @@ def qncie(a: Image, b: Image, fused: Image) -> float:
     shares = np.linalg.eigvalsh(correlations) / 3
     shares = shares[shares > 0]  # one of three equal images is 0 but for rounding
     return float(1 + (shares * np.log(shares)).sum() / math.log(256))
-
-
-METRIC = Metric(
-    key="Qncie",
-    name="Nonlinear correlation information entropy",
-    direction="higher",
-    range=(1 - math.log(3) / math.log(256), 1.0),
-    source="Wang, Shen, Zhang 2005, DOI 10.1016/j.physd.2004.11.001",
-    conventions=(
-        Convention(
-            name="base-256",
-            function=qncie,
-            formula=r"1 + \sum_{k=1}^{3} \frac{\lambda_k}{3} \log_{256} \frac{\lambda_k}{3}, \quad "
-            r"\lambda = \operatorname{eig} \begin{pmatrix} 1 & I_{AB} & I_{AF} \\ I_{AB} & 1 & I_{BF} \\ "
-            r"I_{AF} & I_{BF} & 1 \end{pmatrix}, \; I_{XY} = \frac{\mathrm{MI}(X, Y)}{8 \text{ bit}}",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark",
-        ),
-    ),
-)

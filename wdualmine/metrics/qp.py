@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric, remembered
+from wdualmine.metrics.metric import Array, Image, Metric, remembered
 from wdualmine.metrics.phase_congruency import phase_congruency
 from wdualmine.metrics.ssim import SIDE, SIGMA
 from wdualmine.metrics.validation import require_size
@@ -17,7 +17,24 @@ Maps = tuple[Array, Array, Array]
 _FEATURE = 0.1  # phase congruency from which a pixel counts as a feature
 _SMALL = 1e-4
 
+_FORMULA = (
+    r"\prod_{X \in \{P, M, m\}} \overline{\max(C_X^{AF}, C_X^{BF}, C_X^{RF})}, \quad "
+    r"C_X^{SF} = \frac{\sigma_{X_S X_F} + 10^{-4}}{\sigma_{X_S} \sigma_{X_F} + 10^{-4}}, \; "
+    r"P: \text{phase congruency}, \; M, m = \tfrac{1}{2} \left(P_{xx} + P_{yy} \pm "
+    r"\sqrt{(P_{xx} - P_{yy})^2 + "
+)
 
+METRIC = Metric(
+    key="Qp",
+    name="Phase congruency preservation (Zhao)",
+    range=(-1.0, 1.0),
+    source="Zhao, Laganière, Liu 2007, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
+)
+
+
+@METRIC.define(
+    "eigenvalues", _FORMULA + r"4 P_{xy}^2}\right)", "the publication with Kovesi's phase congruency"
+)
 def qp(a: Image, b: Image, fused: Image) -> float:
     """Product of local correlations of phase congruency and of its two moments, over the features.
 
@@ -37,6 +54,11 @@ def qp(a: Image, b: Image, fused: Image) -> float:
     return _preserved(a, b, fused, _maps)
 
 
+@METRIC.define(
+    "mixed-moment-slip",
+    _FORMULA + r"P_{xy}^2 / 4}\right)",
+    "Liu's MATLAB toolbox; the MEFB benchmark (a factor of 4 is missing: a slip)",
+)
 def qp_mixed_moment_slip(a: Image, b: Image, fused: Image) -> float:
     """As :func:`qp`, with a quarter of the mixed moment, so that the two moments are no eigenvalues.
 
@@ -85,33 +107,3 @@ def _correlation(source: Array, fused: Array, features: NDArray[np.bool_]) -> Ar
 def _blur(x: Array) -> Array:
     """Gaussian mean in a window, zeros beyond the border."""
     return ndimage.gaussian_filter(x, SIGMA, radius=SIDE // 2, mode="constant")
-
-
-_FORMULA = (
-    r"\prod_{X \in \{P, M, m\}} \overline{\max(C_X^{AF}, C_X^{BF}, C_X^{RF})}, \quad "
-    r"C_X^{SF} = \frac{\sigma_{X_S X_F} + 10^{-4}}{\sigma_{X_S} \sigma_{X_F} + 10^{-4}}, \; "
-    r"P: \text{phase congruency}, \; M, m = \tfrac{1}{2} \left(P_{xx} + P_{yy} \pm "
-    r"\sqrt{(P_{xx} - P_{yy})^2 + "
-)
-
-METRIC = Metric(
-    key="Qp",
-    name="Phase congruency preservation (Zhao)",
-    direction="higher",
-    range=(-1.0, 1.0),
-    source="Zhao, Laganière, Liu 2007, as in Liu et al. 2012, DOI 10.1109/TPAMI.2011.109",
-    conventions=(
-        Convention(
-            name="eigenvalues",
-            function=qp,
-            formula=_FORMULA + r"4 P_{xy}^2}\right)",
-            used_by="the publication with Kovesi's phase congruency",
-        ),
-        Convention(
-            name="mixed-moment-slip",
-            function=qp_mixed_moment_slip,
-            formula=_FORMULA + r"P_{xy}^2 / 4}\right)",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark (a factor of 4 is missing: a slip)",
-        ),
-    ),
-)

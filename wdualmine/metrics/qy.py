@@ -2,14 +2,29 @@
 
 import numpy as np
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
 from wdualmine.metrics.universal_quality import gaussian, quality_map, share, variance
 from wdualmine.metrics.validation import require_size
 
 _SIDE, _SIGMA = 7, 1.5  # of the Gaussian window
 _ALIKE = 0.75  # similarity of the sources from which a window counts them as redundant
 
+METRIC = Metric(
+    key="Qy",
+    name="Similarity to the matching source (Yang)",
+    range=(-1.0, 1.0),
+    source="Yang, Zhang, Wang, Liu 2008, DOI 10.1016/j.inffus.2006.09.001",
+)
 
+
+@METRIC.define(
+    "gaussian-7",
+    r"\overline{\begin{cases} \lambda Q(A, F) + (1 - \lambda) Q(B, F) & Q(A, B) \ge 0.75 \\ "
+    r"\max(Q(A, F), Q(B, F)) & \text{otherwise} \end{cases}}, \quad "
+    r"\lambda = \frac{\sigma_A^2}{\sigma_A^2 + \sigma_B^2}, \; Q = \mathrm{SSIM} \text{ without "
+    r"constants}, \; \text{7 x 7 Gaussian window}, \; \sigma = 1.5",
+    "Liu's MATLAB toolbox; the MEFB benchmark",
+)
 def qy(a: Image, b: Image, fused: Image) -> float:
     """Similarity of each window: weighted by variance where the sources are alike, else the larger one.
 
@@ -32,23 +47,3 @@ def qy(a: Image, b: Image, fused: Image) -> float:
     to_a, to_b = quality_map(x, f, mean), quality_map(y, f, mean)
     both = weight * to_a + (1 - weight) * to_b
     return float(np.where(quality_map(x, y, mean) >= _ALIKE, both, np.maximum(to_a, to_b)).mean())
-
-
-METRIC = Metric(
-    key="Qy",
-    name="Similarity to the matching source (Yang)",
-    direction="higher",
-    range=(-1.0, 1.0),
-    source="Yang, Zhang, Wang, Liu 2008, DOI 10.1016/j.inffus.2006.09.001",
-    conventions=(
-        Convention(
-            name="gaussian-7",
-            function=qy,
-            formula=r"\overline{\begin{cases} \lambda Q(A, F) + (1 - \lambda) Q(B, F) & Q(A, B) \ge 0.75 \\ "
-            r"\max(Q(A, F), Q(B, F)) & \text{otherwise} \end{cases}}, \quad "
-            r"\lambda = \frac{\sigma_A^2}{\sigma_A^2 + \sigma_B^2}, \; Q = \mathrm{SSIM} \text{ without "
-            r"constants}, \; \text{7 x 7 Gaussian window}, \; \sigma = 1.5",
-            used_by="Liu's MATLAB toolbox; the MEFB benchmark",
-        ),
-    ),
-)

@@ -40,39 +40,15 @@ from wdualmine.metrics.metric import Metric
 from wdualmine.metrics.validation import NAMES, check_triple
 
 #: Every metric, in the order in which tables and the book list them.
-METRICS: dict[str, Metric] = {
-    metric.key: metric
-    for metric in (
-        entropy.METRIC,
-        mutual_information.METRIC,
-        correlation.METRIC,
-        psnr.METRIC,
-        *feature_mutual_information.FMI_METRICS,
-        standard_deviation.METRIC,
-        spatial_frequency.METRIC,
-        average_gradient.METRIC,
-        qabf.METRIC,
-        nabf.METRIC,
-        scd.METRIC,
-        vif.METRIC,
-        ssim.METRIC,
-        ms_ssim.METRIC,
-        nmi.METRIC,
-        qcb.METRIC,
-        cross_entropy.METRIC,
-        edge_intensity.METRIC,
-        rmse.METRIC,
-        qncie.METRIC,
-        tsallis.METRIC,
-        qm.METRIC,
-        qp.METRIC,
-        qc.METRIC,
-        *piella.PIELLA_METRICS,
-        qy.METRIC,
-        qcv.METRIC,
-        viff.METRIC,
-    )
-}
+_METRICS = (
+    entropy.METRIC, mutual_information.METRIC, correlation.METRIC, psnr.METRIC,
+    *feature_mutual_information.FMI_METRICS, standard_deviation.METRIC, spatial_frequency.METRIC,
+    average_gradient.METRIC, qabf.METRIC, nabf.METRIC, scd.METRIC, vif.METRIC, ssim.METRIC, ms_ssim.METRIC,
+    nmi.METRIC, qcb.METRIC, cross_entropy.METRIC, edge_intensity.METRIC, rmse.METRIC, qncie.METRIC,
+    tsallis.METRIC, qm.METRIC, qp.METRIC, qc.METRIC, *piella.PIELLA_METRICS, qy.METRIC, qcv.METRIC,
+    viff.METRIC,
+)  # fmt: skip
+METRICS = {metric.key: metric for metric in _METRICS}
 
 #: The columns of the paper's Tables 1-5.
 PAPER_METRICS = ("EN", "MI", "CC", "PSNR", "FMI")
@@ -84,14 +60,11 @@ def get_metric(key: str) -> Metric:
     Raises:
         WdualmineError: an empty key, or no such metric; the message lists those there are.
     """
-    if not key.strip():
-        raise WdualmineError(
-            f"{key!r}: is no metric's name, as after a comma too many; choose from {', '.join(METRICS)}"
-        )
     for metric in METRICS.values():
         if metric.key.lower() == key.strip().lower():
             return metric
-    raise WdualmineError(f"{key}: unknown metric; choose from {', '.join(METRICS)}")
+    what = "unknown metric" if key.strip() else "is no metric's name, as after a comma too many"
+    raise WdualmineError(f"{key.strip() or repr(key)}: {what}; choose from {', '.join(METRICS)}")
 
 
 def score(
@@ -105,21 +78,20 @@ def score(
     """Score a fused image against its two sources.
 
     Args:
-        a: first source, (H, W) or RGB (H, W, 3), 8-bit values 0-255.
+        a: first source, 8-bit (H, W) or RGB (H, W, 3). Color metrics (PSNR) see RGB as soon as one of the
+            three is in color, the others grey, round(0.299 R + 0.587 G + 0.114 B).
         b: second source, likewise.
-        fused: fused image, likewise. Color metrics (PSNR) see RGB as soon as one of the three is in color,
-            the others see grey, round(0.299 R + 0.587 G + 0.114 B).
-        metrics: keys of :data:`METRICS`; the paper's five unless told.
-        convention: the name of a convention, used by those of the metrics that have it; the others, and all
-            where it is None, use their first (the paper's).
-        names: what messages call the three images, such as their file names.
+        fused: fused image, likewise.
+        metrics: keys of :data:`METRICS`.
+        convention: a convention's name, for the metrics that have it; else each uses its first (the paper's).
+        names: what messages call the three images.
 
     Returns:
         Value by metric key, in the order asked for; each in the unit its metric declares.
 
     Raises:
-        WdualmineError: an image cannot be scored (see :func:`validation.check_triple`), an unknown metric,
-            or a convention that none of the metrics has.
+        WdualmineError: an image cannot be scored (:func:`~wdualmine.metrics.validation.check_triple`), an
+            unknown metric, or a convention that none of the metrics has.
     """
     chosen = choose(metrics, convention)
     color = check_triple(a, b, fused, names)
@@ -134,11 +106,7 @@ def score(
 
 
 def choose(metrics: Iterable[str], convention: str | None = None) -> list[Metric]:
-    """The metrics of these keys, each once, when it is sure that one of them has the convention.
-
-    Raises:
-        WdualmineError: an unknown metric, no metric at all, or a convention that none of them has.
-    """
+    """Return the metrics of these keys, each once, or raise the errors of :func:`score`; at least one."""
     found = (get_metric(key) for key in ([metrics] if isinstance(metrics, str) else metrics))
     chosen = list({metric.key: metric for metric in found}.values())  # in the order asked for
     if not chosen:

@@ -4,9 +4,23 @@ import math
 
 import numpy as np
 
-from wdualmine.metrics.metric import Convention, Image, Metric
+from wdualmine.metrics.metric import Image, Metric
+
+METRIC = Metric(
+    key="RMSE",
+    name="Root mean square error",
+    direction="lower",
+    unit="grey level",
+    range=(0.0, 255.0),
+    source="Jagalingam, Hegde 2015, DOI 10.1016/j.aqpro.2015.02.019",
+)
 
 
+@METRIC.define(
+    "mean-of-roots",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \sqrt{\overline{(S - F)^2}}",
+    "the publication, averaged over the sources",
+)
 def root_mean_square_error(a: Image, b: Image, fused: Image) -> float:
     """Root mean square error against each source, averaged.
 
@@ -21,49 +35,28 @@ def root_mean_square_error(a: Image, b: Image, fused: Image) -> float:
     return (math.sqrt(_square(a, fused)) + math.sqrt(_square(b, fused))) / 2
 
 
+@METRIC.define(
+    "root-of-mean",
+    r"\sqrt{\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}}",
+    "what PSNR is made of, on grey images",
+)
 def root_of_mean(a: Image, b: Image, fused: Image) -> float:
     """Root of the mean of the two square errors, that of a grey image's PSNR: grey levels, 0 to 255."""
     return math.sqrt((_square(a, fused) + _square(b, fused)) / 2)
 
 
+@METRIC.define(
+    "root-over-pixels",
+    r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{1}{mn} \sqrt{\sum_{i,j} (S_{ij} - F_{ij})^2}",
+    "the VIFB benchmark (the number of pixels outside the root: a slip)",
+)
 def root_over_pixels(a: Image, b: Image, fused: Image) -> float:
     """As :func:`root_mean_square_error`, but the number of pixels divides outside the root.
 
-    That makes it smaller by the root of that number: 256 times on 256 x 256 pixels, and it falls with the
-    size of the image.
+    It falls with the size of the image: 256 times smaller on 256 x 256 pixels.
     """
     return root_mean_square_error(a, b, fused) / math.sqrt(fused.size)
 
 
 def _square(source: Image, fused: Image) -> float:
     return float(((source.astype(np.float64) - fused) ** 2).mean())
-
-
-METRIC = Metric(
-    key="RMSE",
-    name="Root mean square error",
-    direction="lower",
-    unit="grey level",
-    range=(0.0, 255.0),
-    source="Jagalingam, Hegde 2015, DOI 10.1016/j.aqpro.2015.02.019",
-    conventions=(
-        Convention(
-            name="mean-of-roots",
-            function=root_mean_square_error,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \sqrt{\overline{(S - F)^2}}",
-            used_by="the publication, averaged over the sources",
-        ),
-        Convention(
-            name="root-of-mean",
-            function=root_of_mean,
-            formula=r"\sqrt{\frac{1}{2} \sum_{S \in \{A, B\}} \overline{(S - F)^2}}",
-            used_by="what PSNR is made of, on grey images",
-        ),
-        Convention(
-            name="root-over-pixels",
-            function=root_over_pixels,
-            formula=r"\frac{1}{2} \sum_{S \in \{A, B\}} \frac{1}{mn} \sqrt{\sum_{i,j} (S_{ij} - F_{ij})^2}",
-            used_by="the VIFB benchmark (the number of pixels outside the root: a slip)",
-        ),
-    ),
-)

@@ -1,16 +1,36 @@
 """SSIM: structural similarity of the fused image to the sources."""
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import covariance, gaussian
 from wdualmine.metrics.validation import require_size
 
 SIGMA, SIDE = 1.5, 11  # of the Gaussian window, in pixels
 local_mean = gaussian(SIDE, SIGMA)
 
+_SIMILARITY = (
+    r"\overline{\frac{(2 \mu_S \mu_F + C_1)(2 \sigma_{SF} + C_2)}"
+    r"{(\mu_S^2 + \mu_F^2 + C_1)(\sigma_S^2 + \sigma_F^2 + C_2)}}"
+)
 
+METRIC = Metric(
+    key="SSIM",
+    name="Structural similarity",
+    range=(-1.0, 1.0),
+    source="Wang, Bovik, Sheikh, Simoncelli 2004, DOI 10.1109/TIP.2003.819861",
+)
+
+
+@METRIC.define(
+    "mean-gaussian-11",
+    rf"\frac{{1}}{{2}} \sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
+    r"\quad C_1 = 2.55^2, \; C_2 = 7.65^2, \; \text{11 x 11 Gaussian window}, \; \sigma = 1.5",
+    "the publication's window; MATLAB's ssim averaged over the sources",
+)
 def ssim(a: Image, b: Image, fused: Image) -> float:
     """Mean over the two sources of the mean SSIM with the window of the publication.
 
@@ -18,61 +38,59 @@ def ssim(a: Image, b: Image, fused: Image) -> float:
     valid positions only, no downsampling first.
 
     Returns:
-        -1 to 1, 1 if all three images are equal; higher is better. Constant images have a value too: only
-        their levels are compared.
+        -1 to 1, 1 if all three images are equal; of constant images, their levels are compared.
 
     Raises:
         WdualmineError: the images are smaller than 11 x 11.
 
     Source: Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, 2004, DOI 10.1109/TIP.2003.819861.
     """
-    from skimage.metrics import structural_similarity
-
     require_size("SSIM", fused, SIDE)
-    similarities = [
-        structural_similarity(
-            source.astype(np.float64),
-            fused.astype(np.float64),
-            data_range=255,
-            gaussian_weights=True,
-            sigma=SIGMA,
-            use_sample_covariance=False,
-        )
-        for source in (a, b)
-    ]
-    return float(sum(similarities) / 2)
+    settings = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False}
+    return _summed_similarity(a, b, fused, data_range=255, **settings) / 2
 
 
+@METRIC.define(
+    "sum-uniform-7",
+    rf"\sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
+    r"\quad C_1 = 0.02^2, \; C_2 = 0.06^2, \; \text{7 x 7 uniform window}",
+    "CDDFuse's evaluator (the range of [-1, 1] images for images 0-255: a slip)",
+)
 def ssim_sum_uniform_7(a: Image, b: Image, fused: Image) -> float:
     """Sum over the two sources, 7 x 7 uniform window, sample variances, and the range of [-1, 1] images.
 
-    Images 0-255 with the range 2 make the stabilizing constants 4e-4 and 3.6e-3 instead of 6.5 and 58.5, so
-    that noise in a dark background counts like structure.
-
-    Returns:
-        -2 to 2.
+    The constants are 4e-4 and 3.6e-3, not 6.5 and 58.5: noise in a dark background counts like structure.
 
     Raises:
         WdualmineError: the images are smaller than 7 x 7.
     """
+    require_size("SSIM", fused, 7)
+    return _summed_similarity(a, b, fused, data_range=2)
+
+
+def _summed_similarity(a: Image, b: Image, fused: Image, **settings: Any) -> float:
     from skimage.metrics import structural_similarity
 
-    require_size("SSIM", fused, 7)
-    similarities = [
-        structural_similarity(source.astype(np.float64), fused.astype(np.float64), data_range=2)
-        for source in (a, b)
-    ]
-    return float(sum(similarities))
+    x, y, f = (image.astype(np.float64) for image in (a, b, fused))
+    return float(structural_similarity(x, f, **settings) + structural_similarity(y, f, **settings))
 
 
+@METRIC.define(
+    "mef",
+    r"\overline{\frac{2 \sigma_{RF} + C}{\sigma_R^2 + \sigma_F^2 + C}}, \quad "
+    r"R = \max_S \lVert \tilde S \rVert \, \frac{s}{\lVert s \rVert}, \; "
+    r"s = \frac{\sum_S \lVert \tilde S \rVert^p \, \tilde S / \lVert \tilde S \rVert}"
+    r"{\sum_S \lVert \tilde S \rVert^p}, \; "
+    r"p = \min\left(10, \tan \frac{\pi \lVert \tilde A + \tilde B \rVert}"
+    r"{2 (\lVert \tilde A \rVert + \lVert \tilde B \rVert)}\right), \; C = 7.65^2",
+    "Gu's MATLAB toolbox (MEF-SSIM under the name SSIM)",
+)
 def ssim_mef(a: Image, b: Image, fused: Image) -> float:
     """The index of Ma, Zeng and Wang for multi-exposure fusion, printed as "SSIM" by a toolbox.
 
     Each 11 x 11 window is compared, in contrast and structure but not in level, with the one patch that the
     two sources' patches call for: their contrast-weighted mean structure at the higher of their contrasts.
-
-    Returns:
-        -1 to 1.
+    -1 to 1.
 
     Raises:
         WdualmineError: the images are smaller than 11 x 11.
@@ -128,44 +146,3 @@ def _scatter(x: Array, y: Array) -> Array:
         return ndimage.correlate1d(ndimage.correlate1d(z, ones, axis=0), ones, axis=1)[inside, inside]
 
     return box(x * y) - box(x) * box(y) / SIDE**2
-
-
-_SIMILARITY = (
-    r"\overline{\frac{(2 \mu_S \mu_F + C_1)(2 \sigma_{SF} + C_2)}"
-    r"{(\mu_S^2 + \mu_F^2 + C_1)(\sigma_S^2 + \sigma_F^2 + C_2)}}"
-)
-
-METRIC = Metric(
-    key="SSIM",
-    name="Structural similarity",
-    direction="higher",
-    range=(-1.0, 1.0),
-    source="Wang, Bovik, Sheikh, Simoncelli 2004, DOI 10.1109/TIP.2003.819861",
-    conventions=(
-        Convention(
-            name="mean-gaussian-11",
-            function=ssim,
-            formula=rf"\frac{{1}}{{2}} \sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
-            r"\quad C_1 = 2.55^2, \; C_2 = 7.65^2, \; \text{11 x 11 Gaussian window}, \; \sigma = 1.5",
-            used_by="the publication's window; MATLAB's ssim averaged over the sources",
-        ),
-        Convention(
-            name="sum-uniform-7",
-            function=ssim_sum_uniform_7,
-            formula=rf"\sum_{{S \in \{{A, B\}}}} {_SIMILARITY}, "
-            r"\quad C_1 = 0.02^2, \; C_2 = 0.06^2, \; \text{7 x 7 uniform window}",
-            used_by="CDDFuse's evaluator (the range of [-1, 1] images for images 0-255: a slip)",
-        ),
-        Convention(
-            name="mef",
-            function=ssim_mef,
-            formula=r"\overline{\frac{2 \sigma_{RF} + C}{\sigma_R^2 + \sigma_F^2 + C}}, \quad "
-            r"R = \max_S \lVert \tilde S \rVert \, \frac{s}{\lVert s \rVert}, \; "
-            r"s = \frac{\sum_S \lVert \tilde S \rVert^p \, \tilde S / \lVert \tilde S \rVert}"
-            r"{\sum_S \lVert \tilde S \rVert^p}, \; "
-            r"p = \min\left(10, \tan \frac{\pi \lVert \tilde A + \tilde B \rVert}"
-            r"{2 (\lVert \tilde A \rVert + \lVert \tilde B \rVert)}\right), \; C = 7.65^2",
-            used_by="Gu's MATLAB toolbox (MEF-SSIM under the name SSIM)",
-        ),
-    ),
-)

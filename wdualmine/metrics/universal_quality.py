@@ -54,12 +54,9 @@ def covariance(x: Array, y: Array, mean: Window) -> Array:
 def quality_map(
     x: Array, y: Array, mean: Window, level_constant: float = 0, contrast_constant: float = 0
 ) -> Array:
-    """Compare two images, float64 (H, W) and at least 0, window by window.
+    """Compare two images, float64 (H, W) and at least 0, by each whole window: -1 to 1.
 
     The two constants are C1 and C2 of SSIM; 0 makes it the universal quality index.
-
-    Returns:
-        -1 to 1 for every whole window.
     """
     mean_x, mean_y = mean(x), mean(y)
     structure = share(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wdualmine.data.color import to_grey
-from wdualmine.data.images import check_image
+from wdualmine.data.images import as_array, check_image, size_of
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.metric import Image
 
@@ -19,11 +19,7 @@ def check_triple(
 ) -> tuple[Image, Image, Image]:
     """Bring two sources and a fused image to uint8, or say by name what is wrong with which.
 
-    Args:
-        a: first source, (H, W) or (H, W, 3), whole values 0-255 of any type that holds them.
-        b: second source, likewise; grey and color mix freely.
-        fused: fused image, likewise.
-        names: how messages call the three.
+    Each is (H, W) or (H, W, 3), with whole values 0-255 of any type that holds them.
 
     Returns:
         The three as uint8 arrays; an RGB image with equal channels comes back as grey (H, W).
@@ -35,16 +31,12 @@ def check_triple(
     images = [to_8_bit(image, name) for image, name in zip((a, b, fused), names, strict=True)]
     for image, name in zip(images[1:], names[1:], strict=True):
         if image.shape[:2] != images[0].shape[:2]:
-            raise WdualmineError(
-                f"{name}: is {_size(image)} but {names[0]} is {_size(images[0])} (height x width); "
-                "register or crop them to one size first"
-            )
+            sizes = f"is {size_of(image)} but {names[0]} is {size_of(images[0])} (height x width)"
+            raise WdualmineError(f"{name}: {sizes}; register or crop them to one size first")
     for image, name in zip(images, names, strict=True):
         if is_constant(image):
-            raise WdualmineError(
-                f"{name}: is constant in grey (every pixel is {to_grey(image).flat[0]}), "
-                "so its correlation is undefined; leave this pair out"
-            )
+            what = f"is constant in grey (every pixel is {to_grey(image).flat[0]})"
+            raise WdualmineError(f"{name}: {what}, so its correlation is undefined; leave this pair out")
     return images[0], images[1], images[2]
 
 
@@ -60,14 +52,8 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
     Raises:
         WdualmineError: see :func:`check_triple`; nothing is ever scaled, rounded or clipped silently.
     """
-    if np.ma.isMaskedArray(image):
-        raise WdualmineError(f"{name}: is a masked array; fill the mask first")
-    try:
-        array = np.asarray(image)
-    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors with gradients
-        raise WdualmineError(f"{name}: cannot be read as one array; pass a NumPy array (H, W)") from error
-    if array.dtype.kind in "iu" and array.dtype != np.uint8:
-        # check_image takes fewer integer types
+    array = as_array(image, name)
+    if array.dtype.kind in "iu":  # check_image takes fewer integer types
         _require_range(array, name)
         array = array.astype(np.uint8)
     array = check_image(array, name)
@@ -79,28 +65,18 @@ def to_8_bit(image: ArrayLike, name: str) -> Image:
                 "pass uint8, for [0, 1] as (image * 255).round().astype('uint8')"
             )
         if (array != np.floor(array)).any():
-            raise WdualmineError(
-                f"{name}: holds fractional values, and the metrics are defined on 8-bit levels; "
-                "round it to uint8 first"
-            )
+            raise WdualmineError(f"{name}: holds fractional values; round it to uint8 first")
     return array.astype(np.uint8, copy=False)
 
 
 def require_size(metric: str, image: Image, side: int) -> None:
     """Refuse an image (H, W) with fewer than `side` rows or columns."""
     if min(image.shape) < side:
-        raise WdualmineError(
-            f"{metric}: an image of {_size(image)} is too small; use at least {side} x {side} pixels"
-        )
+        what = f"an image of {size_of(image)} is too small"
+        raise WdualmineError(f"{metric}: {what}; use at least {side} x {side} pixels")
 
 
 def _require_range(array: np.ndarray, name: str) -> None:
-    if array.size and (array.min() < 0 or array.max() > 255):
-        raise WdualmineError(
-            f"{name}: holds values from {array.min():g} to {array.max():g}, outside 0-255; "
-            "convert it to 8 bits first"
-        )
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[0]} x {image.shape[1]}"
+    if array.dtype != np.uint8 and array.size and (array.min() < 0 or array.max() > 255):
+        found = f"values from {array.min():g} to {array.max():g}"
+        raise WdualmineError(f"{name}: holds {found}, outside 0-255; convert it to 8 bits first")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from wdualmine.errors import WdualmineError
-from wdualmine.metrics.metric import Array, Convention, Image, Metric
+from wdualmine.metrics.metric import Array, Image, Metric
 from wdualmine.metrics.universal_quality import gaussian
 from wdualmine.metrics.validation import require_size
 
@@ -14,36 +14,45 @@ _NOISE = 2.0  # variance of the visual noise, in squared grey levels
 _SMALL = 1e-10  # variances below it are flat
 SMALLEST = 41  # what leaves the fourth scale a whole window
 
+_SUM = (
+    r"\sum_{S \in \{A, B\}} \frac{\sum_{k, i} \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
+    r"{\sigma_{V,ki}^2 + 2}\right)}{\sum_{k, i} \log\left(1 + \frac{\sigma_{S,ki}^2}{2}\right)}, \quad "
+    r"g = \frac{\sigma_{SF}}{\sigma_S^2}, \quad \sigma_V^2 = \sigma_F^2 - g \sigma_{SF}"
+)
 
+METRIC = Metric(
+    key="VIF",
+    name="Visual information fidelity (pixel domain)",
+    range=(0.0, float("inf")),
+    source="Sheikh, Bovik 2006, DOI 10.1109/TIP.2005.859378",
+)
+
+
+@METRIC.define("sum", _SUM, "CDDFuse's evaluator; Gu's MATLAB toolbox")
 def vif(a: Image, b: Image, fused: Image) -> float:
     """Pixel-domain VIF of the fused image against each source, summed.
 
     Four scales of Gaussian windows, valid positions only, noise variance 2 on 0-255.
 
     Returns:
-        At least 0 (a constant fused image), 2 if all three are equal, above that where the fused image has
-        more contrast than a source; higher is better.
+        At least 0, 2 if all three are equal, more where the fused image has more contrast than a source.
 
     Raises:
-        WdualmineError: a source is constant (nothing to be faithful to), or the images are smaller than
-            41 x 41.
+        WdualmineError: a source is constant, or the images are smaller than 41 x 41.
 
     Source: H. R. Sheikh, A. C. Bovik, 2006, DOI 10.1109/TIP.2005.859378.
     """
     return fidelity(a, fused) + fidelity(b, fused)
 
 
+@METRIC.define("mean", r"\frac{1}{2} " + _SUM, "papers that report VIF per source")
 def vif_mean(a: Image, b: Image, fused: Image) -> float:
     """Half of :func:`vif`: the mean over the two sources, 1 if all three images are equal."""
     return vif(a, b, fused) / 2
 
 
 def fidelity(source: Image, fused: Image) -> float:
-    """Pixel-domain VIF of one image (H, W), uint8, against one reference: at least 0, 1 if they are equal.
-
-    Raises:
-        WdualmineError: the reference is constant, or the images are smaller than 41 x 41.
-    """
+    """Pixel-domain VIF of one image (H, W), uint8, against one reference; errors as :func:`vif`."""
     require_size("VIF", source, SMALLEST)
     if (source == source.flat[0]).all():
         raise WdualmineError("VIF: a source is constant, so it has no information to keep; leave it out")
@@ -55,12 +64,7 @@ def fidelity(source: Image, fused: Image) -> float:
 
 
 def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tuple[Array, Array, Array]]:
-    """What an observer learns at each place, scale by scale, the finest first.
-
-    Args:
-        source: the reference, uint8 (H, W), at least 41 x 41.
-        fused: the image, likewise.
-        noise: variance of the visual noise.
+    """What an observer learns at each place, scale by scale, the finest first; images uint8 (H, W).
 
     Yields:
         Information about the source through the fused image, that through the source itself, in nats, and
@@ -82,32 +86,3 @@ def information_maps(source: Image, fused: Image, noise: float) -> Iterator[tupl
         distortion = np.maximum(variance_y - gain * covariance, _SMALL)
         kept = np.log1p(gain**2 * variance_x / (distortion + noise))
         yield kept, np.log1p(np.where(variance_x >= _SMALL, variance_x, 0) / noise), gain
-
-
-_SUM = (
-    r"\sum_{S \in \{A, B\}} \frac{\sum_{k, i} \log\left(1 + \frac{g_{ki}^2 \sigma_{S,ki}^2}"
-    r"{\sigma_{V,ki}^2 + 2}\right)}{\sum_{k, i} \log\left(1 + \frac{\sigma_{S,ki}^2}{2}\right)}, \quad "
-    r"g = \frac{\sigma_{SF}}{\sigma_S^2}, \quad \sigma_V^2 = \sigma_F^2 - g \sigma_{SF}"
-)
-
-METRIC = Metric(
-    key="VIF",
-    name="Visual information fidelity (pixel domain)",
-    direction="higher",
-    range=(0.0, float("inf")),
-    source="Sheikh, Bovik 2006, DOI 10.1109/TIP.2005.859378",
-    conventions=(
-        Convention(
-            name="sum",
-            function=vif,
-            formula=_SUM,
-            used_by="CDDFuse's evaluator; Gu's MATLAB toolbox",
-        ),
-        Convention(
-            name="mean",
-            function=vif_mean,
-            formula=r"\frac{1}{2} " + _SUM,
-            used_by="papers that report VIF per source",
-        ),
-    ),
-)

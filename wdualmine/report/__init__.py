@@ -16,21 +16,17 @@ __all__ = ["Command", "Findings", "Judged", "judge", "report", "write_report"]
 def report(
     a: str | Path, b: str | Path, fused: str | Path | Iterable[Judged], output: str | Path, **options: Any
 ) -> Path:
-    """Judge fused images beside trivial fusions of the same pairs, and write the report.
+    """Judge fused images beside trivial fusions of the same pairs, and write the report into a folder.
 
     Args:
         a: first sources, a folder or a file.
         b: second sources, matched by name.
-        fused: the fused images, likewise; or several methods (:class:`~wdualmine.report.Judged`), which are
-            named, compared and, where they can be run, asked for signal recovery.
-        output: the folder for the report.
-        **options: see :func:`~wdualmine.report.judge`.
+        fused: the fused images, likewise; or several methods (:class:`~wdualmine.report.Judged`).
+        output: the folder.
+        **options: see :func:`~wdualmine.report.judge`, and for errors, too.
 
     Returns:
         The page; CSV and JSON are beside it.
-
-    Raises:
-        WdualmineError: see :func:`~wdualmine.report.judge` and :func:`~wdualmine.report.write_report`.
     """
     if isinstance(fused, str | Path):
         fused = [Judged(Path(fused).resolve().name, Path(fused))]

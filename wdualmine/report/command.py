@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wdualmine.data.color import to_grey
-from wdualmine.data.images import read_image, write_image
+from wdualmine.data.images import read_image, size_of, write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.validation import to_8_bit
 
 _PLACES = ("{a}", "{b}", "{out}")
+_PLACE = re.compile("|".join(map(re.escape, _PLACES)))
 #: What a run may print and write into its folder, in bytes, beside 32 a pixel.
 _ROOM = 64 << 20
 #: Environment variable by which a run's processes are known.
@@ -49,11 +50,9 @@ class Command:
             self.words = shlex.split(text)
         except ValueError as error:
             raise WdualmineError(f"command {text!r}: cannot be split into words ({error})") from error
-        missing = [place for place in _PLACES if place not in text]
-        if missing:
-            raise WdualmineError(
-                f"command {text!r}: lacks {', '.join(missing)}; write it as 'mytool {{a}} {{b}} {{out}}'"
-            )
+        if missing := [place for place in _PLACES if place not in text]:
+            example = f"mytool {' '.join(_PLACES)}"
+            raise WdualmineError(f"command {text!r}: lacks {', '.join(missing)}; write it as '{example}'")
         if not timeout > 0:
             raise WdualmineError(f"timeout {timeout:g}: give a number of seconds above 0")
 
@@ -70,17 +69,13 @@ class Command:
                 or writes no image, a link, an image of another size or one that is not of 8 bits.
         """
         with tempfile.TemporaryDirectory(prefix="wdualmine-") as folder:
-            paths = dict(
-                zip(_PLACES, (Path(folder) / f"{name}.png" for name in ("a", "b", "out")), strict=True)
-            )
+            paths = {place: Path(folder) / f"{place[1:-1]}.png" for place in _PLACES}
             write_image(paths["{a}"], a)
             write_image(paths["{b}"], b)
             self._run(paths, _ROOM + 32 * a.shape[0] * a.shape[1])
             output = paths["{out}"]
             if output.is_symlink() or (output.is_file() and output.stat().st_nlink > 1):
-                raise WdualmineError(
-                    f"{self.words[0]}: made {{out}} a link to another file; let it write the image itself"
-                )
+                raise WdualmineError(f"{self.words[0]}: made {{out}} a link to another file; mend it")
             if not output.is_file():
                 raise WdualmineError(f"{self.words[0]}: ended well but wrote no image to {{out}}, a .png")
             try:
@@ -89,16 +84,12 @@ class Command:
                 text = str(error).replace(str(output), "its image")
                 raise WdualmineError(f"{self.words[0]}: {text}") from error
         if fused.shape[:2] != a.shape[:2]:
-            sizes = [f"{image.shape[0]} x {image.shape[1]}" for image in (fused, a)]
-            raise WdualmineError(f"{self.words[0]}: wrote an image of {sizes[0]} from sources of {sizes[1]}")
+            what = f"wrote an image of {size_of(fused)} from sources of {size_of(a)}"
+            raise WdualmineError(f"{self.words[0]}: {what}")
         return fused
 
     def _run(self, paths: dict[str, Path], room: int) -> None:
-        words = []
-        for word in self.words:
-            for place, path in paths.items():
-                word = word.replace(place, str(path))
-            words.append(word)
+        words = [_PLACE.sub(lambda found: str(paths[found[0]]), word) for word in self.words]
         mark = secrets.token_hex(16)
         with tempfile.TemporaryFile() as messages:
             try:
@@ -112,26 +103,23 @@ class Command:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise WdualmineError(
-                    f"{words[0]}: cannot be started ({error.strerror}); check the command"
-                ) from error
-            deadline, code = time.monotonic() + self.timeout, None
+                text = f"{words[0]}: cannot be started ({error.strerror}); check the command"
+                raise WdualmineError(text) from error
+            deadline, code, wrong = time.monotonic() + self.timeout, None, ""
             try:
-                while code is None:
+                while code is None and not wrong:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         code = process.wait(max(0.0, min(0.05, deadline - time.monotonic())))
                     if _written(messages, paths["{out}"].parent) > room:
-                        raise WdualmineError(
-                            f"{words[0]}: printed or wrote more than {room >> 20} MiB for one pair and was "
-                            "ended; mend it"
+                        wrong = (
+                            f"printed or wrote more than {room >> 20} MiB for one pair and was ended; mend it"
                         )
-                    if code is None and time.monotonic() >= deadline:
-                        raise WdualmineError(
-                            f"{words[0]}: did not end within {self.timeout:g} s; mend it or allow more with "
-                            "--timeout"
-                        )
+                    elif code is None and time.monotonic() >= deadline:
+                        wrong = f"did not end within {self.timeout:g} s; mend it or allow more with --timeout"
             finally:
                 _end(process, mark)
+            if wrong:
+                raise WdualmineError(f"{words[0]}: {wrong}")
             if code:
                 raise WdualmineError(f"{words[0]}: ended with exit code {code} ({_last_line(messages)})")
 

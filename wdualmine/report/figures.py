@@ -36,8 +36,7 @@ def _label(name: str) -> str:
 
 
 def _metric(key: str) -> str:
-    unit = METRICS[key].unit
-    return f"{key} ({unit})" if unit else key
+    return f"{key} ({unit})" if (unit := METRICS[key].unit) else key
 
 
 @styled
@@ -46,17 +45,15 @@ def plot_differences(findings: Findings) -> Figure:
     keys = [key for key in CURVES if key in findings.metrics] or list(findings.metrics[: len(CURVES)])
     columns = min(2, len(keys))
     rows = -(-len(keys) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(WIDTH, 2.2 * rows + 0.4), squeeze=False, layout="constrained"
-    )
+    size = (WIDTH, 2.2 * rows + 0.4)
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     names = list(findings.files)
     for axes, key in zip(grid.flat, keys, strict=False):
         for number, method in enumerate(findings.judged):
-            own = findings.rows(method.name).set_index("pair")[key]
-            average = findings.rows("average", findings.stretched[method.name]).set_index("pair")[key]
             axes.plot(
-                range(1, len(names) + 1), (own - average)[names], color=COLORS[number % len(COLORS)],
-                linestyle=LINES[number % len(LINES)], marker="o", markersize=3, label=_label(method.name),
+                range(1, len(names) + 1), findings.gains(method.name, key)[names],
+                color=COLORS[number % len(COLORS)], linestyle=LINES[number % len(LINES)], marker="o",
+                markersize=3, label=_label(method.name),
             )  # fmt: skip
         axes.axhline(0, color="0.3", linewidth=0.8)
         axes.set(title=_metric(key), xlabel="pair")
@@ -64,8 +61,7 @@ def plot_differences(findings: Findings) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in grid.flat[len(keys) :]:
         axes.set_axis_off()
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -93,30 +89,24 @@ def plot_plane(findings: Findings, keys: Sequence[str], x: str = "CC") -> Figure
         axes.set(xlabel=f"{_metric(x)}, mean", ylabel=f"{_metric(key)}, mean")
         axes.grid(True)
         axes.margins(0.1)
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
 def draw_figures(findings: Findings) -> list[dict[str, str]]:
     """Draw the figures: the source, as a page has it inside, and the caption of each."""
     shown = [key for key in CURVES if key in findings.metrics] or findings.metrics[: len(CURVES)]
-    drawn = [
-        (
-            plot_differences(findings),
-            f"Difference to the average of the sources in {', '.join(shown)}, pair by pair, sorted by name.",
+    differences = (
+        f"Difference to the average of the sources in {', '.join(shown)}, pair by pair, sorted by name."
+    )
+    drawn = [(plot_differences(findings), differences)]
+    if plane := [key for key in PLANE if {key, "CC"} <= set(findings.metrics)]:
+        caption = (
+            "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise "
+            "maximum; a method below it could be replaced by a blend. No image can be to the right of the "
+            "dashed line."
         )
-    ]
-    plane = [key for key in PLANE if {key, "CC"} <= set(findings.metrics)]
-    if plane:
-        drawn.append(
-            (
-                plot_plane(findings, plane),
-                "Means over the pairs. The line joins blends from the average (high CC) to the pixelwise "
-                "maximum; a method below it could be replaced by a blend. No image can be to the right of "
-                "the dashed line.",
-            )
-        )
+        drawn.append((plot_plane(findings, plane), caption))
     sources = []
     for figure, caption in drawn:
         content = render_figure(figure, "svg")
@@ -138,12 +128,10 @@ def draw_pictures(findings: Findings) -> list[dict[str, Any]]:
 
 
 def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
-    """Return by how much a method is better than the average on each pair, in the metric that is clearest.
+    """Return a metric, and by how much a method is better than the average in it on each pair.
 
-    Returns:
-        The metric whose difference is the largest in standard errors, of those that are tested and look at
-        the sources, too, as far as there are any; empty, with gains of 0, where nothing can be compared. The
-        gains by pair, in the metric's unit.
+    The metric is the one whose difference is the largest in standard errors, of those that are tested and
+    look at the sources, too, as far as there are any; empty, with gains of 0, where nothing can be compared.
     """
     rows = compared(findings, method, "average")
     tested = rows[rows["p"].notna()]
@@ -152,9 +140,7 @@ def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
     if rows.empty:
         return "", pd.Series(0.0, index=list(findings.files))
     key = str((rows["difference"].abs() / rows["error"]).fillna(0).idxmax())
-    own = findings.rows(method).set_index("pair")[key]
-    average = findings.rows("average", findings.stretched[method]).set_index("pair")[key]
-    return key, (own - average) * (1 if METRICS[key].direction == "higher" else -1)
+    return key, findings.gains(method, key) * (1 if METRICS[key].direction == "higher" else -1)
 
 
 def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, str]]:
@@ -170,16 +156,16 @@ def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, s
     difference = greys[0].astype(float) - greys[1]
     limit = max(float(np.percentile(np.abs(difference), 99.5)), 1.0)
     colored = plt.get_cmap(DIVERGING)(difference / limit / 2 + 0.5, bytes=True)[..., :3]
-    images: list[tuple[str, NDArray]] = [
-        ("source A", pair.image_a),
-        ("source B", pair.image_b),
-        *((title("average", stretch), image) for stretch, image in sorted(averages.items())),
-        *fused.items(),
-        (f"{method} less the average, blue to red: -{limit:.0f} to {limit:.0f} grey levels", colored),
-    ]
+    images = {
+        "source A": pair.image_a,
+        "source B": pair.image_b,
+        **{title("average", stretch): image for stretch, image in sorted(averages.items())},
+        **fused,
+        f"{method} less the average, blue to red: -{limit:.0f} to {limit:.0f} grey levels": colored,
+    }
     return [
         {"source": _picture(image), "caption": caption, "alt": f"Pair {name}, {caption}"}
-        for caption, image in images
+        for caption, image in images.items()
     ]
 
 

@@ -1,13 +1,14 @@
 """Which volume each pair belongs to: slices of one volume are alike, so that a volume counts once."""
 
-import csv
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wdualmine.data import volume_and_slice
+import pandas as pd
+
+from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
 
 #: How to tell the report what it guesses else.
@@ -42,8 +43,7 @@ def group_pairs(names: Sequence[str], groups: str | Path | None = None) -> Group
             that gives several volumes, but fewer than pairs; else each pair is a volume of its own.
 
     Raises:
-        WdualmineError: the file is unreadable, lacks a pair, has another or one in two groups; the expression
-            is invalid or does not match a name.
+        WdualmineError: the file is unreadable or does not give each pair one group, or the expression fails.
     """
     if groups is None:
         return _guessed(names)
@@ -55,20 +55,20 @@ def group_pairs(names: Sequence[str], groups: str | Path | None = None) -> Group
 
 def _from_file(path: Path, names: Sequence[str]) -> dict[str, str]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = reader.fieldnames or ()
-            rows = [
-                {key: (value or "").strip() for key, value in row.items() if key in ("pair", "group")}
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        frame = pd.read_csv(
+            path,
+            dtype=str,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            index_col=False,
+            keep_default_na=False,
+        ).fillna("")
+    except (OSError, ValueError) as error:  # pandas' errors are ValueErrors
         raise WdualmineError(f"{path}: is no readable CSV file ({error}); give one in UTF-8") from error
-    if not {"pair", "group"} <= set(columns):
+    if not {"pair", "group"} <= set(frame):
         raise WdualmineError(f"{path}: lacks the columns pair and group; name them in its first line")
     volumes: dict[str, str] = {}
-    for row in rows:
-        pair, group = row["pair"], row["group"]
+    for pair, group in zip(frame["pair"].str.strip(), frame["group"].str.strip(), strict=True):
         if not group:
             raise WdualmineError(f"{path}: pair {pair} has no group; give it one")
         if volumes.setdefault(pair, group) != group:
@@ -78,10 +78,8 @@ def _from_file(path: Path, names: Sequence[str]) -> dict[str, str]:
         ("has, beside the pairs of the folders,", [name for name in volumes if name not in set(names)]),
     ):
         if found:
-            raise WdualmineError(
-                f"{path}: {problem} {len(found)} (such as {found[0]}); give each pair one row, "
-                "by the name of its files without suffix"
-            )
+            remedy = "give each pair one row, by the name of its files without suffix"
+            raise WdualmineError(f"{path}: {problem} {len(found)} (such as {found[0]}); {remedy}")
     return volumes
 
 
@@ -89,9 +87,8 @@ def _from_pattern(pattern: str, names: Sequence[str]) -> dict[str, str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise WdualmineError(
-            f"--groups {pattern}: is neither a file nor a regular expression ({error})"
-        ) from error
+        text = f"--groups {pattern}: is neither a file nor a regular expression ({error})"
+        raise WdualmineError(text) from error
     volumes = {}
     for name in names:
         match = expression.search(name)
@@ -113,9 +110,8 @@ def _guessed(names: Sequence[str]) -> Grouping:
         found = set(volumes.values())
         if None not in found and least <= len(found) < len(names):
             told = {name: str(volume) for name, volume in volumes.items()}
-            return Grouping(
-                told, f"The volumes are guessed from the names, {words}; if that is wrong, give {TELL}."
-            )
+            source = f"The volumes are guessed from the names, {words}; if that is wrong, give {TELL}."
+            return Grouping(told, source)
     return Grouping(
         {name: name for name in names},
         "Each pair is taken for a volume of its own, because the names tell nothing else; if some are slices "
@@ -125,11 +121,8 @@ def _guessed(names: Sequence[str]) -> Grouping:
 
 def _volume_of(name: str) -> str | None:
     """The volume by this data set's rule; a volume 0 is plain numbering."""
-    try:
-        volume, _ = volume_and_slice(name)
-    except WdualmineError:
-        return None
-    return str(volume) if volume else None
+    volume = volume_of(name)
+    return None if volume in (name, "0") else volume
 
 
 def _before_number(name: str) -> str | None:

@@ -1,6 +1,7 @@
 """What a report is made of: scores of the judged images and of trivial fusions, and their comparison."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, combinations
@@ -98,6 +99,11 @@ class Findings:
         own = self.scores[self.scores["method"] == method]
         return own if stretch is None else own[own["stretch"] == stretch]
 
+    def gains(self, method: str, key: str) -> pd.Series:
+        """Difference of a judged method to the average in its finish, in one metric, by pair."""
+        average = self.rows("average", self.stretched[method])
+        return self.rows(method).set_index("pair")[key] - average.set_index("pair")[key]
+
     def means(self, method: str, stretch: bool | None = None) -> pd.Series:
         """Mean of each metric over all pairs: NaN where it does not exist on one of them."""
         return self.rows(method, stretch)[list(self.metrics)].mean(skipna=False)
@@ -133,8 +139,7 @@ def judge(
         round_16_bit: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
         progress: show a progress bar.
         groups: which pairs are slices of one volume, see :func:`~wdualmine.report.groups.group_pairs`.
-        workers: processes at most; values do not depend on it. With several, a script needs
-            ``if __name__ == "__main__":``.
+        workers: processes at most. With several, a script needs ``if __name__ == "__main__":``.
 
     Raises:
         WdualmineError: names the file that is missing, unreadable, of another size or not of 8 bits, the name
@@ -145,16 +150,16 @@ def judge(
     asked = [key for key in PAPER_METRICS if key in keys] if metrics is None else keys
     if recovery_pairs < 1:
         raise WdualmineError(f"{recovery_pairs} pairs for signal recovery: give at least 1")
-    matched = [match_files(a, b, method.fused) for method in judged]
-    files = {
-        name: (*paths[:2], *(own[other][2] for own, other in zip(matched, names, strict=True)))
-        for name, paths, names in _rows(matched)
+    first, *others = [match_files(a, b, method.fused) for method in judged]
+    files = {  # a single file goes with single files whatever their names; folders have the same names
+        name: (*paths, *(own.get(name, next(iter(own.values())))[2] for own in others))
+        for name, paths in first.items()
     }
     grouping = group_pairs(list(files), groups)
     made = _run_commands(files, judged, round_16_bit)
     rows: list[dict] = []
     bounds: list[dict] = []
-    reasons: dict[tuple[str, bool, str], list[str]] = {}
+    reasons: defaultdict[tuple[str, bool, str], list[str]] = defaultdict(list)
     with (
         processes(min(workers, len(files), len(files) * len(keys) // WORTH)) as apply,
         task_bar("report", len(files), progress) as advance,
@@ -169,8 +174,7 @@ def judge(
         for own, bound in apply(work, files.items()):
             for row in own:
                 for key, reason in row.pop("reasons").items():
-                    found = reasons.setdefault((row["method"], row["stretch"], key), [])
-                    found.append(f"{row['pair']}: {reason}")
+                    reasons[row["method"], row["stretch"], key].append(f"{row['pair']}: {reason}")
             rows += own
             bounds.append(bound)
             advance()
@@ -196,10 +200,8 @@ def _check_names(judged: Sequence[Judged]) -> None:
         if not name:
             raise WdualmineError(f"{method.fused}: has an empty name; give one with --name")
         if name in taken:
-            raise WdualmineError(
-                f"{method.name}: is the name of a baseline, of a column or of another method; "
-                "give another --name"
-            )
+            what = "is the name of a baseline, of a column or of another method"
+            raise WdualmineError(f"{method.name}: {what}; give another --name")
         taken.add(name)
 
 
@@ -208,24 +210,13 @@ def _read(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def _rows(
-    matched: Sequence[Mapping[str, tuple[Path, Path, Path]]],
-) -> Iterator[tuple[str, tuple[Path, Path, Path], Sequence[str]]]:
-    """Pairs by the name that they have in the first folder, and what the other folders call them."""
-    for number, (name, paths) in enumerate(matched[0].items()):
-        # A single file goes with single files whatever their names; folders have the same names.
-        yield name, paths, [name if name in own else list(own)[number] for own in matched]
-
-
 def _run_commands(
     files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], round_16_bit: bool
 ) -> dict[str, NDArray[np.uint8]]:
     """Run each command on the first pair before the long work, so that a mistake in it shows at once."""
+    name, (a, b, *_) = next(iter(files.items()))
+    pair = read_pair(name, a, b, round_16_bit=round_16_bit)
     commands = {method.name: method.fuse for method in judged if isinstance(method.fuse, Command)}
-    if not commands:
-        return {}
-    name, paths = next(iter(files.items()))
-    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
     return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
 
@@ -241,9 +232,8 @@ def _compare(
 
     Tests are made in the metrics asked for against the average and the other methods; they are one family.
     """
-    rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES] + [
-        (first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)
-    ]
+    rows = [(method.name, name, stretched[method.name]) for method in judged for name in REFERENCES]
+    rows += [(first.name, second.name, stretched[second.name]) for first, second in combinations(judged, 2)]
     frames = []
     differences: list[pd.DataFrame] = []  # of what is tested, a row a volume
     for method, against, stretch in rows:
@@ -274,16 +264,16 @@ def _undefined(
     reasons: Mapping[tuple[str, bool, str], Sequence[str]], pairs: int
 ) -> dict[tuple[str, bool], list[str]]:
     """One sentence for all metrics of a method that fail in the same way."""
-    alike: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
+    alike: defaultdict[tuple[str, bool, tuple[str, ...]], list[str]] = defaultdict(list)
     for (method, stretch, key), found in reasons.items():
-        alike.setdefault((method, stretch, tuple(found)), []).append(key)
-    sentences: dict[tuple[str, bool], list[str]] = {}
+        alike[method, stretch, tuple(found)].append(key)
+    sentences: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
     for (method, stretch, failures), keys in alike.items():
-        sentences.setdefault((method, stretch), []).append(
+        sentences[method, stretch].append(
             f"{', '.join(keys)} of {title(method, stretch)} {'is' if len(keys) == 1 else 'are'} undefined on "
             f"{len(failures)} of {pairs} pairs, such as {failures[0]}"
         )
-    return sentences
+    return dict(sentences)
 
 
 def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: int, progress: bool) -> None:
@@ -293,12 +283,11 @@ def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: i
         return
     names = list(findings.files)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
-    pairs = [
-        read_pair(name, *findings.files[name][:2], round_16_bit=findings.round_16_bit) for name in chosen
-    ]
-    for number, method in enumerate(findings.judged):
+    round_16_bit = findings.round_16_bit
+    pairs = [read_pair(name, *findings.files[name][:2], round_16_bit=round_16_bit) for name in chosen]
+    for method, path in zip(findings.judged, findings.files[names[0]][2:], strict=True):
         if method.name in made:
-            given = to_grey(read_levels(findings.files[names[0]][2 + number], findings.round_16_bit))
+            given = to_grey(read_levels(path, round_16_bit))
             distance = np.abs(to_grey(made[method.name]).astype(np.int16) - given).mean()
             findings.remakes[method.name] = float(distance)
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}

@@ -24,11 +24,8 @@ REFERENCES = ("average", "maximum", "laplacian-pyramid")
 BLENDS = tuple(step / 10 for step in range(11))
 #: The blends between average and maximum, by name: their t.
 MIXES = {f"blend-{t:.1f}": t for t in BLENDS[1:-1]}
-BLEND_TITLES = {
-    "blend-0.0": "average",
-    "blend-1.0": "maximum",
-    **{name: f"blend, t = {t:.1f}" for name, t in MIXES.items()},
-}
+BLEND_TITLES = {"blend-0.0": "average", "blend-1.0": "maximum"}
+BLEND_TITLES |= {name: f"blend, t = {t:.1f}" for name, t in MIXES.items()}
 #: Metrics that compare the fused image with its sources; blends are held to them.
 REFERENCED = ("MI", "CC", "PSNR", "Qabf", "SSIM", "VIF", "SCD")
 #: Scored again with the background set to black.
@@ -59,10 +56,7 @@ def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
 
 
 def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bool], list[str]]:
-    """Read the images of a pair before the long work.
-
-    Returns:
-        Whether each judged image spans the full range; a sentence if the sources are misaligned.
+    """Return whether each judged image of a pair spans the full range, and sentences on misaligned sources.
 
     Raises:
         WdualmineError: an image cannot be scored, or the sources are misaligned and that is not allowed.
@@ -92,8 +86,7 @@ def score_pair(
     """Score a pair: its judged images, by method whether they are stretched, in the order of the files.
 
     Returns:
-        A row per method, baselines included, and finish, with the reasons of missing scores by metric under
-        ``reasons``; the closed-form limits.
+        A row per method and finish, baselines too, with ``reasons`` of missing scores; the limits.
     """
     name, paths = files
     pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)

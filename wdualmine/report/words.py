@@ -1,6 +1,5 @@
 """What a report says in words: plain sentences, each made of numbers in the findings."""
 
-from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
@@ -16,17 +15,10 @@ NOT_BLACK = 0.01
 
 
 def told_apart(findings: Findings, method: str, against: str) -> tuple[list[str], list[str], list[str]]:
-    """Metrics in which a method is better than another, worse, or not told from it, of those tested.
-
-    Two methods are told apart where the corrected p value of their difference is below
-    :data:`~wdualmine.statistics.SIGNIFICANT`.
-    """
-    better: list[str] = []
-    worse: list[str] = []
-    equal: list[str] = []
-    for row in compared(findings, method, against).dropna(subset="p").to_dict("records"):
-        kind = equal if row["p_corrected"] >= SIGNIFICANT else better if row["gain"] > 0 else worse
-        kind.append(row["metric"])
+    """Metrics in which a method is better than another, worse, or not told from it, of those tested."""
+    rows = compared(findings, method, against).dropna(subset="p")
+    told, gains = rows["p_corrected"] < SIGNIFICANT, rows["gain"] > 0
+    better, worse, equal = (list(rows["metric"][kind]) for kind in (told & gains, told & ~gains, ~told))
     return better, worse, equal
 
 
@@ -90,10 +82,9 @@ def _untested(findings: Findings, method: str) -> list[str]:
     clear = rows[rows["p"].isna() & (rows["low"] * rows["high"] > 0)]
     better, worse = (list(clear.loc[clear["gain"] * sign > 0, "metric"]) for sign in (1, -1))
     sentences = []
-    if better or worse:
+    if sides := _sides(better, worse, []):
         sentences.append(
-            f"By the 95 % interval of its difference to the average, without a test, {method} is "
-            f"{_sides(better, worse, [])}."
+            f"By the 95 % interval of its difference to the average, without a test, {method} is {sides}."
         )
     if alone := [key for key in ALONE if key in rows["metric"].to_list()]:
         sentences.append(f"{', '.join(alone)} look at the fused image alone, and noise raises them.")
@@ -109,9 +100,7 @@ def _left_out(findings: Findings, method: str) -> list[str]:
         own = findings.rows(name, stretch)
         found += findings.undefined.get((name, stretch), [])
         for key in findings.metrics:
-            pairs = own.loc[np.isinf(own[key]), "pair"]
-            if len(pairs):
-                # PSNR is the only such metric.
+            if len(pairs := own.loc[np.isinf(own[key]), "pair"]):  # of PSNR alone
                 found.append(
                     f"{key} of {title(name, stretch)} is infinite on {len(pairs)} of {len(own)} pairs, such "
                     f"as {pairs.iloc[0]}, where the image equals both sources"
@@ -128,14 +117,12 @@ def _frontier(findings: Findings, method: str) -> list[str]:
     keys = [key for key in blends.columns if np.isfinite(own[key]) and blends[key].notna().all()]
     if len(keys) < 2 or blends.empty:
         return []
-    _, as_good, _ = dominating(own, blends, keys)
-    metrics = ", ".join(keys)
-    if not as_good:
-        return [f"No blend of average and maximum does at least as well as {method} in all of {metrics}."]
-    return [
-        f"These blends of average and maximum, which know nothing, do at least as well as {method} in all of "
-        f"{metrics}: {', '.join(map(title, as_good))}."
-    ]
+    as_good = blends.index[(blends[keys] >= own[keys].astype(float)).all(axis=1)]
+    well = f"at least as well as {method} in all of {', '.join(keys)}"
+    if as_good.empty:
+        return [f"No blend of average and maximum does {well}."]
+    named = ", ".join(map(title, as_good))
+    return [f"These blends of average and maximum, which know nothing, do {well}: {named}."]
 
 
 def _finish(findings: Findings, method: str) -> list[str]:
@@ -194,24 +181,7 @@ def _recovery(findings: Findings, method: str) -> list[str]:
         f"A model observer searches for faint known signals that were put into one source ({number}): "
         f"{'; '.join(parts)}."
     ]
-    if method in findings.remakes and findings.remakes[method] > 1:
-        sentences.append(
-            f"The command does not make the images in the folder: on the first pair they differ by "
-            f"{findings.remakes[method]:.1f} grey levels on average."
-        )
+    if (apart := findings.remakes.get(method, 0)) > 1:
+        differ = f"on the first pair they differ by {apart:.1f} grey levels on average"
+        sentences.append(f"The command does not make the images in the folder: {differ}.")
     return sentences
-
-
-def dominating(
-    scores: pd.Series, blends: pd.DataFrame, metrics: Sequence[str]
-) -> tuple[str, list[str], bool]:
-    """The metrics compared, the blends that are as good in all of them, and whether one is better in any.
-
-    Args:
-        scores: means of a method.
-        blends: means of blends, a row each.
-        metrics: keys, of metrics whose higher values are better.
-    """
-    gains = blends[list(metrics)] - scores[list(metrics)].astype(float)
-    as_good = gains[(gains >= 0).all(axis=1)]
-    return ", ".join(metrics), list(as_good.index), bool((as_good > 0).any(axis=None))

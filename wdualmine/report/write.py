@@ -44,7 +44,8 @@ def write_report(findings: Findings, output: str | Path) -> Path:
     check_output(output)
     sentences = {method.name: verdict(findings, method.name) for method in findings.judged}
     page = _page(findings, sentences)
-    write_csv(output / "scores.csv", findings.scores.merge(_limits_by_pair(findings), on="pair"))
+    limits = findings.limits.rename(columns={key: f"{key}, limit" for key in ("CC", "PSNR")})
+    write_csv(output / "scores.csv", findings.scores.merge(limits, on="pair"))
     write_csv(output / "comparisons.csv", findings.comparisons)
     recovery = output / "recovery.csv"
     if findings.recovery.empty:
@@ -57,11 +58,8 @@ def write_report(findings: Findings, output: str | Path) -> Path:
 
 
 def check_output(output: Path) -> None:
-    """Refuse a folder for the report that holds anything but an earlier one, or that cannot be written.
-
-    Raises:
-        WdualmineError: it does, or is a file.
-    """
+    """Refuse a folder for the report that is a file, holds anything but a report, or cannot be written."""
+    missing = []
     try:
         if output.exists() and not output.is_dir():
             raise WdualmineError(f"{output}: is a file; name a folder for the report with -o")
@@ -69,22 +67,15 @@ def check_output(output: Path) -> None:
             record = output / "report.json"
             if not record.is_file() or read_json(record).get("kind") != KIND:
                 raise WdualmineError(f"{output}: holds other files; name an empty or new folder with -o")
-        _try_folder(output)
-    except OSError as error:
-        raise WdualmineError(
-            f"{output}: cannot be written ({error.strerror}); name another folder with -o"
-        ) from error
-
-
-def _try_folder(output: Path) -> None:
-    """Write into a folder and leave it as it was, or not there."""
-    missing = [folder for folder in (output, *output.parents) if not folder.exists()]
-    try:
+        missing = [folder for folder in (output, *output.parents) if not folder.exists()]
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=output):
             pass
+    except OSError as error:
+        text = f"{output}: cannot be written ({error.strerror}); name another folder with -o"
+        raise WdualmineError(text) from error
     finally:
-        for folder in missing:
+        for folder in missing:  # it is left as it was
             with suppress(OSError):  # never made, or in use by now
                 folder.rmdir()
 
@@ -110,9 +101,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
             for method in findings.judged
         ],
         "metrics": {key: METRICS[key].conventions[0].name for key in findings.metrics},
-        "limits": {
-            key: _finite(findings.limits[key].mean()) for key in findings.limits.columns if key != "pair"
-        },
+        "limits": {key: _finite(findings.limits[key].mean()) for key in findings.limits.columns.drop("pair")},
         "means": [
             {
                 "method": name,
@@ -124,7 +113,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
         ],
         "comparisons": _records(findings.comparisons),
         "recovery": _records(findings.recovery_summary),
-        "undefined": _undefined(findings),
+        "undefined": list(chain.from_iterable(findings.undefined.values())),
         "misaligned": findings.misaligned,
         "rounded_to_8_bit": findings.round_16_bit,
     }
@@ -141,17 +130,9 @@ def _records(frame: pd.DataFrame) -> list[dict]:
     return [{str(key): _finite(value) for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _undefined(findings: Findings) -> list[str]:
-    return list(chain.from_iterable(findings.undefined.values()))
-
-
 def _deviation(values: pd.Series) -> float:
     """Their population standard deviation; NaN where one of them is missing or infinite."""
     return float(values.std(ddof=0)) if np.isfinite(values).all() else math.nan
-
-
-def _limits_by_pair(findings: Findings) -> pd.DataFrame:
-    return findings.limits.rename(columns={key: f"{key}, limit" for key in ("CC", "PSNR")})
 
 
 def _shown(findings: Findings, blends: bool = False) -> Iterable[tuple[str, bool, pd.DataFrame]]:
@@ -178,7 +159,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         made=f"Made by wdualmine {__version__}, {now()}.",
         verdicts=[{"name": name, "first": said[0], "rest": said[1:]} for name, said in sentences.items()],
         scores=_scores_table(findings),
-        undefined=_undefined(findings),
+        undefined=list(chain.from_iterable(findings.undefined.values())),
         misaligned=findings.misaligned,
         round_16_bit=findings.round_16_bit,
         comparisons=_comparison_tables(findings),
@@ -193,69 +174,61 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
 
 
 def _table(caption: str, frame: pd.DataFrame, text: bool = False) -> dict[str, Any]:
-    return {
-        "caption": caption,
-        "columns": list(map(str, frame.columns)),
-        "rows": frame.to_numpy().tolist(),
-        "text": text,  # whether its cells are words
-    }
+    """What the page's template makes a table of; text says whether the cells are words."""
+    return {"caption": caption, "columns": list(frame), "rows": frame.to_numpy().tolist(), "text": text}
 
 
 def _scores_table(findings: Findings) -> dict[str, Any]:
     """A row per metric, a column per method, the limit last."""
-    columns: dict[str, list[str]] = {
-        "Metric": [f"{key} {METRICS[key].arrow}" for key in findings.metrics],
-    }
+    columns = {"Metric": [f"{key} {METRICS[key].arrow}" for key in findings.metrics]}
     for name, stretch, rows in _shown(findings):
         columns[title(name, stretch)] = [_spread(rows[key]) for key in findings.metrics]
-    limits = [findings.limits[key].mean() if key in findings.limits else math.nan for key in findings.metrics]
-    columns["Limit"] = [_number(limit) for limit in limits]
+    limits = findings.limits.drop(columns="pair").mean()
+    columns["Limit"] = [_number(limits.get(key, math.nan)) for key in findings.metrics]
     return _table("Scores", pd.DataFrame(columns))
 
 
 def _comparison_tables(findings: Findings) -> list[dict[str, Any]]:
     tables = []
-    for (method, against), rows in findings.comparisons.groupby(["method", "against"], sort=False):
-        rows = rows.sort_values("p", key=pd.isna, kind="stable")  # the tested ones first
-        frame = pd.DataFrame(
+    for (method, against), compared in findings.comparisons.groupby(["method", "against"], sort=False):
+        rows = [
             {
-                "Metric": [f"{key} {METRICS[key].arrow}" for key in rows["metric"]],
-                "Mean difference": [f"{value:+.4f}" for value in rows["difference"]],
-                "95 % interval": [
-                    f"{low:+.4f} to {high:+.4f}" if low <= high else NONE
-                    for low, high in zip(rows["low"], rows["high"], strict=True)
-                ],
-                "Better on": [f"{wins} of {findings.groups.count}" for wins in rows["wins"]],
-                "p": ["< 0.001" if p < 0.001 else _number(p, 3) for p in rows["p_corrected"]],
-                "Detectable": [_number(value) for value in rows["detectable"]],
-            }
-        )
-        tables.append(_table(f"{method} against {title(str(against))}", frame))
+                "Metric": f"{row['metric']} {METRICS[row['metric']].arrow}",
+                "Mean difference": f"{row['difference']:+.4f}",
+                "95 % interval": f"{row['low']:+.4f} to {row['high']:+.4f}"
+                if row["low"] <= row["high"]
+                else NONE,
+                "Better on": f"{row['wins']} of {findings.groups.count}",
+                "p": "< 0.001" if row["p_corrected"] < 0.001 else _number(row["p_corrected"], 3),
+                "Detectable": _number(row["detectable"]),
+            }  # the tested ones first
+            for row in compared.sort_values("p", key=pd.isna, kind="stable").to_dict("records")
+        ]
+        tables.append(_table(f"{method} against {title(str(against))}", pd.DataFrame(rows)))
     return tables
 
 
 def _recovery_table(findings: Findings) -> dict[str, Any] | None:
     if findings.recovery_summary.empty:
         return None
-    table = findings.recovery_summary.pivot(
-        index=["method", "source"], columns="statistic", values=["value", "share"]
-    )
-    order = list(dict.fromkeys(findings.recovery_summary["method"]))
-    table = table.loc[sorted(table.index, key=lambda key: (order.index(key[0]), key[1]))]
+    summary = findings.recovery_summary
+    table = summary.pivot(index=["method", "source"], columns="statistic", values=["value", "share"])
+    table = table.reindex(summary["method"].unique(), level="method")
     counts = findings.recovery.groupby(["method", "source"]).size()
-    frame = pd.DataFrame(
+    rows = [
         {
-            "Method": [title(method) for method, _ in table.index],
-            "Signals in": [f"source {source.upper()}" for _, source in table.index],
-            "Number": [str(counts[key]) for key in table.index],
-            "Found": [f"{value:.0%}" for value in table["value", "search"]],
-            "Of what the source alone shows": [f"{value:.0%}" for value in table["share", "search"]],
-            "d'": [f"{value:.2f}" for value in table["value", "detectability"]],
-            "Contrast left": [f"{value:.2f}" for value in table["value", "recovery"]],
-            "Lost": [f"{value:.0%}" for value in table["value", "lost"]],
+            "Method": title(method),
+            "Signals in": f"source {source.upper()}",
+            "Number": str(counts[method, source]),
+            "Found": f"{row['value', 'search']:.0%}",
+            "Of what the source alone shows": f"{row['share', 'search']:.0%}",
+            "d'": f"{row['value', 'detectability']:.2f}",
+            "Contrast left": f"{row['value', 'recovery']:.2f}",
+            "Lost": f"{row['value', 'lost']:.0%}",
         }
-    )
-    return _table("Signal recovery", frame)
+        for (method, source), row in zip(table.index, table.to_dict("records"), strict=True)
+    ]
+    return _table("Signal recovery", pd.DataFrame(rows))
 
 
 def _background_table(findings: Findings) -> dict[str, Any]:
@@ -277,21 +250,18 @@ def _background_table(findings: Findings) -> dict[str, Any]:
 
 
 def _definitions(findings: Findings) -> dict[str, Any]:
-    rows = []
-    for key in findings.metrics:
-        metric = METRICS[key]
-        convention = metric.conventions[0]
-        rows.append(
-            {
-                "Metric": key,
-                "Name": metric.name,
-                "Convention": convention.name,
-                "Scored on": "RGB" if metric.color else "grey",
-                "Unit": metric.unit or NONE,
-                "Range": " to ".join(f"{bound:.4g}".replace("inf", "∞") for bound in metric.range),
-                "Used by; source": f"{convention.used_by}. {metric.source}",
-            }
-        )
+    rows = [
+        {
+            "Metric": metric.key,
+            "Name": metric.name,
+            "Convention": metric.conventions[0].name,
+            "Scored on": "RGB" if metric.color else "grey",
+            "Unit": metric.unit or NONE,
+            "Range": " to ".join(f"{bound:.4g}".replace("inf", "∞") for bound in metric.range),
+            "Used by; source": f"{metric.conventions[0].used_by}. {metric.source}",
+        }
+        for metric in map(METRICS.__getitem__, findings.metrics)
+    ]
     return _table("Definitions", pd.DataFrame(rows), text=True)
 
 

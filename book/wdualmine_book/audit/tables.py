@@ -9,7 +9,6 @@ from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.report.scores import BLEND_TITLES, BLENDS, REFERENCED
-from wdualmine.report.words import dominating
 from wdualmine_book.audit.record import AUDIT_METRICS, BLACKENED, KIND, NOISE
 from wdualmine_book.printing import by_task, experiment_of_weights, training_words
 from wdualmine_book.records import paper_values, published_scores, records_by_task
@@ -120,6 +119,21 @@ def dominance_table(runs: Mapping[str, Run]) -> pd.DataFrame:
             if pd.notna(scores.get("CC")):
                 rows.append((task, method, *dominating(scores, stretched, REFERENCED)))
     return pd.DataFrame(rows, columns=["task", "method", "metrics", "blends", "beaten"])
+
+
+def dominating(
+    scores: pd.Series, blends: pd.DataFrame, metrics: Sequence[str]
+) -> tuple[str, list[str], bool]:
+    """The metrics compared, the blends that are as good in all of them, and whether one is better in any.
+
+    Args:
+        scores: means of a method.
+        blends: means of blends, a row each.
+        metrics: keys, of metrics whose higher values are better.
+    """
+    gains = blends[list(metrics)] - scores[list(metrics)].astype(float)
+    as_good = gains[(gains >= 0).all(axis=1)]
+    return ", ".join(metrics), list(as_good.index), bool((as_good > 0).any(axis=None))
 
 
 def untrained_table(runs: Mapping[str, Run]) -> pd.DataFrame:

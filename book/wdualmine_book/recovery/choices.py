@@ -1,6 +1,6 @@
 """What the light network was chosen from: its parts and terms exchanged one at a time, as methods to train.
 
-Each is trained on the volumes of folds 0 and 2 and scored on those of fold 1, on which nothing else is scored:
+Each is trained on the volumes of folds 0 and 2, and scored on those of fold 1, which decide nothing else:
 ``wdualmine train all --method light-narrow --preset paper --variant fold-1 -o RUN``.
 """
 
