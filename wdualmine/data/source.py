@@ -63,7 +63,7 @@ class DataSource:
         return self.root / task.folder
 
     def fingerprint(self, task: str, split: str | None = None) -> str:
-        """Hash what a task, or all, is read from: SHA-256 over sorted (relative path, SHA-256) of the images."""
+        """Hash what is read for a task, or all: SHA-256 over sorted (relative path, SHA-256) of images."""
         if split is not None and split not in SPLITS:
             raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
         files = {
