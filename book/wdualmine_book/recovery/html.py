@@ -19,6 +19,7 @@ from wdualmine_book.recovery.tables import (
     field_metrics,
     goals,
     modalities,
+    scales,
     seeds_table,
     wide,
 )
@@ -43,7 +44,7 @@ def render_survival(run: Run, form: str = "html") -> str:
     share, low, high = (wide(run, "search", column) for column in ("share", "share_low", "share_high"))
     detection, hotelling = (wide(run, name, "share", "average") for name in ("detectability", "hotelling"))
     contrast, lost = wide(run, "recovery", "value"), wide(run, "lost", "value")
-    chosen = [*RANKED, best_of(run, WINDOWS), best_of(run, DETAILS)]
+    chosen = [*RANKED, scales()[-1], best_of(run, WINDOWS), best_of(run, DETAILS)]
     rows = []
     for name in share[share.index.isin(chosen)].sort_values("worse", ascending=False).index:
         row = {"Method": title(name)}
