@@ -162,6 +162,17 @@ def test_its_file_is_smaller_than_100_kb(tmp_path: Path) -> None:
         assert torch.equal(tensor, tensors[name].float())
 
 
+def test_the_packages_weights_are_of_16_bits_small_and_for_all_tasks() -> None:
+    path = LIGHT.weights("ct-mri")
+    assert path.stat().st_size < 100_000
+    assert {tensor.dtype for tensor in read_tensors(path)[0].values()} == {torch.float16}
+    assert describe_weights(LIGHT, "pet-mri") == (None, "the all tasks weights of the package")
+    a, b = images(37, 51)
+    fused = load_fuse("light")(a, b)
+    assert torch.equal(fused, load_fuse("light", "spect-mri")(a, b))
+    assert (fused - average(a, b)).abs().mean() > 0.01
+
+
 def test_one_file_is_for_all_tasks(light_run: Run) -> None:
     assert len({LIGHT.weights(task) for task in ("ct-mri", "pet-mri", "spect-mri")}) == 1
     task, label = describe_weights(LIGHT, light_run.folder)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from wdualmine.checkpoints import read_tensors, write_tensors
+from wdualmine.checkpoints import read_shapes, read_tensors, write_tensors
+from wdualmine.data import TASKS
 from wdualmine.errors import WdualmineError
-from wdualmine.methods import load_model
+from wdualmine.methods import get_method, load_model, load_network
 from wdualmine.model import ModelConfig, WDualMine
 from wdualmine.records import Run
 
@@ -83,7 +84,9 @@ def test_a_device_that_is_not_there_is_named(device: Any) -> None:
 
 def test_the_package_weights_have_the_metadata_that_is_asked_for(root: Path) -> None:
     for path in sorted((root / "wdualmine" / "weights").glob("*.safetensors")):
-        assert json.dumps(load_model(path).config.as_dict())
+        method = get_method(read_shapes(path)[1]["experiment"].get("method", "w-dualmine"))
+        assert json.dumps(load_network(method, path).config.as_dict())
+        assert path in map(method.weights, (*TASKS, "all"))
 
 
 @pytest.mark.parametrize("values", [{"widths": (0,)}, {"widths": "ab"}, {"residual_scale": "x"}])
