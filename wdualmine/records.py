@@ -236,10 +236,10 @@ class Run:
         """One row per epoch: mean of the total loss and of each unweighted term, learning rate, seconds."""
         return self.table("log.csv")
 
-    def table(self, name: str) -> pd.DataFrame:
-        """Read one of the run's tables by its file name."""
+    def table(self, name: str, text: str = "") -> pd.DataFrame:
+        """Read one of the run's tables by its file name; a column of text may hold digits and nothing."""
         path = self.folder / name
-        frame = read_csv(path)
+        frame = read_csv(path, text)
         if self._is_altered(name):
             raise WdualmineError(f"{path}: is not the file that the run wrote; restore it, or run it again")
         return frame
@@ -325,12 +325,12 @@ def read_json(path: Path) -> dict[str, Any]:
         raise WdualmineError(text) from error
 
 
-def read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path, text: str = "") -> pd.DataFrame:
     """Read a table of a record, or raise a WdualmineError if it is missing, cannot be read or is no CSV."""
     if not path.exists():
         raise WdualmineError(f"{path}: missing from the record; run it again")
     try:
-        return pd.read_csv(StringIO(_read_text(path)))
+        return pd.read_csv(StringIO(_read_text(path)), dtype={text: str} if text else None)
     except (OSError, ValueError) as error:  # pandas' errors of empty and ragged files are ValueErrors
         raise WdualmineError(f"{path}: not a table ({one_line(error)}); run it again") from error
 

@@ -21,6 +21,7 @@ from wdualmine.recovery.summary import relate
 from wdualmine_book.recorder import record
 from wdualmine_book.records import paper_values
 from wdualmine_book.recovery.record import RANKING_METRICS, load_recovery
+from wdualmine_book.recovery.tables import rankings, unseen_pairs
 from wdualmine_book.systems.cost import MEASURED, count_gflop, make_network, run_cost
 from wdualmine_book.systems.figures import plot_systems
 from wdualmine_book.systems.ghosting import MOVES, moved
@@ -34,6 +35,7 @@ from wdualmine_book.systems.ghosting_tables import (
 )
 from wdualmine_book.systems.published import PUBLISHED
 from wdualmine_book.systems.tables import (
+    ASKED,
     OTHERS,
     TRIVIAL,
     cost_of,
@@ -41,9 +43,7 @@ from wdualmine_book.systems.tables import (
     findings,
     found,
     limit_of,
-    pairs_of,
     published_table,
-    rankings,
     render_published,
     render_systems,
     systems_table,
@@ -106,7 +106,7 @@ def ranking(ranked: dict[str, Run]) -> Run:
 
 
 def test_every_method_is_in_the_table_once_on_the_unseen_pairs(ranking: Run) -> None:
-    assert pairs_of(ranking) == sorted(PAIRS[:9])
+    assert unseen_pairs(ranking) == sorted(PAIRS[:9])
     table = systems_table(ranking)
     assert sorted(table["method"]) == sorted([*CLASSICAL, *LEARNED, *TRIVIAL])
     own = table.set_index("method")
@@ -148,7 +148,7 @@ def test_what_is_found_is_a_share_of_the_source_alone(ranked: dict[str, Run]) ->
         assert row[name] == expected["share"]
         assert row[f"{name}_low"] == expected["share_low"] < row[name] < row[f"{name}_high"]
     assert row["worse"] == min(row["a"], row["b"])
-    assert found(run, "ifcnn", "ifcnn")["a"] == 1
+    assert found(run, "ifcnn").loc["ifcnn", "a"] == 1
     assert "color" not in systems_table(ranked["ct-mri"])
 
 
@@ -162,7 +162,7 @@ def test_the_findings_are_those_of_the_tables(ranked: dict[str, Run]) -> None:
         assert row["best"] == others["worse"].max() == table.loc[row["best_method"], "worse"]
         gaps = others["CC"] - table.loc["average", "CC"]
         assert (row["low_gap"], row["high_gap"]) == pytest.approx((gaps.min(), gaps.max()))
-        beside = found(run, "light", "average")
+        beside = found(run, "average", ASKED).loc["light"]
         names = dict(zip("ab", TASKS[task].modalities, strict=True))
         assert row["above"] == [names[source] for source in "ab" if beside[f"{source}_low"] > 1]
     assert findings({}).empty

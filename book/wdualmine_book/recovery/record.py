@@ -183,7 +183,7 @@ def amplitudes(ways: Mapping[str, Fuse | Mapping[str, Fuse]], pairs: Sequence[Pa
 
 def load_recovery(run: Run) -> pd.DataFrame:
     """Read ``recovery.csv`` of a ranking."""
-    return run.table("recovery.csv").fillna({"without": ""}).astype({"without": str})
+    return run.table("recovery.csv", text="without").fillna({"without": ""})
 
 
 def _metrics(name: str, fuse: Fuse | Mapping[str, Fuse], request: Request) -> pd.DataFrame:

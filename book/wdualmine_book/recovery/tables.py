@@ -36,6 +36,7 @@ SOURCES = ("first-source", "second-source")
 #: Of an interval that is asked for each metric on each task, so that 95 % are of all of them together.
 AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
 SEED = f"{LIGHT.name}-seed-"
+SEEDS = 5
 
 
 class Goals(NamedTuple):
@@ -56,8 +57,8 @@ def recovery_runs() -> list[Run]:
 
 
 def rankings(runs: Iterable[Run]) -> dict[str, Run]:
-    """Return the ranking of each task that has one."""
-    return records_by_task(runs, KIND)
+    """Return the ranking of each task that has one, in the paper's order."""
+    return records_by_task([run for run in runs if "recovery.csv" in run.info.files], KIND)
 
 
 @cache
@@ -104,10 +105,14 @@ def wide(run: Run, statistic: str, column: str, reference: str = ALONE, view: st
 
 def correlation(run: Run, metric: str = "CC") -> pd.Series:
     """Return a metric's mean over the unseen pairs by method; the light network's over its seeds."""
-    scores = run.metrics[~run.metrics["stretch"].astype(bool)]
-    scores = scores[scores["pair"].isin(unseen_pairs(run))]
-    names = scores["method"].where(~scores["method"].str.startswith(SEED), LIGHT.name)
-    return scores.groupby(names)[metric].mean()
+    return unseen_scores(run).groupby("method")[metric].mean()
+
+
+def unseen_scores(run: Run) -> pd.DataFrame:
+    """Return the metrics of the unseen pairs, not stretched; the light network's are means over its seeds."""
+    scores = run.metrics[~run.metrics["stretch"].astype(bool) & run.metrics["pair"].isin(unseen_pairs(run))]
+    scores = scores.replace({"method": {f"{SEED}{seed}": LIGHT.name for seed in range(1, SEEDS)}})
+    return scores.groupby(["method", "pair"])[list(RANKING_METRICS)].mean().reset_index()
 
 
 def unseen_pairs(run: Run) -> list[str]:
@@ -227,7 +232,7 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
     table = load_recovery(run)
     table = table[(table["view"] == "luma") & (table["statistic"] == "search")]
     found = table.pivot(index="method", columns=["without", "source"], values="value")
-    scores = run.metrics[~run.metrics["stretch"].astype(bool) & run.metrics["pair"].isin(unseen_pairs(run))]
+    scores = unseen_scores(run)
     scores = scores.assign(volume=scores["pair"].map(volume_of))
     methods = [name for name in (*RANKED,) if name in found.index and name in set(scores["method"])]
     scores = scores[scores["method"].isin(methods)]

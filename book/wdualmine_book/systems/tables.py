@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from wdualmine.data import get_task, volume_of
+from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.evaluation import LIMIT
 from wdualmine.methods import CLASSICAL, LEARNED, LIGHT, W_DUALMINE
 from wdualmine.methods.authors import AUTHORS
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
-from wdualmine.recovery.summary import relate
 from wdualmine_book.audit.tables import RIVALS
 from wdualmine_book.printing import arrow, html_grid
-from wdualmine_book.records import records_by_task, results_folder
-from wdualmine_book.recovery.record import ALONE, KIND, RANKING_METRICS, SUFFIX, load_recovery
+from wdualmine_book.records import results_folder
+from wdualmine_book.recovery.record import ALONE, RANKING_METRICS, SUFFIX
+from wdualmine_book.recovery.tables import survival, unseen_pairs, unseen_scores
 from wdualmine_book.systems.cost import KIND as COST_KIND
 from wdualmine_book.titles import title
 
@@ -42,6 +42,8 @@ UNTRAINED = tuple(
 )
 #: What the searching observer says in a record.
 SEARCH = "search"
+#: Of an interval that is asked for either source on each task, so that 95 % are of all of them together.
+ASKED = 1 - 0.05 / (2 * len(TASKS))
 #: The stretched average in an audit.
 STRETCHED = "blend-0.0"
 
@@ -49,19 +51,6 @@ STRETCHED = "blend-0.0"
 def comparison_runs() -> list[Run]:
     """Give the committed records of ghosting and cost: those in ``results/comparison``."""
     return find_runs([results_folder() / "comparison"])
-
-
-def rankings(runs: Sequence[Run] = ()) -> dict[str, Run]:
-    """Give the rankings by task, in the book's order: of the given runs, then of ``results/recovery``."""
-    every = [*runs, *find_runs([results_folder() / "recovery"])]
-    return records_by_task([run for run in every if "recovery.csv" in run.info.files], KIND)
-
-
-def pairs_of(run: Run) -> list[str]:
-    """Return the pairs of a ranking that all methods are shown on: those that the light network never saw."""
-    scores = run.metrics
-    own = scores.loc[scores["method"] == LIGHT.name, "pair"]
-    return sorted(set(own if len(own) else scores["pair"]))
 
 
 def systems_table(run: Run) -> pd.DataFrame:
@@ -72,13 +61,13 @@ def systems_table(run: Run) -> pd.DataFrame:
 
     Returns:
         Columns method; rank, the mean over volumes and :data:`UNTRAINED` metrics of its rank among the
-        methods (1 is best by the metric's direction, ties shared); one a metric, the mean over
-        :func:`pairs_of`; and, for the luma's sources ``a`` and ``b``, and ``color``, source a in color, the
+        methods (1 is best by the metric's direction, ties shared); one a metric, the mean over the unseen
+        pairs; and, for the luma's sources ``a`` and ``b``, and ``color``, source a in color, the
         share of the signals found in that source alone that is found in the fused image: ``a``, ``a_low``,
         ``a_high`` and so on, with ``worse``, the smaller of a and b. NaN where there is no value: the methods
         of :data:`TRIVIAL` have CC and shares alone, and grey tasks have no color.
     """
-    scores = run.metrics[run.metrics["pair"].isin(pairs_of(run))]
+    scores = unseen_scores(run)
     ranked = scores[scores["method"].isin(RANKED)]
     ranks = pd.DataFrame(
         {
@@ -91,37 +80,31 @@ def systems_table(run: Run) -> pd.DataFrame:
     by_volume = ranks.mean(axis=1).groupby([ranked["method"], ranked["pair"].map(volume_of)]).mean()
     means = scores[scores["method"].isin((*RANKED, *TRIVIAL))].groupby("method")[list(RANKING_METRICS)].mean()
     table = means.assign(rank=by_volume.groupby("method").mean())
-    shares = {name: found(run, name) for name in table.index}
-    table = table.join(pd.DataFrame.from_dict(shares, orient="index"))
+    table = table.join(found(run))
     table["worse"] = table[["a", "b"]].min(axis=1, skipna=False)
     return table.sort_values("worse", ascending=False).rename_axis("method").reset_index()
 
 
-def found(run: Run, method: str, reference: str = ALONE) -> dict[str, float]:
-    """Return which share of the signals found in a reference is found with a method; see systems_table.
+def found(run: Run, reference: str = ALONE, level: float = 0.95) -> pd.DataFrame:
+    """Return which share of the signals found in a reference is found with each method; see systems_table.
 
     Args:
         run: a ranking.
-        method: a method of it.
-        reference: "alone" for each source alone, or another method.
+        reference: "alone" for each source alone, or a method.
+        level: of the intervals.
     """
-    rows = load_recovery(run)
-    rows = rows[rows["statistic"] == SEARCH]
-    values: dict[str, float] = {}
+    parts: dict[str, pd.Series] = {}
     for view, sources in (("luma", {"a": "a", "b": "b"}), ("color", {"a": "color"})):
-        own, other = (
-            rows[(rows["method"] == name) & (rows["view"] == view)].drop(columns=["method", "view"])
-            for name in (method, reference)
-        )
-        for row in relate(own, other).to_dict("records") if len(own) and len(other) else ():
-            if name := sources.get(row["source"]):
-                values |= {f"{name}{end}": row[f"share{end}"] for end in ("", "_low", "_high")}
-    return values
+        table = survival(run, reference, view, level)
+        for source, name in sources.items() if len(table) else ():
+            own = table[(table["statistic"] == SEARCH) & (table["source"] == source)].set_index("method")
+            parts |= {f"{name}{end}": own[f"share{end}"] for end in ("", "_low", "_high")}
+    return pd.DataFrame(parts)
 
 
 def limit_of(run: Run, metric: str) -> float:
-    """Give the mean over :func:`pairs_of` of a metric's closed-form limit (CC or PSNR)."""
-    scores = run.metrics[run.metrics["pair"].isin(pairs_of(run))]
+    """Give the mean over :func:`unseen_pairs` of a metric's closed-form limit (CC or PSNR)."""
+    scores = run.metrics[run.metrics["pair"].isin(unseen_pairs(run))]
     return float(scores.loc[scores["method"] == LIMIT, metric].mean())
 
 
@@ -133,7 +116,7 @@ class Findings(NamedTuple):
         average: the average's.
         best: that of the best of the systems of others.
         best_method: which it is.
-        above: sources in which the light network's share is above the average's with 95 % confidence.
+        above: sources of which the light network shows more than the average, by intervals of :data:`ASKED`.
         light_gap: the light network's CC less the average's.
         low_gap: the least CC of the systems of others less the average's.
         high_gap: the highest.
@@ -160,7 +143,7 @@ def findings(runs: Mapping[str, Run]) -> pd.DataFrame:
         if others.empty or not {LIGHT.name, W_DUALMINE.name, "average"} <= set(table.index):
             continue
         gaps, worse = table["CC"] - table["CC"]["average"], table["worse"]
-        beside = found(run, LIGHT.name, "average")
+        beside = found(run, "average", ASKED).loc[LIGHT.name]
         rows[task] = Findings(
             light=worse[LIGHT.name],
             average=worse["average"],
