@@ -166,7 +166,7 @@ def test_the_packages_weights_are_of_16_bits_small_and_for_all_tasks() -> None:
     path = LIGHT.weights("ct-mri")
     assert path.stat().st_size < 100_000
     assert {tensor.dtype for tensor in read_tensors(path)[0].values()} == {torch.float16}
-    assert describe_weights(LIGHT, "pet-mri") == (None, "the all tasks weights of the package")
+    assert describe_weights(LIGHT, "pet-mri") == (None, "the package's weights for all tasks")
     a, b = images(37, 51)
     fused = load_fuse("light")(a, b)
     assert torch.equal(fused, load_fuse("light", "spect-mri")(a, b))

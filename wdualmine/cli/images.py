@@ -96,7 +96,12 @@ def fuse(
 
 def _print_weights(*labels: str) -> None:
     for label in filter(None, labels):
-        print(label, file=sys.stderr)
+        hint = (
+            "; --method light shows more of both scans"
+            if label.startswith("w-dualmine with the package")
+            else ""
+        )
+        print(label + hint, file=sys.stderr)
 
 
 def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, Path]]) -> None:

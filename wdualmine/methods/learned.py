@@ -142,7 +142,7 @@ def describe_weights(method: Method, source: str | Path) -> tuple[str | None, st
         raise WdualmineError(f"{path}: does not say what it was trained for; train it again")
     task = str(trained["task"])
     which = "all tasks" if task == ALL else task
-    label = f"the {which} weights of the package"
+    label = f"the package's weights for {which}"
     if str(source) not in TASKS:
         how = ", ".join(str(trained.get(key)) for key in ("preset", "variant"))
         label = f"{source} (trained for {which}: {how}, seed {trained.get('seed')})"

@@ -50,7 +50,7 @@ def render_survival(run: Run, form: str = "html") -> str:
         row = {"Method": title(name)}
         for source, modality in modalities(run.info.task).items():
             ends = (table[source][name] for table in (share, low, high))
-            row[f"{modality}: found"] = _interval(*ends)
+            row[f"{modality}: found"] = with_interval(*ends)
         for source, modality in modalities(run.info.task).items():
             row[f"{modality}: d′"] = _number(detection[source][name])
             row[f"{modality}: Hotelling d′"] = _number(hotelling[source][name])
@@ -146,8 +146,9 @@ def render_noise(runs: Mapping[str, Run], form: str = "html") -> str:
     return print_grid(pd.DataFrame(rows), form)
 
 
-def _interval(value: float, low: float, high: float) -> str:
-    return f"{value:.2f} ({low:.2f}–{high:.2f})" if low == low else f"{value:.2f}"
+def with_interval(value: float, low: float, high: float) -> str:
+    """Print a share or ratio, which is at least 0, with its interval where it has one."""
+    return f"{value:.2f} ({max(low, 0):.2f}–{high:.2f})" if low == low else f"{value:.2f}"
 
 
 def _number(value: float) -> str:

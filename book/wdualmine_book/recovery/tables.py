@@ -37,6 +37,8 @@ SOURCES = ("first-source", "second-source")
 AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
 SEED = f"{LIGHT.name}-seed-"
 SEEDS = 5
+#: So few volumes have no interval worth printing: Student's t of one degree of freedom is 12.7.
+FEW_VOLUMES = 2
 
 
 class Goals(NamedTuple):
@@ -71,7 +73,7 @@ def survival(run: Run, reference: str = ALONE, view: str = "luma", level: float 
         run: a ranking.
         reference: :data:`~wdualmine_book.recovery.record.ALONE` or a method's name.
         view: "luma" or "color".
-        level: of the intervals.
+        level: of the intervals, NaN where there are no more volumes than :data:`FEW_VOLUMES`.
 
     Returns:
         A row a method, source and statistic: as :func:`wdualmine.recovery.summary.relate`, after a column
@@ -91,7 +93,10 @@ def survival(run: Run, reference: str = ALONE, view: str = "luma", level: float 
         for name, own in methods.items()
         if name != ALONE
     ]
-    return pd.concat(parts, ignore_index=True)
+    whole = pd.concat(parts, ignore_index=True)
+    if table["without"].nunique() - 1 <= FEW_VOLUMES:  # "" is none left out
+        whole[["low", "high", "share_low", "share_high"]] = np.nan
+    return whole
 
 
 def wide(run: Run, statistic: str, column: str, reference: str = ALONE, view: str = "luma") -> pd.DataFrame:
