@@ -339,8 +339,8 @@ def test_a_training_cut_off_resumes_there(
 def test_the_report_estimates_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[int] = []
 
-    def step(_: Any, first: Any, *__: Any, **___: Any) -> dict[str, float]:
-        timed.append(len(first))
+    def step(_: Any, images: Any, *__: Any, **___: Any) -> dict[str, float]:
+        timed.append(len(images[0][0]))
         return {"seconds": 10.0 if len(timed) == 1 else 2.0}  # warming up does not count
 
     monkeypatch.setattr(session, "train_epoch", step)
