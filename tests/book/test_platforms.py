@@ -318,7 +318,7 @@ def test_a_training_cut_off_resumes_there(
     train_epoch = training.train_epoch
 
     def cut_off(*arguments: Any) -> Any:
-        if arguments[4] == 1:
+        if arguments[3] == 1:
             raise KeyboardInterrupt
         return train_epoch(*arguments)
 
