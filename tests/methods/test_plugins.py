@@ -15,7 +15,6 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import Experiment, make_experiment
 from wdualmine.methods import Method, System, get_method, get_system, maximum, register
 from wdualmine.methods.plugins import GROUP, _registered
-from wdualmine_book.recovery.choices import CHOICES
 from wdualmine_book.systems.retrained import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -182,6 +181,6 @@ def test_a_method_of_this_process_can_be_trained_if_it_says_how() -> None:
 
 def test_the_books_entry_points_are_its_systems() -> None:
     entries = tomllib.loads((ROOT / "book/pyproject.toml").read_text())["project"]["entry-points"][GROUP]
-    assert set(entries) == {method.name for method in SYSTEMS} | set(CHOICES)
+    assert set(entries) == {method.name for method in SYSTEMS}
     for name, place in entries.items():
         assert get_method(place) is get_method(name)
