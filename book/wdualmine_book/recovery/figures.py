@@ -23,6 +23,8 @@ from wdualmine_book.titles import title
 #: Side of a small detail, in pixels, and of the window that shows it.
 DETAIL, SIDE = 9, 57
 _MARKS = "osD^vP*X<>dhp"
+_MARKS = "osD^vP*X<>dhp"
+_COLOR = {LIGHT.name: COLORS[3], W_DUALMINE.name: COLORS[1]}
 #: Methods that the front names.
 SHOWN = (
     "average", "maximum", "laplacian-pyramid", "guided-filter", "detail-average",
@@ -41,7 +43,9 @@ def plot_front(runs: Mapping[str, Run]) -> Figure:
     Args:
         runs: rankings by task.
     """
-    figure, grid = plt.subplots(1, len(runs), figsize=(WIDTH, 3.3), layout="constrained", squeeze=False)
+    figure, grid = plt.subplots(
+        1, len(runs), figsize=(WIDTH, 3.3), layout="constrained", sharey=True, squeeze=False
+    )
     for axes, (task, run) in zip(grid[0], runs.items(), strict=True):
         gap = correlation(run)
         points = pd.DataFrame(
@@ -56,18 +60,11 @@ def plot_front(runs: Mapping[str, Run]) -> Figure:
         _line(axes, points, blends(), "0.5", "blends of average and maximum")
         _line(axes, points, scales(), COLORS[3], "light network, λ from 0 to 1.5")
         for number, name in enumerate(name for name in SHOWN if name in points.index):
-            own = name == LIGHT.name
-            color = COLORS[3] if own else COLORS[1] if name == W_DUALMINE.name else COLORS[0]
-            axes.plot(
-                *points.loc[name],
-                marker="osD^vP*X<>dhp"[number],
-                linestyle="none",
-                color=color,
-                label=title(name),
-            )
+            color = _COLOR.get(name, COLORS[0])
+            axes.plot(*points.loc[name], _MARKS[number], color=color, label=title(name))
         axes.axhline(1, color="0.8", linewidth=0.6, zorder=0)
         axes.set(title=get_task(task).folder, xlabel="CC less the average's")
-    grid[0, 0].set(ylabel="found of what the scan alone shows")
+    grid[0, 0].set(ylabel="found, of the scan alone")
     lines, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=3)
     return figure
@@ -90,14 +87,9 @@ def plot_amplitudes(runs: Mapping[str, Run], column: str = "found") -> Figure:
             for place, (name, own) in enumerate(
                 table[table["source"] == source].groupby("method", sort=False)
             ):
-                thick = 2 if name == LIGHT.name else 1
-                axes.plot(
-                    own["amplitude"],
-                    own[column],
-                    color=COLORS[place],
-                    linewidth=thick,
-                    label=title(str(name)),
-                )
+                color = _COLOR.get(str(name), (COLORS[0], COLORS[2], COLORS[4], "0.5")[place % 4])
+                width = 2 if name == LIGHT.name else 1
+                axes.plot(own["amplitude"], own[column], color=color, linewidth=width, label=title(str(name)))
             axes.set(title=f"{get_task(task).folder}: signals in {modality}")
         grid[1, number].set(xlabel="amplitude in grey levels")
     for axes in grid[:, 0]:
