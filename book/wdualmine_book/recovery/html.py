@@ -38,25 +38,37 @@ FEW = (
 )
 
 
-def render_survival(run: Run, form: str = "html") -> str:
-    """Print search and d' of each method, best first by the search of the worse kept scan."""
+def render_survival(run: Run, few: bool = False, form: str = "html") -> str:
+    """Print what each method shows of both scans, best first by the search of the worse kept one.
+
+    Args:
+        run: a ranking.
+        few: leave out all but :data:`FEW`, the best rule and the light network's largest residual scale.
+        form: "html", "md" or "latex".
+    """
     gap = correlation(run)
     share, low, high = (wide(run, "search", column) for column in ("share", "share_low", "share_high"))
-    detection, hotelling = (wide(run, name, "share", "average") for name in ("detectability", "hotelling"))
-    contrast, lost = wide(run, "recovery", "value"), wide(run, "lost", "value")
-    chosen = [*RANKED, scales()[-1], best_of(run, WINDOWS), best_of(run, DETAILS)]
+    columns = {
+        "d′": (wide(run, "detectability", "share", "average"), ".2f"),
+        "Hotelling d′": (wide(run, "hotelling", "share", "average"), ".2f"),
+        "contrast": (wide(run, "recovery", "value"), ".2f"),
+        "lost": (wide(run, "lost", "value"), ".1%"),
+    }
+    chosen = [
+        *(FEW if few else RANKED),
+        scales()[-1],
+        best_of(run, WINDOWS) if not few else "",
+        best_of(run, DETAILS),
+    ]
     rows = []
     for name in share[share.index.isin(chosen)].sort_values("worse", ascending=False).index:
         row = {"Method": title(name)}
         for source, modality in modalities(run.info.task).items():
             ends = (table[source][name] for table in (share, low, high))
             row[f"{modality}: found"] = with_interval(*ends)
-        for source, modality in modalities(run.info.task).items():
-            row[f"{modality}: d′"] = _number(detection[source][name])
-            row[f"{modality}: Hotelling d′"] = _number(hotelling[source][name])
-        for source, modality in modalities(run.info.task).items():
-            row[f"{modality}: contrast"] = _number(contrast[source][name])
-            row[f"{modality}: lost"] = f"{lost[source][name]:.1%}"
+        for column, (table, digits) in columns.items():
+            values = (table[source][name] for source in "ab")
+            row[column] = ", ".join(f"{x:{digits}}" if x == x else "–" for x in values)
         rows.append(row | {"CC": f"{gap[name] - gap['average']:+.4f}"})
     return print_grid(pd.DataFrame(rows), form)
 
@@ -149,7 +161,3 @@ def render_noise(runs: Mapping[str, Run], form: str = "html") -> str:
 def with_interval(value: float, low: float, high: float) -> str:
     """Print a share or ratio, which is at least 0, with its interval where it has one."""
     return f"{value:.2f} ({max(low, 0):.2f}–{high:.2f})" if low == low else f"{value:.2f}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if value == value else "–"
