@@ -178,7 +178,7 @@ def make_experiment(
     """Build an experiment from names.
 
     Args:
-        task: "ct-mri", "pet-mri" or "spect-mri"; "all" for one network of all tasks, which only `light` is.
+        task: "ct-mri", "pet-mri" or "spect-mri"; "all" for one network of all, as `light` is.
         preset: a key of :data:`PRESETS`.
         variant: a key of :data:`VARIANTS`.
         seed: of the initial weights, the order of the pairs and the augmentation; from 0, below 2^32.
