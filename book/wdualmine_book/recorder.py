@@ -88,21 +88,18 @@ def record(
     output, source, chosen = Path(output), find_data(data), get_task(task)
     description = describe_run(kind, source, chosen.key, pick_device("cpu"), compute.__module__)
     description["limit"] = limit
+    asked = (chosen.key, limit, description["code"]["source"], description["data"]["fingerprint"])
     with lock_folder(output):
         if (output / "run.json").is_file():
             run = load_run(output)
             require_kind(run, kind)
-            info, code = run.info, description["code"]
-            asked = (chosen.key, limit, code["source"], description["data"]["fingerprint"])
-            same = asked == (
-                info.task, info.limit, info.code.source, info.data.fingerprint
-            )  # fmt: skip
-            if same and not run.altered():
+            info = run.info
+            made_of = (info.task, info.limit, info.code.source, info.data.fingerprint)
+            if asked == made_of and not run.altered():
                 return run
         started = time.perf_counter()
         pairs = load_pairs(chosen, "test", limit, data=source)
-        made_of = [kind, limit, description["code"]["source"], description["data"]["fingerprint"]]
-        identity = hashlib.sha256(str(made_of).encode()).hexdigest()
+        identity = hashlib.sha256(str((kind, *asked)).encode()).hexdigest()
         frame = compute(Request(pairs, chosen, source, output, progress, identity))
         write_csv(output / "metrics.csv", frame)
         write_json(

@@ -8,7 +8,6 @@ import pandas as pd
 
 from wdualmine.data.manifest import manifest_folder
 from wdualmine.data.tasks import TASKS
-from wdualmine.errors import WdualmineError
 from wdualmine.records import Run, find_runs
 
 #: Grey levels in the full range.
@@ -49,20 +48,6 @@ def records_by_task(runs: Iterable[Run], kind: str) -> dict[str, Run]:
         if run.info.kind == kind:
             found.setdefault(run.info.task, run)
     return {task: found[task] for task in TASKS if task in found}
-
-
-def record_of(task: str, runs: Iterable[Run], kind: str) -> Run:
-    """Pick a task's record of a kind such as "ranking".
-
-    Raises:
-        WdualmineError: there is none.
-    """
-    found = records_by_task(runs, kind)
-    if task not in found:
-        raise WdualmineError(
-            f"no {kind} of {task}: make one with `wdualmine-book record {kind} {task} -o FOLDER`"
-        )
-    return found[task]
 
 
 def average_moved(run: Run) -> float:

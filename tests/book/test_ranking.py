@@ -3,20 +3,24 @@
 import math
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
 from wdualmine.data import TASKS, find_data, load_pairs, volume_of
-from wdualmine.methods import LIGHT
-from wdualmine.records import Run
+from wdualmine.methods import LIGHT, average
 from wdualmine.recovery.measure import measure_alone, measure_recovery
-from wdualmine.recovery.summary import summarize_recovery
+from wdualmine.recovery.observers import CHANCE, REGION
+from wdualmine.recovery.signals import AMPLITUDES
+from wdualmine.recovery.summary import LOST, summarize_recovery
 from wdualmine_book.recorder import record
 from wdualmine_book.recovery.html import render_goals, render_seeds, render_survival
 from wdualmine_book.recovery.record import ALONE, RANKING_METRICS, RETIRED, load_recovery
 from wdualmine_book.recovery.tables import (
     DETAILS,
+    GOALS,
+    RANKED,
     WINDOWS,
     agreement,
     agreement_table,
@@ -31,6 +35,7 @@ from wdualmine_book.recovery.tables import (
     wide,
 )
 
+NOTEBOOK = Path(__file__).parents[2] / "notebooks/recovery.ipynb"
 COMMITTED = rankings(recovery_runs())
 
 
@@ -60,8 +65,6 @@ def test_a_ranking_is_what_the_library_measures(tmp_path: Path, small_pairs: Pat
     assert not list((tmp_path / "run").glob("parts-*"))
     names = unseen_pairs(run)
     pairs = [pair for pair in load_pairs("ct-mri", data=find_data(str(small_pairs))) if pair.name in names]
-    from wdualmine.methods import average
-
     expected = summarize_recovery(
         measure_recovery(average, pairs, volume_of), measure_alone(pairs, group=volume_of), volume_of
     ).set_index(["source", "statistic"])
@@ -108,19 +111,20 @@ def test_agreement_is_spearmans_over_methods() -> None:
     assert sorted([*found.agree, *found.against, *found.open]) == sorted(RANKING_METRICS)
     scores = run.metrics[~run.metrics["stretch"].astype(bool) & run.metrics["pair"].isin(unseen_pairs(run))]
     worse = wide(run, "search", "share")["worse"]
-    from wdualmine_book.recovery.tables import RANKED
-
     names = [name for name in RANKED if name in worse.index and name in set(scores["method"])]
     means = scores.groupby("method")["MI"].mean()
-    expected = spearmanr(means[names], _light_of_seed_0(run)[names]).statistic
+    expected = spearmanr(means[names], worse[names]).statistic
     assert table.loc["MI", "correlation"] == pytest.approx(expected)
 
 
-def _light_of_seed_0(run: Run) -> pd.Series:
-    table = load_recovery(run)
-    table = table[(table["view"] == "luma") & (table["statistic"] == "search") & (table["without"] == "")]
-    found = table.pivot(index="method", columns="source", values="value")
-    return (found / found.loc[ALONE]).min(axis=1)
+def test_the_text_defines_what_the_code_measures() -> None:
+    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+    text = " ".join(" ".join(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    assert f"a region of {2 * REGION + 1} × {2 * REGION + 1} pixels" in text
+    assert f"Chance is {100 * CHANCE:.0f} %" in text
+    assert f"{min(AMPLITUDES):.0f} to {max(AMPLITUDES):.0f} grey levels" in text
+    assert f"Below {LOST} we call it lost" in text
+    assert f"at a CC within {-GOALS.correlation} of the average's" in text
 
 
 def test_the_table_names_every_column_of_both_scans() -> None:

@@ -195,7 +195,8 @@ def test_pages_print_what_the_tables_hold(ranked: dict[str, Run]) -> None:
         assert 'class="dataframe comparison sortable"' in html
         assert html.count("<tr>") == len(table) + 1
         row = table.set_index("method").loc["sdnet"]
-        assert f"{row['a']:.2f} [{row['a_low']:.2f}, {row['a_high']:.2f}]" in html
+        low, high = max(row["a_low"], 0), row["a_high"]  # a share is at least 0
+        assert f"{row['a']:.2f} ({low:.2f}–{high:.2f})" in html
         assert f"{row['PSNR']:.4f}†" in html
         assert f"{row['CC']:.4f}<" in html
         assert ("in color" in html) == (task != "ct-mri")

@@ -1,6 +1,7 @@
 """Verbs for images that a user has: ``fuse`` and ``evaluate``."""
 
 import sys
+from collections.abc import Iterable
 from json import dumps
 from math import inf, isinf
 from pathlib import Path
@@ -63,6 +64,7 @@ def fuse(
     from wdualmine.flat import Way
     from wdualmine.progress import task_bar
 
+    default = method == "w-dualmine" and weights is None
     way = Way(method, task, weights, residual_scale, blend, device)
     windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
     if are_volumes(a, b, output, volume):
@@ -70,7 +72,7 @@ def fuse(
             raise WdualmineError("--stretch: slices of a volume keep their intensities; leave it out")
         fuser, label = way.function(color=False)
         fuse_volume_files(a, b, output, fuser, 2 if axis is None else axis, windows, allow)
-        _print_weights(label)
+        _print_weights([label], default)
         return
     if axis is not None:
         raise WdualmineError(f"--axis {axis}: is for volumes, {a} is none; leave it out")
@@ -90,18 +92,13 @@ def fuse(
                 path_fused = _as_tiff(path_fused)
             write_image(path_fused, fused)
             advance()
-    _print_weights(*labels)
+    _print_weights(labels, default)
     print(output)
 
 
-def _print_weights(*labels: str) -> None:
+def _print_weights(labels: Iterable[str], default: bool) -> None:
     for label in filter(None, labels):
-        hint = (
-            "; --method light shows more of both scans"
-            if label.startswith("w-dualmine with the package")
-            else ""
-        )
-        print(label + hint, file=sys.stderr)
+        print(label + "; --method light shows more of both scans" * default, file=sys.stderr)
 
 
 def _check_outputs(a: Path, b: Path, output: Path, jobs: list[tuple[Path, Path, Path]]) -> None:

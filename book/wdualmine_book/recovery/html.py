@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from wdualmine.data.tasks import get_task
-from wdualmine.methods import LIGHT
+from wdualmine.methods import LIGHT, W_DUALMINE
 from wdualmine.records import Run
 from wdualmine_book.printing import print_grid
 from wdualmine_book.recovery.record import RANKING_METRICS
@@ -25,17 +25,11 @@ from wdualmine_book.recovery.tables import (
 )
 from wdualmine_book.titles import title
 
-#: Methods whose field metrics and colors are shown.
+#: Methods that stand for the others.
 FEW = (
-    "average",
-    "maximum",
-    "laplacian-pyramid",
-    "detail-average",
-    "w-dualmine",
-    "ifcnn",
-    "sdnet",
-    LIGHT.name,
-)
+    "average", "maximum", "laplacian-pyramid", "detail-average", "ifcnn", "sdnet",
+    W_DUALMINE.name, LIGHT.name,
+)  # fmt: skip
 
 
 def render_survival(run: Run, few: bool = False, form: str = "html") -> str:
@@ -54,12 +48,8 @@ def render_survival(run: Run, few: bool = False, form: str = "html") -> str:
         "contrast": (wide(run, "recovery", "value"), ".2f"),
         "lost": (wide(run, "lost", "value"), ".1%"),
     }
-    chosen = [
-        *(FEW if few else RANKED),
-        scales()[-1],
-        best_of(run, WINDOWS) if not few else "",
-        best_of(run, DETAILS),
-    ]
+    chosen = [*FEW] if few else [*RANKED, best_of(run, WINDOWS)]
+    chosen += [scales()[-1], best_of(run, DETAILS)]
     rows = []
     for name in share[share.index.isin(chosen)].sort_values("worse", ascending=False).index:
         row = {"Method": title(name)}
@@ -159,5 +149,7 @@ def render_noise(runs: Mapping[str, Run], form: str = "html") -> str:
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """Print a share or ratio, which is at least 0, with its interval where it has one."""
+    """Print a share or ratio, which is at least 0, with its interval where it has one; "–" for NaN."""
+    if value != value:
+        return "–"
     return f"{value:.2f} ({max(low, 0):.2f}–{high:.2f})" if low == low else f"{value:.2f}"

@@ -40,7 +40,7 @@ from wdualmine_book.recovery.noise import noise_gain
 from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "ranking"
-#: What the field prints; CC is in the objectives of W-DUALMINE and the light network, the others in neither.
+#: What the field prints.
 RANKING_METRICS = ("EN", "MI", "CC", "PSNR", "FMI", "Qabf", "SSIM", "VIF", "SCD", "SD", "Qcb", "Nabf")
 #: The t of the blends (1 - t) average + t maximum: the trivial front.
 BLENDS = (0.2, 0.4, 0.6, 0.8)

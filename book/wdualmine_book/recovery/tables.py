@@ -23,7 +23,6 @@ from wdualmine_book.recovery.record import (
     RANKING_METRICS,
     RETIRED,
     SCALES,
-    SUFFIX,
     load_recovery,
 )
 from wdualmine_book.systems.retrained import NETWORKS
@@ -36,7 +35,6 @@ SOURCES = ("first-source", "second-source")
 #: Of an interval that is asked for each metric on each task, so that 95 % are of all of them together.
 AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
 SEED = f"{LIGHT.name}-seed-"
-SEEDS = 5
 #: So few volumes have no interval worth printing: Student's t of one degree of freedom is 12.7.
 FEW_VOLUMES = 2
 
@@ -79,13 +77,9 @@ def survival(run: Run, reference: str = ALONE, view: str = "luma", level: float 
         A row a method, source and statistic: as :func:`wdualmine.recovery.summary.relate`, after a column
         method. Empty where the view was not measured.
     """
-    table = load_recovery(run)
-    table = table[table["view"] == view]
-    seeds = table[table["method"].str.startswith(SEED) | (table["method"] == LIGHT.name)]
-    keys = ["source", "statistic", "without"]
-    mean = seeds.groupby(keys, sort=False)["value"].mean().reset_index().assign(method=LIGHT.name)
-    table = pd.concat([table[~table["method"].isin(seeds["method"])], mean], ignore_index=True)
-    methods = {str(name): own[[*keys, "value"]] for name, own in table.groupby("method", sort=False)}
+    table = statistics(run, view)
+    keys = ["source", "statistic", "without", "value"]
+    methods = {str(name): own[keys] for name, own in table.groupby("method", sort=False)}
     if reference not in methods:
         return pd.DataFrame()
     parts = [
@@ -97,6 +91,20 @@ def survival(run: Run, reference: str = ALONE, view: str = "luma", level: float 
     if table["without"].nunique() - 1 <= FEW_VOLUMES:  # "" is none left out
         whole[["low", "high", "share_low", "share_high"]] = np.nan
     return whole
+
+
+def statistics(run: Run, view: str = "luma") -> pd.DataFrame:
+    """Return the rows of a view of ``recovery.csv``; the light network's are the means of its seeds."""
+    table = load_recovery(run)
+    table = _one_light(table[table["view"] == view])
+    keys = ["method", "source", "statistic", "without"]
+    return table.groupby(keys, sort=False)["value"].mean().reset_index()
+
+
+def _one_light(table: pd.DataFrame) -> pd.DataFrame:
+    """Call every seed of the light network by the network's name."""
+    names = table["method"]
+    return table.assign(method=names.where(~names.str.startswith(SEED), LIGHT.name))
 
 
 def wide(run: Run, statistic: str, column: str, reference: str = ALONE, view: str = "luma") -> pd.DataFrame:
@@ -116,8 +124,7 @@ def correlation(run: Run, metric: str = "CC") -> pd.Series:
 def unseen_scores(run: Run) -> pd.DataFrame:
     """Return the metrics of the unseen pairs, not stretched; the light network's are means over its seeds."""
     scores = run.metrics[~run.metrics["stretch"].astype(bool) & run.metrics["pair"].isin(unseen_pairs(run))]
-    scores = scores.replace({"method": {f"{SEED}{seed}": LIGHT.name for seed in range(1, SEEDS)}})
-    return scores.groupby(["method", "pair"])[list(RANKING_METRICS)].mean().reset_index()
+    return _one_light(scores).groupby(["method", "pair"])[list(RANKING_METRICS)].mean().reset_index()
 
 
 def unseen_pairs(run: Run) -> list[str]:
@@ -149,6 +156,7 @@ def goals(run: Run) -> list[Reached]:
     search = wide(run, "search", "share")
     detection = wide(run, "detectability", "share", "average")
     contrast, lost = wide(run, "recovery", "value"), wide(run, "lost", "value")
+    asked = {"search": search, "detection": detection, "contrast": contrast}
     others = [name for name in search.index if not name.startswith(own) and name not in SOURCES]
     near = [name for name in others if gap[name] - gap["average"] >= GOALS.correlation]
 
@@ -159,7 +167,7 @@ def goals(run: Run) -> list[Reached]:
         return bool((table.loc[own, ["a", "b"]] > table.loc[of, ["a", "b"]].max()).all())
 
     distance, most_lost = gap[own] - gap["average"], lost.loc[own, ["a", "b"]].max()
-    least = {name: float(table["worse"][own]) for name, table in _named(search, detection, contrast)}
+    least = {name: float(table["worse"][own]) for name, table in asked.items()}
     rows = [
         Reached(f"CC at most {-GOALS.correlation} lower", f"{distance:+.4f}", distance >= GOALS.correlation),
         Reached("search above every method's at such a CC", both(search), ahead(search, near)),
@@ -178,13 +186,9 @@ def goals(run: Run) -> list[Reached]:
         ),
     ]
     if run.info.task == "ct-mri":
-        asked = f"search at least {GOALS.search} of the scan alone"
-        rows.append(Reached(asked, both(search), least["search"] >= GOALS.search))
+        goal = f"search at least {GOALS.search} of the scan alone"
+        rows.append(Reached(goal, both(search), least["search"] >= GOALS.search))
     return rows
-
-
-def _named(*tables: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
-    return zip(("search", "detection", "contrast"), tables, strict=True)
 
 
 def beside(run: Run, reference: str) -> dict[str, tuple[float, float, float]]:
@@ -234,8 +238,8 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
         methods' means over the unseen pairs), low, high (by the jackknife over the volumes) and first (the
         method that the metric ranks first). The metric's direction is counted: 1 is agreement.
     """
-    table = load_recovery(run)
-    table = table[(table["view"] == "luma") & (table["statistic"] == "search")]
+    table = statistics(run)
+    table = table[table["statistic"] == "search"]
     found = table.pivot(index="method", columns=["without", "source"], values="value")
     scores = unseen_scores(run)
     scores = scores.assign(volume=scores["pair"].map(volume_of))
@@ -302,11 +306,6 @@ def scales() -> list[str]:
     """Return the names of the light network from the average to its largest residual scale."""
     each = {scale: f"{LIGHT.name}-{scale:g}" for scale in SCALES} | {1.0: LIGHT.name}
     return ["average", *(each[scale] for scale in sorted(each))]
-
-
-def published(name: str) -> bool:
-    """Say whether a row is of images that its authors published."""
-    return name.endswith(SUFFIX)
 
 
 def modalities(task: str) -> Mapping[str, str]:

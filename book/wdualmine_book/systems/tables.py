@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from wdualmine.data import TASKS, get_task, volume_of
@@ -15,6 +14,7 @@ from wdualmine.records import Run, find_runs
 from wdualmine_book.audit.tables import RIVALS
 from wdualmine_book.printing import arrow, html_grid
 from wdualmine_book.records import results_folder
+from wdualmine_book.recovery.html import with_interval
 from wdualmine_book.recovery.record import ALONE, RANKING_METRICS, SUFFIX
 from wdualmine_book.recovery.tables import survival, unseen_pairs, unseen_scores
 from wdualmine_book.systems.cost import KIND as COST_KIND
@@ -206,17 +206,10 @@ def render_systems(table: pd.DataFrame, task: str) -> str:
         cells = {"Method": title(row["method"])}
         for name, head in heads.items():
             if name in table and table[name].notna().any():
-                cells[f"{head} ↑"] = _share(row, name)
+                cells[f"{head} ↑"] = with_interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
         cells["Mean rank ↓"] = f"{row['rank']:.1f}" if row["rank"] == row["rank"] else "–"
         rows.append(cells | _metric_cells(row, RANKING_METRICS, trained))
     return html_grid(pd.DataFrame(rows), "comparison sortable")
-
-
-def _share(row: Mapping[Any, float], name: str) -> str:
-    share, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    if np.isnan(share):
-        return "–"
-    return f"{share:.2f}" if np.isnan(low) else f"{share:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _metric_cells(
