@@ -12,7 +12,7 @@ import pytest
 
 from wdualmine.cli import main
 from wdualmine.errors import WdualmineError
-from wdualmine.records import Run, load_run, lock_folder, read_csv, write_bytes, write_json
+from wdualmine.records import Run, load_run, lock_folder, read_csv, seal, write_bytes, write_json
 
 
 @pytest.fixture
@@ -94,9 +94,12 @@ TABLES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spoil", TABLES.values(), ids=TABLES)
-def test_a_table_that_is_not_the_runs_is_named(record: Path, spoil: Callable) -> None:
+@pytest.mark.parametrize("resealed", [False, True])
+def test_a_table_that_is_not_the_runs_is_named(record: Path, spoil: Callable, resealed: bool) -> None:
     path = record / "metrics.csv"
     path.write_text(spoil(path.read_text()))
+    if resealed:  # the means in run.json tell all the same
+        unsealed(record, files=load_run(record).info.files | seal(record, ["metrics.csv"]))
     with pytest.raises(WdualmineError, match=r"metrics\.csv: ") as caught:
         _ = load_run(record).metrics
     one_line(caught)

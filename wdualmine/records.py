@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from io import StringIO
+from math import isclose, nan
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,19 @@ class Run:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """One row per method and pair: the columns of :data:`KEYS`, then one per metric."""
-        return self.table("metrics.csv").astype({"pair": str})
+        frame, path = self.table("metrics.csv"), self.folder / "metrics.csv"
+        try:
+            found = {(own["method"], own["stretch"]): own for own in summarize(frame)}
+            frame = frame.astype({"pair": str})
+        except (KeyError, TypeError, ValueError) as error:
+            raise WdualmineError(f"{path}: no table of scores ({one_line(error)}); run it again") from error
+        for said in self.info.results:
+            own = found.get((said.method, said.stretch), {"pairs": 0, "mean": {}})
+            means = ((own["mean"].get(name, nan), mean) for name, mean in said.mean.items())
+            alike = all(isclose(*both, rel_tol=1e-6, abs_tol=1e-8) for both in means)
+            if own["pairs"] != said.pairs or not alike:
+                raise WdualmineError(f"{path}: has other scores of {said.method} than run.json; run it again")
+        return frame
 
     @cached_property
     def log(self) -> pd.DataFrame:

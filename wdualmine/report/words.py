@@ -1,6 +1,7 @@
 """What a report says in words: plain sentences, each made of numbers in the findings."""
 
 from itertools import count
+from math import isnan
 
 import numpy as np
 import pandas as pd
@@ -171,6 +172,9 @@ def _recovery(findings: Findings, method: str) -> list[str]:
     for source in sorted(table["source"].unique()):
         found, average = (shares[name, source, "search"] for name in (method, "average"))
         lost = values[method, source, "lost"]
+        if isnan(found):
+            parts.append(f"of those in source {source.upper()} it finds none in that source alone, either")
+            continue
         parts.append(
             f"of those in source {source.upper()} it finds {found:.0%} of what it finds in that source alone "
             f"(in the average: {average:.0%}), and {lost:.0%} have lost their contrast"

@@ -221,7 +221,7 @@ def _recovery_table(findings: Findings) -> dict[str, Any] | None:
             "Signals in": f"source {source.upper()}",
             "Number": str(counts[method, source]),
             "Found": f"{row['value', 'search']:.0%}",
-            "Of what the source alone shows": f"{row['share', 'search']:.0%}",
+            "Of what the source alone shows": _share(row["share", "search"]),
             "d'": f"{row['value', 'detectability']:.2f}",
             "Contrast left": f"{row['value', 'recovery']:.2f}",
             "Lost": f"{row['value', 'lost']:.0%}",
@@ -229,6 +229,10 @@ def _recovery_table(findings: Findings) -> dict[str, Any] | None:
         for (method, source), row in zip(table.index, table.to_dict("records"), strict=True)
     ]
     return _table("Signal recovery", pd.DataFrame(rows))
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.0%}"
 
 
 def _background_table(findings: Findings) -> dict[str, Any]:
