@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +19,13 @@ from wdualmine.training import finish, initial_state, load_split, numerics, stac
 
 #: Every so many volumes, one is held out of the training pairs for the validation loss.
 EVERY = 5
-#: Epochs without a validation loss lower by :data:`GAIN` after which the rate falls, and at last training ends.
+#: Epochs in which the validation loss has not fallen by the share GAIN: the rate falls, then training ends.
 PATIENCE = 4
 GAIN = 0.005
 #: Learning rates as shares of the first, in turn.
 RATES = (1.0, 0.1)
 MOST_EPOCHS = 300
-SCHEDULE = {"batch_size": 8, "patch_size": 128, "epochs": MOST_EPOCHS}
+SCHEDULE: dict[str, Any] = {"batch_size": 8, "patch_size": 128, "epochs": MOST_EPOCHS}
 BEST = "best.safetensors"
 
 

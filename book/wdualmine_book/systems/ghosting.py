@@ -5,6 +5,7 @@ A record of kind "ghosting" holds ``ghosting.csv``, a row a method, pair and mov
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
 from wdualmine.recovery.measure import measure_recovery
-from wdualmine_book.recorder import Request
+from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "ghosting"
@@ -49,11 +50,16 @@ def ghosting(request: Request) -> pd.DataFrame:
     pairs, task = request.pairs, request.task
     chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
     methods = [*CLASSICAL.values(), *trained_networks(task.key)]
-    candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
-    frame = measure_ghosting(candidates, chosen, request.progress, task.key)
+    parts, frames = Parts(request), []
+    for method in methods:
+        own = [Candidate(method.name, load_fuse(method, task.key), False)]
+        measure = partial(measure_ghosting, own, chosen, request.progress, f"{task.key} {method.name}")
+        frames.append(parts(method.name, measure))
+    frame = pd.concat(frames, ignore_index=True)
     write_csv(request.output / "ghosting.csv", frame)
     still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
     columns = ["pair", "method", *GHOSTING_METRICS, "recovery_a", "recovery_b"]
+    parts.clear()
     return still[columns].assign(task=task.key, split="test", stretch=False)
 
 
