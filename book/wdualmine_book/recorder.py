@@ -83,6 +83,7 @@ KINDS = {
     "audit": "audit.record:audit",
     "ranking": "recovery.record:ranking",
     "ghosting": "systems.ghosting:ghosting",
+    "nearness": "systems.nearness:nearness",
 }
 
 

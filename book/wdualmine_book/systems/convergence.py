@@ -68,14 +68,20 @@ def train_to_convergence(
     with numerics(threads), lock_folder(output):
         description = describe_run("training", source, experiment.task, device, code)
         description["experiment"] = experiment.as_dict()
-        description["convergence"] = {"patience": PATIENCE, "gain": GAIN, "rates": RATES, "every": EVERY}
+        training, validation = split(load_split(source, experiment, "train", task))
+        description["convergence"] = {
+            "patience": PATIENCE,
+            "gain": GAIN,
+            "rates": RATES,
+            "training_pairs": len(training),
+            "validation_pairs": len(validation),
+        }
         if claim(output, description):
             return load_run(output)
         state = initial_state(experiment, device)
         restore(output / CHECKPOINT, state, experiment, description)
         session = {"started": now(), "from_epoch": len(state.log), "code": code_state(code)}
         state.sessions.append(session | {"hardware": hardware(device)})
-        training, validation = split(load_split(source, experiment, "train", task))
         images = stack(training)
         while (rate := next_rate([row["validation"] for row in state.log])) and len(state.log) < MOST_EPOCHS:
             epoch = len(state.log)
