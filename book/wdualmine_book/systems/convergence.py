@@ -17,8 +17,10 @@ from wdualmine.resuming import CHECKPOINT, State, claim, refuse_other_files, res
 from wdualmine.runtime import code_state, hardware, pick_device
 from wdualmine.training import finish, initial_state, load_split, numerics, stack, train_epoch
 
-#: Every so many volumes, one is held out of the training pairs for the validation loss.
+#: Every so many volumes, one is held out of the training pairs for the validation loss, of which so many slices
+#: are taken.
 EVERY = 5
+VALIDATION_PAIRS = 12
 #: Epochs in which the validation loss has not fallen by the share GAIN: the rate falls, then training ends.
 PATIENCE = 4
 GAIN = 0.005
@@ -108,7 +110,7 @@ def split(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
     parts: tuple[list[Pair], list[Pair]] = ([], [])
     for pair in pairs:
         parts[volume_of(pair.name) in held_out].append(pair)
-    return parts
+    return parts[0], parts[1][:: max(1, len(parts[1]) // VALIDATION_PAIRS)]
 
 
 def next_rate(losses: Sequence[float]) -> float:
