@@ -17,8 +17,7 @@ from wdualmine.resuming import CHECKPOINT, State, claim, refuse_other_files, res
 from wdualmine.runtime import code_state, hardware, pick_device
 from wdualmine.training import finish, initial_state, load_split, numerics, stack, train_epoch
 
-#: Every so many volumes, one is held out of the training pairs for the validation loss, of which so many slices
-#: are taken.
+#: Every so many volumes, one is held out of training; so many of its slices give the validation loss.
 EVERY = 5
 VALIDATION_PAIRS = 12
 #: Epochs in which the validation loss has not fallen by the share GAIN: the rate falls, then training ends.
