@@ -84,6 +84,8 @@ KINDS = {
     "ranking": "recovery.record:ranking",
     "ghosting": "systems.ghosting:ghosting",
     "nearness": "systems.nearness:nearness",
+    "choices": "recovery.study:choices",
+    "detector": "recovery.detector:detector",
 }
 
 
