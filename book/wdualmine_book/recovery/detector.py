@@ -37,7 +37,7 @@ PLACES = 2 * REGION + 1
 #: Methods read beside the light network: the average, and the rules that show most at a CC near its.
 RULES = ("detail-average-2-1-0.2", "detail-average-4-1-0.2")
 TRAINING_PAIRS = 40
-EPOCHS = 30
+EPOCHS = 20
 BATCH = 32
 
 
@@ -46,8 +46,8 @@ class Reader(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.filters = nn.Conv2d(1, 24, 2 * REACH + 1)
-        self.weigh = nn.Sequential(nn.Conv2d(48, 24, 1), nn.ReLU(), nn.Conv2d(24, 1, 1))
+        self.filters = nn.Conv2d(1, 16, 2 * REACH + 1)
+        self.weigh = nn.Sequential(nn.Conv2d(32, 24, 1), nn.ReLU(), nn.Conv2d(24, 1, 1))
 
     def forward(self, patches: Tensor) -> Tensor:
         """Map patches (N, 1, 43, 43) to the logits of the 23 x 23 places, (N, 529); blind to gain."""

@@ -20,7 +20,6 @@ from wdualmine.methods import CLASSICAL, load_fuse
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
-from wdualmine.recovery.measure import measure_recovery
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.systems.retrained import trained_networks
 
@@ -44,8 +43,7 @@ def ghosting(request: Request) -> pd.DataFrame:
 
     Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair;
     :data:`GHOSTING_METRICS` of the fused image with the sources where they lay, and, named ``METRIC_given``,
-    with those that the method got; recovery_a and recovery_b, the means over the signals of a pair. Images
-    are not stretched.
+    with those that the method got. Images are not stretched.
     """
     pairs, task = request.pairs, request.task
     chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
@@ -58,7 +56,7 @@ def ghosting(request: Request) -> pd.DataFrame:
     frame = pd.concat(frames, ignore_index=True)
     write_csv(request.output / "ghosting.csv", frame)
     still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
-    columns = ["pair", "method", *GHOSTING_METRICS, "recovery_a", "recovery_b"]
+    columns = ["pair", "method", *GHOSTING_METRICS]
     parts.clear()
     return still[columns].assign(task=task.key, split="test", stretch=False)
 
@@ -75,8 +73,6 @@ def measure_ghosting(
                 for pair in pairs:
                     given = Pair(pair.name, pair.image_a, moved(pair.image_b, move, amount))
                     fused = fuse_images(given.image_a, given.image_b, candidate.fuse, stretch=False)
-                    signals = measure_recovery(candidate.fuse, [given], signals=1)
-                    own = signals.groupby("source")["recovery"].mean()
                     scores = score(given.image_a, given.image_b, fused, GHOSTING_METRICS)
                     rows.append(
                         {
@@ -86,8 +82,6 @@ def measure_ghosting(
                             "pair": pair.name,
                             **score(pair.image_a, pair.image_b, fused, GHOSTING_METRICS),
                             **{f"{name}{GIVEN}": value for name, value in scores.items()},
-                            "recovery_a": own.get("a"),
-                            "recovery_b": own.get("b"),
                         }
                     )
                 advance()
