@@ -193,8 +193,9 @@ def _choice(
 
 
 LARGE = _choice("large", "Width 128 in place of 48", config=Large)
+LIGHT_AS_IT_IS = _choice("same", "As it is")
 CHOICES = (
-    _choice("same", "As it is"),
+    LIGHT_AS_IT_IS,
     _choice("narrow", "Width 32 in place of 48", config=Narrow),
     _choice("shallow", "4 layers in place of 8", config=Shallow),
     _choice("dense", "Whole convolutions, width 32, 4 layers", config=Dense),

@@ -6,25 +6,32 @@ Its ``recovery.csv`` is as a ranking's, ``metrics.csv`` has CC.
 from functools import partial
 
 import pandas as pd
+import torch
 
-from wdualmine.data import load_fold, volume_of
+from wdualmine.data import Pair, load_fold, volume_of
 from wdualmine.evaluation import Candidate, evaluate
-from wdualmine.experiments import FOLDS
+from wdualmine.experiments import FOLDS, make_experiment
 from wdualmine.fusion import Fuse
-from wdualmine.methods import CLASSICAL, load_fuse
+from wdualmine.methods import CLASSICAL, fuse_with, load_fuse
+from wdualmine.methods.learned import load_network
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, find_runs, write_csv
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.summary import leave_one_out
+from wdualmine.training import initial_state, stack, train_epoch
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import records_by_task
-from wdualmine_book.recovery.choices import CHOICES, choices_folder
+from wdualmine_book.recovery.choices import CHOICES, LIGHT_AS_IT_IS, choices_folder
 from wdualmine_book.recovery.record import ALONE
 from wdualmine_book.recovery.tables import wide
 
 KIND = "choices"
 #: The fold whose volumes decide; those of the others are what the choices are trained on.
 FOLD = 1
+#: Pairs of a task that get a network of their own, and its steps.
+BOUND_PAIRS = 2
+BOUND_STEPS = 400
+OWN = "own network"
 
 
 def choices(request: Request) -> pd.DataFrame:
@@ -46,15 +53,74 @@ def choices(request: Request) -> pd.DataFrame:
             advance()
     for name, fuse in ways.items():
         frames.append(evaluate([Candidate(name, fuse, False)], pairs, task.key, metrics=("CC",)))
+    if LIGHT_AS_IT_IS.name in ways:
+        write_csv(request.output / "bound.csv", parts("bound", partial(bound, ways, pairs, task.key)))
     columns = ["method", "view", "source", "statistic", "without", "value"]
     write_csv(request.output / "recovery.csv", pd.concat(recovery, ignore_index=True)[columns].round(6))
     parts.clear()
     return pd.concat(frames, ignore_index=True)
 
 
+def bound(ways: dict[str, Fuse], pairs: list[Pair], task: str) -> pd.DataFrame:
+    """Measure what a network of its own gives a pair: trained on that pair alone, from the network of all.
+
+    No network of this size and objective can be asked for more on the pair, wherever it was trained.
+
+    Returns:
+        Columns pair, method ("average", the network of all, :data:`OWN`), source, statistic and value, with
+        CC as a statistic of source "".
+    """
+    rows = []
+    for pair in pairs[:: max(1, len(pairs) // BOUND_PAIRS)][:BOUND_PAIRS]:
+        fusers = {name: ways[name] for name in ("average", LIGHT_AS_IT_IS.name)} | {OWN: own_network(pair)}
+        for name, fuse in fusers.items():
+            table = leave_one_out(measure_recovery(fuse, [pair], volume_of), volume_of)
+            rows.append(table[table["without"] == ""].assign(pair=pair.name, method=name))
+            scores = evaluate([Candidate(name, fuse, False)], [pair], task, metrics=("CC",))
+            value = {
+                "source": "",
+                "statistic": "CC",
+                "value": scores["CC"],
+                "pair": pair.name,
+                "method": name,
+            }
+            rows.append(pd.DataFrame(value))
+    return pd.concat(rows, ignore_index=True)[["pair", "method", "source", "statistic", "value"]]
+
+
+def own_network(pair: Pair) -> Fuse:
+    """Train the network of all on a single pair, by the same objective."""
+    experiment = make_experiment(
+        "all", "paper", method=LIGHT_AS_IT_IS.name, epochs=1, epoch_pairs=BOUND_STEPS * 4, learning_rate=1e-3
+    )
+    state = initial_state(experiment, torch.device("cpu"))
+    network = load_network(LIGHT_AS_IT_IS, choices_folder() / LIGHT_AS_IT_IS.name)
+    state.model.load_state_dict(network.state_dict())
+    images = tuple(image.repeat(BOUND_STEPS * 4, 1, 1, 1) for image in stack([pair]))
+    train_epoch(state, [images], experiment, 0, progress=False)  # type: ignore[list-item]
+    return fuse_with(state.model.eval().requires_grad_(False))
+
+
 def choices_runs() -> dict[str, Run]:
     """Return the committed records of this kind by task."""
     return records_by_task(find_runs([choices_folder()]), KIND)
+
+
+def bound_table(runs: dict[str, Run]) -> pd.DataFrame:
+    """Return :func:`bound` as means over its pairs: a row a task and method.
+
+    Returns:
+        Columns task, method, pairs, CC, and of both sources search_a, detectability_a and so on.
+    """
+    rows = []
+    for task, run in runs.items():
+        table = run.table("bound.csv")
+        for method, own in table.groupby("method", sort=False):
+            means = own.fillna({"source": ""}).groupby(["statistic", "source"])["value"].mean()
+            row = {"task": task, "method": method, "pairs": own["pair"].nunique(), "CC": means["CC", ""]}
+            row |= {f"{s}_{x}": means[s, x] for s in ("search", "detectability") for x in "ab"}
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def choices_table(runs: dict[str, Run]) -> pd.DataFrame:
