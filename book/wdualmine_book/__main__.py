@@ -1,4 +1,4 @@
-"""The book's own program: ``wdualmine-book record KIND TASK``, ``cost`` and ``table``."""
+"""The book's own program: ``wdualmine-book record KIND TASK``, ``retrain``, ``cost`` and ``table``."""
 
 import sys
 from enum import StrEnum
@@ -29,7 +29,12 @@ class Format(StrEnum):
 
 @app.command()
 def record(
-    kind: Annotated[str, typer.Argument(help="baselines, conventions, audit, ranking or ghosting.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="baselines, conventions, audit, ranking, ghosting, nearness, choices or detector."
+        ),
+    ],
     task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The record's folder.")],
     data: DataOption = None,
@@ -39,6 +44,21 @@ def record(
     from wdualmine_book.recorder import record as make
 
     make(kind, task, output, data, limit)
+    print(output)
+
+
+@app.command()
+def retrain(
+    method: Annotated[str, typer.Argument(help="A system that the paper names, such as sdnet-retrained.")],
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+) -> None:
+    """Train a system of others until its own validation loss no longer falls; stopped, it goes on (an hour)."""
+    from wdualmine_book.systems.convergence import train_to_convergence
+
+    train_to_convergence(method, task, output, data, threads)
     print(output)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from wdualmine.data import Pair, volume_of
+from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.fusion import Fuse
 from wdualmine.methods import load_fuse
@@ -23,6 +24,7 @@ from wdualmine_book.printing import html_grid
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import records_by_task, results_folder
 from wdualmine_book.recovery.record import SUFFIX, light_networks, load_recovery
+from wdualmine_book.systems import retrained
 from wdualmine_book.systems.retrained import RETRAINED, SYSTEMS
 from wdualmine_book.titles import title
 
@@ -42,6 +44,11 @@ def nearness(request: Request) -> pd.DataFrame:
     task, parts = request.task, Parts(request)
     unseen, _ = light_networks(task, request.source, request.pairs)
     methods = [m for m in SYSTEMS if (path := m.weights(task.key)) is not None and path.is_file()]
+    if not methods:
+        raise WdualmineError(
+            f"{retrained.WEIGHTS}: holds no network for {task.key}; train one by `wdualmine-book retrain NAME "
+            f"{task.key} -o RUN` and copy its weights to NAME/{task.key}.safetensors there"
+        )
     frames, recovery = [], []
     with task_bar(f"{task.key} nearness", len(methods), request.progress) as advance:
         for method in methods:
