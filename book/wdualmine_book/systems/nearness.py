@@ -46,8 +46,8 @@ def nearness(request: Request) -> pd.DataFrame:
     methods = [m for m in SYSTEMS if (path := m.weights(task.key)) is not None and path.is_file()]
     if not methods:
         raise WdualmineError(
-            f"{retrained.WEIGHTS}: holds no network for {task.key}; train one by `wdualmine-book retrain NAME "
-            f"{task.key} -o RUN` and copy its weights to NAME/{task.key}.safetensors there"
+            f"{retrained.WEIGHTS}: holds no network for {task.key}; train one by `wdualmine-book retrain "
+            f"NAME {task.key} -o RUN` and copy its weights to NAME/{task.key}.safetensors there"
         )
     frames, recovery = [], []
     with task_bar(f"{task.key} nearness", len(methods), request.progress) as advance:
