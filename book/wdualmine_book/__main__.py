@@ -55,7 +55,7 @@ def retrain(
     data: DataOption = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
-    """Train a system of others until its own validation loss no longer falls (an hour); stopped, it goes on."""
+    """Train a system of others until its validation loss no longer falls (an hour); stopped, it goes on."""
     from wdualmine_book.systems.convergence import train_to_convergence
 
     train_to_convergence(method, task, output, data, threads)
