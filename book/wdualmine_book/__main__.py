@@ -1,4 +1,5 @@
-"""The book's own program: ``wdualmine-book record KIND TASK``, ``retrain``, ``cost`` and ``table``."""
+"""The book's own program: ``wdualmine-book record KIND TASK``, ``retrain``, ``cost``, ``table``, ``crate``,
+``codecheck``."""
 
 import sys
 from enum import StrEnum
@@ -118,6 +119,35 @@ def table(
     if format is Format.csv:  # for programs: its columns are the same for all runs
         for title in titles:
             print(title, file=sys.stderr)
+
+
+@app.command()
+def crate(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the crate.")],
+) -> None:
+    """Pack a run as a Process Run Crate (RO-Crate), for archives."""
+    from wdualmine_book.crate import write_crate
+
+    print(write_crate(run, output))
+
+
+@app.command()
+def codecheck(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the files.")],
+    committed: Annotated[Path, typer.Option(help="The folder of the committed ones.")] = Path(
+        "results/codecheck"
+    ),
+) -> None:
+    """Make the files of codecheck.yml again from the records, and print what differs from those committed."""
+    from wdualmine_book.codecheck import differences, regenerate
+
+    output.mkdir(parents=True, exist_ok=True)
+    written = regenerate(output)
+    found = [line for path in written for line in differences(path, committed / path.name)]
+    print("\n".join(found) if found else f"{len(written)} files agree with {committed}")
+    if found:
+        raise typer.Exit(1)
 
 
 def main() -> None:
