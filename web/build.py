@@ -30,7 +30,7 @@ WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "vendor"
 #: In the order of their imports.
 MODULES = (
-    *("color", "image", "methods", "metrics", "signal", "command"),
+    *("color", "image", "methods", "metrics", "registered", "signal", "command"),
     *("assets", "network", "bases", "panels", "answers", "scores", "page", "opening", "start"),
 )
 #: ONNX Runtime for WebAssembly and for WebGPU: their scripts, and what these load.
