@@ -32,6 +32,8 @@ FACTOR, GAIN = 1.12, 0.012
 VOLUME_FACTOR, VOLUME_GAIN = 1.08, 0.006
 #: Smaller images have too few pixels to tell, and volumes of fewer slices too few of those.
 SMALLEST, FEWEST = 64, 12
+#: What to do about two sources that are not.
+REMEDY = "register them with --register rigid, or go on with --allow"
 #: Corners of two sources may be so many millimeters apart and still be the same place.
 APART = 0.5
 
@@ -110,7 +112,7 @@ def misalignment(
 def require_registered(a: NDArray, b: NDArray, names: tuple[str, str]) -> None:
     """Refuse two sources that are evidently not registered; other sizes are refused where they are fused."""
     if a.shape[:2] == b.shape[:2] and (found := misalignment(a, b, names)):
-        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; register them, or go on with --allow")
+        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {REMEDY}")
 
 
 def slice_misalignment(a: NDArray, b: NDArray, step: int = 1) -> Misalignment | None:
@@ -151,7 +153,7 @@ def require_registered_slices(
     ]
     first, second = map(np.stack, zip(*coarse, strict=True))
     if found := slice_misalignment(first, second, step):
-        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; register them, or go on with --allow")
+        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {REMEDY}")
 
 
 def distance(a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:
@@ -217,6 +219,11 @@ def _levels(image: NDArray[np.float64]) -> Levels:
     low, high = image.min(), image.max()
     scaled = (image - low) / (high - low) if high > low else np.zeros_like(image)
     return np.minimum(scaled * LEVELS, LEVELS - 1).astype(np.uint8)
+
+
+def mutual_information(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Compute the normalized mutual information of two arrays of one shape, in 16 levels: 0 (none) to 1."""
+    return _information(_levels(x), _levels(y))
 
 
 def _information(x: Levels, y: Levels) -> float:
