@@ -1,6 +1,6 @@
 """Registration: is a pair registered (`check`), and how it is brought into one space (`align`)."""
 
-from wdualmine.registration.align import Alignment, align_images, align_volumes
+from wdualmine.registration.align import AS_IS, Alignment, align_images, align_volumes
 from wdualmine.registration.check import (
     SMALLEST,
     Misalignment,
@@ -13,6 +13,6 @@ from wdualmine.registration.check import (
 )
 
 __all__ = [
-    "SMALLEST", "Alignment", "Misalignment", "align_images", "align_volumes", "check_distance", "distance",
-    "misalignment", "require_one_place", "require_registered", "require_registered_slices",
+    "AS_IS", "SMALLEST", "Alignment", "Misalignment", "align_images", "align_volumes", "check_distance",
+    "distance", "misalignment", "require_one_place", "require_registered", "require_registered_slices",
 ]  # fmt: skip

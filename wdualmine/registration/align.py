@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wdualmine.data.volumes import Volume
+from wdualmine.data.volumes import TO_LPS, Volume
 from wdualmine.errors import WdualmineError
 from wdualmine.files import written_whole
 from wdualmine.fusion import luma_tensor
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from SimpleITK import Image, Transform
 
 GRIDS = ("a", "b", "finest")
-#: From millimeters to the right, the front and the head (NIfTI) to those to the left, the back and the head.
-TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -43,13 +41,17 @@ class Alignment:
         for name, given, known in (("register", self.register, KINDS), ("grid", self.grid, GRIDS)):
             if given is not None and given not in known:
                 raise WdualmineError(f"{name} {given}: choose {', '.join(known[:-1])} or {known[-1]}")
-        if self.transform and not self.transform.suffix.lower() in (".tfm", ".h5"):
+        if self.transform and self.transform.suffix.lower() not in (".tfm", ".h5"):
             raise WdualmineError(f"{self.transform}: a transform needs a name ending in .tfm or .h5")
 
     @property
     def moves(self) -> bool:
         """Whether one source is moved, beyond what headers say."""
         return bool(self.register or self.transform)
+
+
+#: As the headers say.
+AS_IS = Alignment()
 
 
 def align_images(
@@ -69,7 +71,8 @@ def align_images(
     Raises:
         WdualmineError: they are too small or do not overlap, or the transform is of no use.
     """
-    images, lumas = [], []
+    images: list[Image] = []
+    lumas: list[Image] = []
     for array, name, spacing in zip((a, b), names, spacings, strict=True):
         luma = luma_tensor(array, name)[0, 0].numpy()
         for made, values in ((images, array), (lumas, luma)):
@@ -180,7 +183,9 @@ def _align(
         remedy = "give another --transform" if how.transform else "give --register rigid"
         raise WdualmineError(f"{names[1]}: does not overlap {names[0]} in scanner space; {remedy}")
     aligned = _resample(moving, fixed, there)
-    size, spacing = (" x ".join(f"{n:g}" for n in numbers) for numbers in (fixed.GetSize(), fixed.GetSpacing()))
+    size, spacing = (
+        " x ".join(f"{n:g}" for n in numbers) for numbers in (fixed.GetSize(), fixed.GetSpacing())
+    )
     said = f"on the grid of {names[kept]} ({size}" + f", {spacing} mm" * (unit == "mm") + ")"
     if covered < 0.995:
         said += f", of which {names[1 - kept]} covers {covered:.0%}"

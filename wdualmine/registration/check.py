@@ -32,8 +32,6 @@ FACTOR, GAIN = 1.12, 0.012
 VOLUME_FACTOR, VOLUME_GAIN = 1.08, 0.006
 #: Smaller images have too few pixels to tell, and volumes of fewer slices too few of those.
 SMALLEST, FEWEST = 64, 12
-#: What to do about two sources that are not.
-REMEDY = "register them with --register rigid, or go on with --allow"
 #: Corners of two sources may be so many millimeters apart and still be the same place.
 APART = 0.5
 
@@ -62,6 +60,11 @@ class Misalignment:
             f"seems {self.what} (undoing that raises the normalized mutual information from {self.given:.3f} "
             f"to {self.moved:.3f})"
         )
+
+    @property
+    def remedy(self) -> str:
+        """What to do: no registration mirrors a source, or turns it by a right angle."""
+        return f"{'try --register rigid' if 'about' in self.what else 'undo that'}, or go on with --allow"
 
 
 def misalignment(
@@ -112,7 +115,7 @@ def misalignment(
 def require_registered(a: NDArray, b: NDArray, names: tuple[str, str]) -> None:
     """Refuse two sources that are evidently not registered; other sizes are refused where they are fused."""
     if a.shape[:2] == b.shape[:2] and (found := misalignment(a, b, names)):
-        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {REMEDY}")
+        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {found.remedy}")
 
 
 def slice_misalignment(a: NDArray, b: NDArray, step: int = 1) -> Misalignment | None:
@@ -153,7 +156,7 @@ def require_registered_slices(
     ]
     first, second = map(np.stack, zip(*coarse, strict=True))
     if found := slice_misalignment(first, second, step):
-        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {REMEDY}")
+        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {found.remedy}")
 
 
 def distance(a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:

@@ -1,7 +1,6 @@
-"""Classical registration with SimpleITK: mutual information, from coarse to fine, the same result every time."""
+"""Classical registration with SimpleITK: mutual information, from coarse to fine, repeatable."""
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,15 +17,17 @@ SIDES, SAMPLES = (32, 64, 128), 200_000
 #: Bins of the mutual information, and the sigma of the blur before it as a share of the longest side, with
 #: which PET and SPECT register nearer to the published alignment (2 of 256 pixels).
 BINS, BLUR = 24, 1 / 128
-#: Steps of a level; spans of the splines along each side; pixels that each side needs.
-STEPS, SPANS, FEWEST = 150, 8, 4
+#: Steps of a level at most, and of one that deforms; variance, in pixels, of what smooths a deformation.
+STEPS, BENDS, SMOOTHING = 150, 50, 3.0
+#: Each side needs so many pixels.
+FEWEST = 4
 
 
 def find_transform(fixed: "Image", moving: "Image", kind: str, names: tuple[str, str]) -> "Transform":
     """Find the transform that takes points of one image to those of another.
 
     Rigid first, from where the headers put the images or from their centers, whichever the coarsest level
-    prefers; affine, and then deformable (cubic B-splines), go on from there.
+    prefers. Affine and deformable (displacements smoothed at every step) go on from there.
 
     Args:
         fixed: the image that stays, of 2 or 3 dimensions and one component.
@@ -37,7 +38,7 @@ def find_transform(fixed: "Image", moving: "Image", kind: str, names: tuple[str,
     Raises:
         WdualmineError: an image is constant or has fewer than 4 pixels along a side, or they do not match.
 
-    Source: D. Mattes and others, 2003, DOI 10.1109/TMI.2003.809072 (the measure and the splines).
+    Source: D. Mattes and others, 2003, DOI 10.1109/TMI.2003.809072 (the measure).
     """
     import SimpleITK
 
@@ -51,30 +52,28 @@ def find_transform(fixed: "Image", moving: "Image", kind: str, names: tuple[str,
         image = SimpleITK.Cast(image, SimpleITK.sitkFloat32)
         images.append(SimpleITK.SmoothingRecursiveGaussian(image, BLUR * _extent(image)))
     levels = [(_shrink(images[0], side), _shrink(images[1], side)) for side in SIDES]
-    searches = {"rigid": 3, "affine": 5, "deformable": 7}[kind]
-    with task_bar("register", searches) as advance:
+    with task_bar("register", len(SIDES) if kind == "rigid" else len(SIDES) + 2) as advance:
         try:
-            tried = [_descend(*levels[0], start, 2.0, advance=lambda: None) for start in _starts(*images)]
+            tried = [_descend(*levels[0], start, 2.0) for start in _starts(*images)]
+            transform: Any = min(tried, key=lambda each: each[0])[1]
             advance()
-            found: Any = min(tried, key=lambda each: each[0])[1]
             for level in levels[1:]:
-                found = _descend(*level, found, advance=advance)[1]
-            if kind == "rigid":
-                return found
-            affine = SimpleITK.AffineTransform(fixed.GetDimension())
-            affine.SetCenter(found.GetCenter())
-            affine.SetMatrix(found.GetMatrix())
-            affine.SetTranslation(found.GetTranslation())
-            for level in levels[1:]:
-                affine = _descend(*level, affine, advance=advance)[1]
+                _descend(*level, transform)
+                advance()
             if kind == "affine":
-                return affine
-            mesh = [SPANS] * fixed.GetDimension()
-            bent: Any = SimpleITK.BSplineTransformInitializer(images[0], mesh)
-            for level in levels[:2]:
-                bent = _descend(*level, bent, before=affine, advance=advance)[1]
-            return SimpleITK.CompositeTransform([affine, bent])
-        except RuntimeError as error:  # all samples of one are outside of the other
+                rigid = transform.GetMatrix(), transform.GetTranslation(), transform.GetCenter()
+                transform = SimpleITK.AffineTransform(*rigid)
+                for level in levels[1:]:
+                    _descend(*level, transform)
+                    advance()
+            elif kind == "deformable":
+                bent = SimpleITK.Transform(fixed.GetDimension(), SimpleITK.sitkIdentity)
+                for level in levels[:2]:
+                    bent = _bend(*level, transform, bent)
+                    advance()
+                transform = SimpleITK.CompositeTransform([transform, bent])
+            return transform
+        except RuntimeError as error:  # all of one is outside of the other
             what = f"finds no match in {names[0]}; crop both to one part, or give --transform"
             raise WdualmineError(f"{names[1]}: {what}") from error
 
@@ -94,15 +93,7 @@ def _starts(fixed: "Image", moving: "Image") -> "Iterator[Transform]":
         yield kind(SimpleITK.CenteredTransformInitializer(fixed, moving, kind(), center))
 
 
-def _descend(
-    fixed: "Image",
-    moving: "Image",
-    transform: Any,
-    voxels: float = 1.0,
-    before: "Transform | None" = None,
-    advance: Callable[[], None] = lambda: None,
-) -> tuple[float, Any]:
-    """Improve a transform, of what `before` leaves; return minus the mutual information and the transform."""
+def _method(fixed: "Image") -> "ImageRegistrationMethod":
     import SimpleITK
 
     method = SimpleITK.ImageRegistrationMethod()
@@ -113,21 +104,40 @@ def _descend(
         method.SetMetricSamplingStrategy(method.RANDOM)
         method.SetMetricSamplingPercentage(SAMPLES / count, seed=1)
     method.SetInterpolator(SimpleITK.sitkLinear)
-    step = voxels * min(fixed.GetSpacing())
-    if before is None:
-        method.SetOptimizerAsRegularStepGradientDescent(step, step / 100, STEPS)
-        method.SetOptimizerScalesFromPhysicalShift()
-    else:
-        method.SetMovingInitialTransform(before)
-        method.SetOptimizerAsLBFGSB(numberOfIterations=STEPS // 5)
+    return method
+
+
+def _descend(fixed: "Image", moving: "Image", transform: Any, pixels: float = 1.0) -> tuple[float, Any]:
+    """Improve a transform in steps of so many pixels at most; return the cost, infinite where none is."""
+    method = _method(fixed)
+    step = pixels * min(fixed.GetSpacing())
+    method.SetOptimizerAsRegularStepGradientDescent(step, step / 100, STEPS)
+    method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)
     try:
         method.Execute(fixed, moving)
-        value = method.GetMetricValue()
+        return method.GetMetricValue(), transform
     except RuntimeError:
-        value = np.inf
-    advance()
-    return value, transform
+        if pixels == 1.0:
+            raise
+        return float("inf"), transform  # from that start
+
+
+def _bend(fixed: "Image", moving: "Image", rigid: "Transform", bent: Any) -> Any:
+    """Improve the displacements that a rigid transform leaves; their smoothing keeps them small and even."""
+    import SimpleITK
+
+    grid = fixed.GetSize(), fixed.GetOrigin(), fixed.GetSpacing(), fixed.GetDirection()
+    field = SimpleITK.TransformToDisplacementField(bent, SimpleITK.sitkVectorFloat64, *grid)
+    bent = SimpleITK.DisplacementFieldTransform(field)
+    bent.SetSmoothingGaussianOnUpdate(SMOOTHING, SMOOTHING)
+    method = _method(fixed)
+    method.SetMovingInitialTransform(rigid)
+    method.SetInitialTransform(bent, inPlace=True)
+    method.SetOptimizerAsGradientDescent(1.0, BENDS, estimateLearningRate=method.EachIteration)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.Execute(fixed, moving)
+    return bent
 
 
 def _extent(image: "Image") -> float:
