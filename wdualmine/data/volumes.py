@@ -167,9 +167,7 @@ def _check_header(path: Path) -> None:
                 raise WdualmineError(f"{path}: declares a header above {MAX_HEADER} bytes; export it again")
             codes, spacing = (header["qform_code"], header["sform_code"]), header["pixdim"][1:4]
             if not set(map(int, codes)) <= set(range(6)):
-                what = (
-                    f"has the orientation codes {codes[0]} (qform) and {codes[1]} (sform), which do not exist"
-                )
+                what = f"has the orientation codes {codes[0]} (qform) and {codes[1]} (sform), not 0 to 5"
                 raise WdualmineError(f"{path}: {what}; export it again")
             if not codes[1] and not (np.isfinite(spacing) & (spacing != 0)).all():
                 what = f"has a spacing of {' x '.join(f'{size:g}' for size in spacing)} mm"

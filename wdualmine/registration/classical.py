@@ -51,6 +51,8 @@ def find_transform(fixed: "Image", moving: "Image", kind: str, names: tuple[str,
             raise WdualmineError(f"{name}: {what} to be registered; leave --register out")
         image = SimpleITK.Cast(image, SimpleITK.sitkFloat32)
         images.append(SimpleITK.SmoothingRecursiveGaussian(image, BLUR * _extent(image)))
+    threads = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # sums in one order
     levels = [(_shrink(images[0], side), _shrink(images[1], side)) for side in SIDES]
     with task_bar("register", len(SIDES) if kind == "rigid" else len(SIDES) + 2) as advance:
         try:
@@ -76,6 +78,8 @@ def find_transform(fixed: "Image", moving: "Image", kind: str, names: tuple[str,
         except RuntimeError as error:  # all of one is outside of the other
             what = f"finds no match in {names[0]}; crop both to one part, or give --transform"
             raise WdualmineError(f"{names[1]}: {what}") from error
+        finally:
+            SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
 def _starts(fixed: "Image", moving: "Image") -> "Iterator[Transform]":
@@ -97,7 +101,6 @@ def _method(fixed: "Image") -> "ImageRegistrationMethod":
     import SimpleITK
 
     method = SimpleITK.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # sums in one order
     method.SetMetricAsMattesMutualInformation(BINS)
     count = int(np.prod(fixed.GetSize()))
     if count > SAMPLES:
@@ -111,7 +114,10 @@ def _descend(fixed: "Image", moving: "Image", transform: Any, pixels: float = 1.
     """Improve a transform in steps of so many pixels at most; return the cost, infinite where none is."""
     method = _method(fixed)
     step = pixels * min(fixed.GetSpacing())
-    method.SetOptimizerAsRegularStepGradientDescent(step, step / 100, STEPS)
+    if type(transform).__name__ == "AffineTransform":  # regular steps leave the optimum that rigid found
+        method.SetOptimizerAsLBFGS2(numberOfIterations=BENDS)
+    else:
+        method.SetOptimizerAsRegularStepGradientDescent(step, step / 100, STEPS)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)
     try:
