@@ -158,10 +158,9 @@ def test_a_known_move_is_undone_saved_and_used_again(
 @pytest.mark.skipif(find_spec("nilearn") is None, reason="nilearn carries the template")
 def test_the_template_turned_and_moved(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Grey matter on the T1 of the same template, which was turned and moved, of another spacing."""
+    folder = find_package("nilearn") / "datasets" / "data"
     t1, grey = (
-        nibabel.load(
-            find_package("nilearn") / f"datasets/data/mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
-        )
+        nibabel.load(folder / f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz")
         for kind in ("t1", "gm")
     )
     values = np.asarray(t1.dataobj)[::3, ::3, ::4].astype(np.float32)
@@ -174,7 +173,7 @@ def test_the_template_turned_and_moved(tmp_path: Path, capsys: pytest.CaptureFix
     moved = ndimage.affine_transform(np.asarray(grey.dataobj, np.float32), place, output_shape=shape, order=1)
     b = save(tmp_path / "grey.nii.gz", moved, affine)
     transform = tmp_path / "b.tfm"
-    arguments = ("fuse", a, b, "-o", tmp_path / "fused.nii.gz", "--method", "light", "--window-b=0,1")
+    arguments = ("fuse", a, b, "-o", tmp_path / "fused.nii.gz", "--method", "average", "--window-b=0,1")
     code, _, error = call(capsys, *arguments, "--register", "rigid", "--transform", transform)
     assert code == 0, error
     assert np.median(errors(transform, move)) < 3.0  # the smallest voxel of the two
