@@ -363,6 +363,8 @@ def test_frames_of_reference_that_differ_are_refused() -> None:
     with pytest.raises(WdualmineError, match="mri: has another frame of reference"):
         align_volumes(a, b, Alignment())
     assert align_volumes(a, b, Alignment(), allow=True)[0].values.shape == SHAPE_A
+    with pytest.raises(WdualmineError, match="has another frame of reference"):
+        align_volumes(a, Volume(values, AFFINE_A, frame="2"), Alignment())
 
 
 @pytest.fixture(scope="module")

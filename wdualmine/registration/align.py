@@ -96,6 +96,9 @@ def align_volumes(a: Volume, b: Volume, how: Alignment, allow: bool = False) -> 
         WdualmineError: a header does not say where its volume is (unless allowed), they have other frames of
             reference, they do not overlap or are too small, or the transform is of no use.
     """
+    if not allow and not how.moves and a.frame and b.frame and a.frame != b.frame:
+        what = f"has another frame of reference than {a.name}, so their places cannot be compared"
+        raise WdualmineError(f"{b.name}: {what}; give --register rigid, or go on with --allow")
     arrays = [volume for volume in (a, b) if volume.affine is None]
     same = a.values.shape == b.values.shape
     if same and not how.moves and (arrays or _apart(a, b) <= APART):
@@ -108,9 +111,6 @@ def align_volumes(a: Volume, b: Volume, how: Alignment, allow: bool = False) -> 
         if not volume.oriented:
             what = "its header does not say how it lies (qform and sform codes are 0)"
             raise WdualmineError(f"{volume.name}: {what}; export it again, or go on with --allow")
-    if not allow and not how.moves and a.frame and b.frame and a.frame != b.frame:
-        what = f"has another frame of reference than {a.name}, so their places cannot be compared"
-        raise WdualmineError(f"{b.name}: {what}; give --register rigid, or go on with --allow")
     images = _placed(a), _placed(b)
     unit = "voxels" if arrays else "mm"
     aligned, kept, said = _align(images, images, how, (a.name, b.name), unit)
@@ -249,8 +249,11 @@ def _inverse(there: "Transform", grid: "Image") -> "Transform":
 def _write_transform(path: Path, transform: "Transform") -> None:
     import SimpleITK
 
-    with written_whole(path) as temporary:
-        SimpleITK.WriteTransform(transform, str(temporary))
+    try:
+        with written_whole(path) as temporary:
+            SimpleITK.WriteTransform(transform, str(temporary))
+    except RuntimeError as error:
+        raise WdualmineError(f"{path}: cannot be written; make room or choose another folder") from error
 
 
 def _read_transform(path: Path, dimensions: int) -> "Transform":
