@@ -1,0 +1,1 @@
+"""Real scans: registration and volumes."""
