@@ -28,7 +28,7 @@ from wdualmine_book.audit.tables import (
 from wdualmine_book.printing import html_grid, training_words
 from wdualmine_book.records import study_runs
 from wdualmine_book.statistics import higher, holm, margin, no_lower
-from wdualmine_book.studies.tables import ABLATIONS, ablation_table
+from wdualmine_book.studies.tables import ABLATIONS, ablation_table, within_margin
 
 #: True where a claim holds, False where it fails, None where the records cannot tell.
 Answer = bool | None
@@ -223,17 +223,20 @@ class Evidence:
         """Return what leaving a part out does, a row per metric of Table 4 or 5.
 
         Returns:
-            Index metric; columns difference and p_corrected of ours, printed (the paper's difference), falls
-            (whether the metric falls without the part; None where that is not told from zero).
+            Index metric; columns difference and detectable of ours, printed (the paper's difference), printed
+            falls (whether that is a fall by more than the margin) and falls (whether the metric falls so in
+            ours; False too where the whole interval is within the margin, None where neither is told).
         """
         table = self._tables[number].set_index(["variant", "metric"])
         rows = table.loc[variant].loc[list(metrics)]
-        falls = [
-            bool(difference < 0) if told is True else None
-            for difference, told in zip(rows["difference"], rows["told_apart"], strict=True)
+        same = within_margin(rows.reset_index())["metric"].tolist()
+        falls: list[Answer] = [
+            bool(row["difference"] < 0) if row["told_apart"] is True else False if metric in same else None
+            for metric, row in rows.iterrows()
         ]
         printed = rows["paper"] - table.loc["the full model"].loc[list(metrics), "paper"]
-        frame = rows[["difference", "p_corrected"]].assign(printed=printed)
+        frame = rows[["difference", "detectable"]].assign(printed=printed)
+        frame["printed falls"] = [higher([-change], metric)[0] for metric, change in printed.items()]
         return frame.assign(falls=pd.Series(falls, index=rows.index, dtype=object))
 
 

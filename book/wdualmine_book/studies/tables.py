@@ -275,6 +275,30 @@ def listed_differences(table: pd.DataFrame) -> str:
     )
 
 
+def printed_changes(table: pd.DataFrame) -> pd.DataFrame:
+    """Add "change": what the paper's Tables 4 and 5 print for each variant less their full model."""
+    full = table[table["variant"] == _FULL].groupby("metric")["paper"].first()
+    variants = table[table["variant"] != _FULL]
+    return variants.assign(change=variants["paper"] - variants["metric"].map(full))
+
+
+def beyond_margin(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`printed_changes` whose change is larger than the margin."""
+    return changes[changes["change"].abs() > changes["metric"].map(margin)]
+
+
+def within_margin(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of this module whose whole interval is within the margin."""
+    ends = table[["low", "high"]].astype(float).abs().max(axis=1, skipna=False)
+    return table[ends <= table["metric"].map(margin)]
+
+
+def whole_rows(chosen: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """Return the variants of which every row of a table that has an interval is among the chosen ones."""
+    counts = table[table["low"].notna()].groupby("variant", sort=False).size()
+    return [str(name) for name, count in counts.items() if (chosen["variant"] == name).sum() == count]
+
+
 def largest_change(table: pd.DataFrame, metric: str) -> pd.Series | None:
     """Return the row of a metric whose difference is the largest, up or down; None where there is none."""
     known = table[(table["metric"] == metric) & table["difference"].notna()]
