@@ -236,7 +236,7 @@ class Evidence:
         ]
         printed = rows["paper"] - table.loc["the full model"].loc[list(metrics), "paper"]
         frame = rows[["difference", "detectable"]].assign(printed=printed)
-        frame["printed falls"] = [higher([-change], metric)[0] for metric, change in printed.items()]
+        frame["printed falls"] = [higher([-change], str(metric))[0] for metric, change in printed.items()]
         return frame.assign(falls=pd.Series(falls, index=rows.index, dtype=object))
 
 
