@@ -355,7 +355,7 @@ def test_verdicts_on_constructed_records(audit: Run) -> None:
         True,
         True,
         True,
-    ]  # 0.8686 twice; printed 0.8681 and 0.8689 are beyond the margin
+    ]  # 0.8686 twice; the rivals' 0.8681 and 0.8689
     assert found[TRANSFER].answers == [True]
     assert "minus the average's: +0.3068" in found[TRANSFER].evidence  # 4.3068 less 4.0
     assert found["W-DUALMINE improves the PSNR"].answers == [True] * 3  # 62.0771 > 62.0, stretched alike

@@ -101,11 +101,11 @@ def test_what_the_paper_does_not_give_is_not_called_its_own() -> None:
         words = " ".join(path.read_text().split())
         assert "paper's widths" not in words, path
         assert "five metrics of the paper it is the paper's" not in words, path
-    assert "but not in FMI" in " ".join((BOOK / "metrics.md").read_text().split())
+    assert "but not in FMI" in " ".join((BOOK / "data.md").read_text().split())
 
 
 @pytest.mark.parametrize(
-    "name", ["results", "figures", "ablations", "audit", "studies", "metrics", "recovery", "comparison"]
+    "name", ["results", "figures", "audit", "studies", "metrics", "recovery", "comparison"]
 )
 def test_every_page_of_results_opens_with_its_conclusion(name: str) -> None:
     cells = nbformat.read(BOOK.parent / "notebooks" / f"{name}.ipynb", as_version=4).cells
@@ -325,5 +325,5 @@ def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int)
     assert seen == []
     assert found.pop("width") <= width, "the page scrolls sideways"
     assert found.pop("title")
-    assert found.pop("math") >= {"method": 17, "metrics": 5}.get(page, 0)
+    assert found.pop("math") >= {"method": 17, "data": 5}.get(page, 0)
     assert {name: value for name, value in found.items() if value} == {}

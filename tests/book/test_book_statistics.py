@@ -90,8 +90,11 @@ def test_what_counts_as_a_difference() -> None:
 
 def test_a_detectable_difference_is_found_four_times_in_five() -> None:
     rng = np.random.default_rng(1)
-    noise = rng.normal(0, 0.1, (600, 3, 12))  # seeds and volumes without effects of their own
-    least = float(np.median([crossed_detectable(sample, 1) for sample in noise]))
-    found = np.mean([crossed_p_value(sample + least) < 0.05 for sample in noise])
-    assert 0.7 < found < 0.9
-    assert crossed_detectable(noise[0], 40) > 1.5 * crossed_detectable(noise[0], 1)
+    samples = np.repeat(rng.normal(0, 0.1, (1000, 3, 1)), 12, axis=2)  # seeds alone make a difference
+    errors = samples.mean(axis=2).std(axis=1, ddof=1) / np.sqrt(3)
+    times = crossed_detectable(samples[0], 1) / errors[0]
+    assert crossed_detectable(samples[1], 1) == pytest.approx(times * errors[1])
+    least = times * 0.1 / np.sqrt(3)
+    found = np.mean([crossed_p_value(sample + least) < 0.05 for sample in samples])
+    assert found == pytest.approx(0.8, abs=0.04)
+    assert crossed_detectable(samples[0], 40) > 5 * crossed_detectable(samples[0], 1)
