@@ -500,7 +500,9 @@ def test_the_first_page_opens_with_a_fusion_and_little_weight(
     tab.wait_for_function(
         "document.querySelector('#fusion-opening .status').textContent.includes('λ = 0.00')"
     )
-    assert "by 0.00 of 255" in status.inner_text()
+    assert status.inner_text().count("0.00 of 255") == 1
+    assert status.inner_text().endswith("by 0.00.")
+    assert tab.locator("#fusion-opening canvas").count() == 6
 
 
 def test_without_javascript_a_still_with_text_stands_there(built_book: Path) -> None:
