@@ -37,7 +37,7 @@ def code_of(page):
 
 
 RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
-PAGES = ["results", "figures", "studies", "recovery", "audit", "metrics", "provenance", "training", "comparison"]
+PAGES = ["results", "figures", "studies", "recovery", "audit", "metrics", "provenance", "training", "comparison", "scans"]
 
 if PAIRS not in ("phantom", "real"):
     raise SystemExit(f"error: PAIRS={PAIRS}: choose phantom or real")
@@ -180,7 +180,7 @@ rule page_of_records:
         "data_manifest/paper_tables.csv",
     output: "book/runs/{page}.ipynb"
     params: command=NOTEBOOK, shown=SHOWN,
-    wildcard_constraints: page="studies|recovery|audit|comparison"
+    wildcard_constraints: page="studies|recovery|audit|comparison|scans"
     message: "Filling the page {wildcards.page}"
     shell: "{params.command} {wildcards.page}.ipynb {output}"
 

@@ -105,7 +105,7 @@ def test_what_the_paper_does_not_give_is_not_called_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["results", "figures", "audit", "studies", "metrics", "recovery", "comparison"]
+    "name", ["results", "figures", "audit", "studies", "metrics", "recovery", "comparison", "scans"]
 )
 def test_every_page_of_results_opens_with_its_conclusion(name: str) -> None:
     cells = nbformat.read(BOOK.parent / "notebooks" / f"{name}.ipynb", as_version=4).cells
