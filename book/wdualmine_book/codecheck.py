@@ -60,12 +60,9 @@ def differences(made: Path, committed: Path) -> list[str]:
         return [f"{made.name}: {own.shape} where {other.shape} is committed (rows, columns)"]
     found = []
     for column in own:
-        same = own[column].isna() & other[column].isna()
-        if pd.api.types.is_numeric_dtype(own[column]) and pd.api.types.is_numeric_dtype(other[column]):
-            scale = own[column].abs().clip(lower=other[column].abs())
-            same |= (own[column] - other[column]).abs() <= TOLERANCE * scale
-        else:
-            same |= own[column].astype(str) == other[column].astype(str)
+        same = own[column].astype(str) == other[column].astype(str)
+        if {own[column].dtype.kind, other[column].dtype.kind} <= {"i", "f"}:
+            same |= np.isclose(own[column], other[column], rtol=TOLERANCE, atol=0, equal_nan=True)
         for row in np.flatnonzero(~same)[:3]:
             what = f"{own[column].iloc[row]} where {other[column].iloc[row]} is committed"
             found.append(f"{made.name}: row {row}, {column}: {what}")
