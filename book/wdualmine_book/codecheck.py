@@ -60,7 +60,8 @@ def differences(made: Path, committed: Path) -> list[str]:
         return [f"{made.name}: {own.shape} where {other.shape} is committed (rows, columns)"]
     found = []
     for column in own:
-        same = own[column].astype(str) == other[column].astype(str)
+        same = own[column].isna() & other[column].isna()
+        same |= own[column].astype(str) == other[column].astype(str)
         if {own[column].dtype.kind, other[column].dtype.kind} <= {"i", "f"}:
             same |= np.isclose(own[column], other[column], rtol=TOLERANCE, atol=0, equal_nan=True)
         for row in np.flatnonzero(~same)[:3]:
