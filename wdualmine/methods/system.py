@@ -1,6 +1,6 @@
 """What a network is made of and, where it is trained, what for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,13 +26,19 @@ class Network(nn.Module):
     """
 
     config: Any
-    multiple: int = 1
-    #: Receptive-field radius in pixels; None where a fused pixel depends on the whole image.
-    reach: int | None = None
+    multiple: int | tuple[int, ...] = 1  # of all sides, or of each
+    #: Receptive-field radius in pixels, of all axes or of each; None where a fused pixel depends on the whole
+    #: image.
+    reach: int | tuple[int, ...] | None = None
 
     def authors_layers(self) -> dict[str, nn.Module]:
         """Return the layers by the names that the authors' file of weights has for them."""
         raise NotImplementedError
+
+
+def each(value: int | Sequence[int], axes: int) -> Sequence[int]:
+    """Return a number an axis, of a number for all of them or one each."""
+    return (value,) * axes if isinstance(value, int) else value
 
 
 class ReflectConv(nn.Conv2d):

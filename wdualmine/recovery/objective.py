@@ -3,11 +3,12 @@
 A step fuses each patch three times: without signals, with signals in the first source, with signals in the
 second. A matched filter's mean answer to the signals, over the spread of its answers where there are none, is
 the detectability d' of a non-prewhitening observer (H. H. Barrett et al. 1993, doi:10.1073/pnas.90.21.9758).
-Images are (N, 1, H, W).
+Images are (N, 1, H, W), or volumes (N, 1, D, H, W) in which the spots are spheres across slices.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -27,6 +28,10 @@ SPOT_AMPLITUDE = (10 / 255, 50 / 255)
 #: Amplitude for which the detectability is stated, and the value below which its logarithm goes no deeper.
 AMPLITUDE = 30 / 255
 LEAST = 0.05
+#: Across slices: the standard deviation of a sphere, how far its filter reaches, how many of them it takes.
+SLICE_SIZE = (0.5, 1.2)
+SLICE_REACH = 2
+SPOT_SLICES = 4
 
 
 def detection_loss(answer: Tensor, clutter: Tensor) -> Tensor:
@@ -39,15 +44,16 @@ def detection_loss(answer: Tensor, clutter: Tensor) -> Tensor:
     return -torch.log((answer / clutter * AMPLITUDE).clamp(min=LEAST))
 
 
-def spot_filter(size: float) -> Tensor:
-    """Return the matched filter of a Gaussian spot, blind to a constant, (1, 1, 21, 21).
+def spot_filter(*sizes: float) -> Tensor:
+    """Return the matched filter of a Gaussian spot, blind to a constant, (1, 1, 21, 21) or (1, 1, 5, 21, 21).
 
     Args:
-        size: its standard deviation in pixels.
+        sizes: its standard deviations in slices, if it is a sphere, and twice in pixels.
     """
-    distance = torch.arange(-REACH, REACH + 1, dtype=torch.float32)
-    profile = torch.exp(-distance.square() / (2 * size**2))
-    spot = profile[:, None] * profile
+    spot = torch.ones(())
+    for size, reach in zip(sizes, (SLICE_REACH, REACH, REACH)[-len(sizes) :], strict=True):
+        distance = torch.arange(-reach, reach + 1, dtype=torch.float32)
+        spot = spot[..., None] * torch.exp(-distance.square() / (2 * size**2))
     return ((spot - spot.mean()) / spot.square().sum())[None, None]
 
 
@@ -55,10 +61,11 @@ def clutter_deviation(answers: Tensor, brighter: Tensor) -> Tensor:
     """Return the deviation of a filter's answers inside the head, over all images of a batch.
 
     Args:
-        answers: of whole windows, (N, 1, H - 20, W - 20).
-        brighter: the larger of the two sources, (N, 1, H, W).
+        answers: of whole windows, (N, 1, H - 20, W - 20) or (N, 1, D - 4, H - 20, W - 20).
+        brighter: the larger of the two sources, (N, 1, H, W) or (N, 1, D, H, W).
     """
-    head = (brighter[..., REACH:-REACH, REACH:-REACH] > HEAD_LEVEL / 255).float()
+    margins = ((a - b) // 2 for a, b in zip(brighter.shape[2:], answers.shape[2:], strict=True))
+    head = (brighter[(..., *(slice(m, -m) for m in margins))] > HEAD_LEVEL / 255).float()
     count = head.sum().clamp(min=1)
     mean = (answers * head).sum() / count
     return (((answers - mean).square() * head).sum() / count + 1e-6).sqrt()
@@ -69,8 +76,9 @@ def signal_loss(difference: Tensor, signal: Tensor) -> Tensor:
 
     The difference is between the fused images with and without the signal in a source, (N, 1, H, W).
     """
-    error = (difference - signal).square().sum(dim=(-3, -2, -1))
-    energy = signal.square().sum(dim=(-3, -2, -1))
+    dims = tuple(range(1, signal.ndim))
+    error = (difference - signal).square().sum(dim=dims)
+    energy = signal.square().sum(dim=dims)
     return (error / energy.clamp(min=1e-3)).mean()
 
 
@@ -93,33 +101,47 @@ def brightness_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
     Correlation and detection are blind to a shift of all levels, which would end in clipping. Squared,
     because an absolute distance pulls so hard near 0 that a network never leaves the average.
     """
-    return F.avg_pool2d(fused - (image1 + image2) / 2, 16, ceil_mode=True).square().mean()
+    difference = (fused - (image1 + image2) / 2).flatten(1, -3)  # of a volume slice by slice
+    return F.avg_pool2d(difference, 16, ceil_mode=True).square().mean()
 
 
-def random_spots(image: Tensor, size: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def continuity_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
+    """1 - mean correlation of what changes from slice to slice with what changes in the sources; 0 to 2.
+
+    The images are (N, 1, D, H, W). What :func:`source_correlation_loss` is to the images, this is to the
+    differences of neighboring slices; their mutual information is how continuity is measured (O. Rockinger,
+    1997, doi:10.1109/ICIP.1997.632093), and has no useful gradient.
+    """
+    return source_correlation_loss(*(image.diff(dim=2) for image in (fused, image1, image2)))
+
+
+def random_spots(image: Tensor, sizes: Sequence[float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw Gaussian spots for either source: places, amplitudes and signs at random.
 
     Args:
-        image: gives the shape and the device, (N, 1, H, W).
-        size: their standard deviation in pixels.
+        image: gives the shape and the device, (N, 1, H, W) or (N, 1, D, H, W).
+        sizes: their standard deviations, as for :func:`spot_filter`.
         generator: on the CPU.
 
     Returns:
         Two maps of the image's shape, one to add to each source; a spot goes into one of them.
     """
-    count, _, height, width = image.shape
-    spots = max(1, height * width // SPOT_PIXELS)
-    draw = torch.rand(5, count, spots, 1, generator=generator)
+    count, _, *sides = image.shape
+    spots = max(1, prod(sides) // (SPOT_PIXELS if len(sides) == 2 else SPOT_PIXELS * SPOT_SLICES))
+    draw = torch.rand(3 + len(sides), count, spots, 1, generator=generator)
+    axes = (5, 0, 1)[-len(sides) :]
     amplitude = SPOT_AMPLITUDE[0] + (SPOT_AMPLITUDE[1] - SPOT_AMPLITUDE[0]) * draw[2]
     amplitude = torch.where(draw[3] < 0.5, amplitude, -amplitude)
-    down, right = (
+    *along, down, right = (
         torch.exp(-(torch.arange(side) - draw[axis] * side).square() / (2 * size**2))
-        for axis, side in enumerate((height, width))
+        for axis, side, size in zip(axes, sides, sizes, strict=True)
     )
-    maps = [
-        ((down * amplitude * own).transpose(1, 2) @ right).unsqueeze(1).to(image.device)
-        for own in (draw[4] < 0.5, draw[4] >= 0.5)
-    ]
+    maps = []
+    for own in (draw[4] < 0.5, draw[4] >= 0.5):
+        left = down * amplitude * own
+        for profile in along:
+            left = (profile[..., None] * left[..., None, :]).flatten(2)
+        maps.append((left.transpose(1, 2) @ right).view(image.shape).to(image.device))
     return maps[0], maps[1]
 
 
@@ -132,6 +154,13 @@ class DetectionWeights(TermWeights):
     correlation: float = 112.0
     brightness: float = 50.0
     range: float = 50.0
+
+
+@dataclass(frozen=True)
+class VolumeWeights(DetectionWeights):
+    """The same for volumes, with that of :func:`continuity_loss`."""
+
+    continuity: float = 40.0
 
 
 class DetectionObjective(nn.Module):
@@ -150,13 +179,18 @@ class DetectionObjective(nn.Module):
             generator: draws the signals, on the CPU.
 
         Returns:
-            Two tensors (3N, 1, H, W) and the matched filter (1, 1, 21, 21).
+            Two tensors (3N, 1, H, W) and the matched filter (1, 1, 21, 21); of volumes, the same with an axis
+            more.
         """
-        size = SPOT_SIZE[0] + (SPOT_SIZE[1] - SPOT_SIZE[0]) * float(torch.rand((), generator=generator))
-        spots1, spots2 = random_spots(image1, size, generator)
+        ranges = (SLICE_SIZE, SPOT_SIZE)[5 - image1.ndim :]
+        *along, size = (
+            low + (high - low) * float(torch.rand((), generator=generator)) for low, high in ranges
+        )
+        sizes = (*along, size, size)
+        spots1, spots2 = random_spots(image1, sizes, generator)
         changed1, changed2 = (image1 + spots1).clamp(0, 1), (image2 + spots2).clamp(0, 1)
         first, second = torch.cat((image1, changed1, image1)), torch.cat((image2, image2, changed2))
-        return first, second, spot_filter(size).to(image1.device)
+        return first, second, spot_filter(*sizes).to(image1.device)
 
     def forward(
         self, pieces: Sequence[Any], image1: Tensor, image2: Tensor, matched: Tensor
@@ -174,17 +208,20 @@ class DetectionObjective(nn.Module):
         source1, source2 = image1.chunk(3)[0], image2.chunk(3)[0]
         signals = image1.chunk(3)[1] - source1, image2.chunk(3)[2] - source2
         fused = without.clamp(0, 1)
-        clutter = clutter_deviation(F.conv2d(fused, matched), torch.maximum(source1, source2))
+        answers_without = (F.conv2d if fused.ndim == 4 else F.conv3d)(fused, matched)
+        clutter = clutter_deviation(answers_without, torch.maximum(source1, source2))
         answers = [
             ((image.clamp(0, 1) - fused) * signal).sum() / signal.square().sum().clamp(min=1e-3)
             for image, signal in zip(changed, signals, strict=True)
         ]
         terms = {
             "detection": detection_loss(answers[0], clutter) + detection_loss(answers[1], clutter),
-            "signal": signal_loss(torch.cat(changed) - without.repeat(2, 1, 1, 1), torch.cat(signals)) * 2,
+            "signal": signal_loss(torch.cat(changed) - torch.cat((without, without)), torch.cat(signals)) * 2,
             "correlation": source_correlation_loss(fused, source1, source2),
             "brightness": brightness_loss(fused, source1, source2),
             "range": range_loss(unclipped),
         }
+        if isinstance(self.weights, VolumeWeights):
+            terms["continuity"] = continuity_loss(fused, source1, source2)
         total = torch.stack([weight * terms[name] for name, weight in asdict(self.weights).items()]).sum()
         return total, terms
