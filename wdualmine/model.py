@@ -33,7 +33,7 @@ def in_fastest_layout(network: Any) -> Any:
 
 
 def plain_values(config: Any) -> dict[str, Any]:
-    """Return a configuration as plain values; two dimensions are not named, as in records before there were three."""
+    """Return a configuration as plain values; two dimensions are not named, as in the records of before."""
     return {name: value for name, value in asdict(config).items() if (name, value) != ("dimensions", 2)}
 
 
@@ -114,7 +114,7 @@ class EfficientChannelAttention(nn.Module):
     def weights(self, pooled: Tensor) -> Tensor:
         """Return the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
         weights = torch.sigmoid(self.conv(pooled.unsqueeze(1))).squeeze(1)
-        return weights[(..., *(None,) * self.dimensions)]
+        return weights.view(*weights.shape, *(1,) * self.dimensions)
 
 
 class ResidualBlock(nn.Module):
@@ -130,13 +130,13 @@ class ResidualBlock(nn.Module):
         self.conv1 = convolution(inputs, outputs, 3, stride, padding=1)
         self.conv2 = convolution(outputs, outputs, 3, padding=1)
         self.shortcut = convolution(inputs, outputs, 1)
-        self.sampled = (..., *(slice(None, None, stride),) * dimensions)
+        self.sampled = (slice(None, None, stride),) * dimensions
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
         # Sampling first equals a strided 1 x 1 convolution, whose backward pass in torch 2.13 (CPU, channels
         # last, few channels) writes outside its memory.
-        shortcut = self.shortcut(x[self.sampled])
+        shortcut = self.shortcut(x[:, :, *self.sampled])
         return F.relu(self.conv2(F.relu(self.conv1(x))) + shortcut)
 
 

@@ -298,4 +298,4 @@ def _padded(model: nn.Module, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cropped(image: Tensor, like: Tensor) -> Tensor:
-    return image[(..., *map(slice, like.shape[2:]))]
+    return image[:, :, *map(slice, like.shape[2:])]

@@ -99,7 +99,7 @@ class Light(Network):
             nn.init.zeros_(parameter)
 
     def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
-        """Fuse two images (N, 1, H, W) or volumes (N, 1, D, H, W) in [0, 1], H and W divisible by the block."""
+        """Fuse images (N, 1, H, W) or volumes (N, 1, D, H, W) in [0, 1], H and W divisible by the block."""
         blocks = self.last(self.features(image1, image2)).movedim(1, -3)
         residual = torch.tanh(F.pixel_shuffle(blocks, self.config.block).movedim(-3, 1))
         return self.add(image1, image2, residual)

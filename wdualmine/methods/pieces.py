@@ -75,11 +75,9 @@ def fused_in_pieces(
 
 def _put(image: Tensor, piece: Tensor, spans: Sequence[_Span]) -> None:
     """Write what a piece has of its own to its place, without what the image was padded by."""
-    inside = image[(..., *(span.place for span in spans))]
-    owns = (
-        slice(span.own.start, span.own.start + n) for span, n in zip(spans, inside.shape[2:], strict=True)
-    )
-    inside.copy_(piece[(..., *owns)])
+    inside = image[:, :, *(span.place for span in spans)]
+    ends = (span.own.start + side for span, side in zip(spans, inside.shape[2:], strict=True))
+    inside.copy_(piece[:, :, *(slice(span.own.start, end) for span, end in zip(spans, ends, strict=True))])
 
 
 def _next_weights(
@@ -94,7 +92,7 @@ def _next_weights(
         images = _cut(image1, image2, spans)
         x = block(_encode(model, images, weights)[-1] if weights else images)
         scale = images.shape[-1] // x.shape[-1]
-        own = x[(..., *(slice(s.own.start // scale, s.own.stop // scale) for s in spans))]
+        own = x[:, :, *(slice(s.own.start // scale, s.own.stop // scale) for s in spans)]
         sums = sums + own.sum(dim=tuple(range(2, own.ndim)), dtype=torch.float64)
         count += own[0, 0].numel()
     return cast(EfficientChannelAttention, attention).weights((sums / count).to(image1.dtype))
@@ -119,14 +117,14 @@ def _pieces(
     """Cut an image or a volume; each of the numbers is that of all axes or one an axis."""
     axes = image.ndim - 2
     by_axis = zip(image.shape[2:], *(each(value, axes) for value in (side, margin, multiple)), strict=True)
-    spans = [list(_spans(*numbers, image.device)) for numbers in by_axis]
+    spans = [list(_spans(image.device, *numbers)) for numbers in by_axis]
     with inner_bar(title, prod(map(len, spans))) as advance:
         for piece in product(*spans):
             yield piece
             advance()
 
 
-def _spans(length: int, side: int, margin: int, multiple: int, device: torch.device) -> Iterator[_Span]:
+def _spans(device: torch.device, length: int, side: int, margin: int, multiple: int) -> Iterator[_Span]:
     padded, margin = length + -length % multiple, margin + -margin % multiple
     for start in range(0, padded, side):
         stop = min(start + side, padded)
@@ -138,4 +136,4 @@ def _spans(length: int, side: int, margin: int, multiple: int, device: torch.dev
 def _cut(image1: Tensor, image2: Tensor, spans: Sequence[_Span]) -> Tensor:
     """Cut the same piece out of both images: one batch (2N, 1, h, w)."""
     places = torch.meshgrid(*(span.cut for span in spans), indexing="ij")
-    return torch.cat([image[(..., *places)] for image in (image1, image2)])
+    return torch.cat([image[:, :, *places] for image in (image1, image2)])

@@ -44,16 +44,18 @@ def detection_loss(answer: Tensor, clutter: Tensor) -> Tensor:
     return -torch.log((answer / clutter * AMPLITUDE).clamp(min=LEAST))
 
 
-def spot_filter(*sizes: float) -> Tensor:
+def spot_filter(size: float, slices: float | None = None) -> Tensor:
     """Return the matched filter of a Gaussian spot, blind to a constant, (1, 1, 21, 21) or (1, 1, 5, 21, 21).
 
     Args:
-        sizes: its standard deviations in slices, if it is a sphere, and twice in pixels.
+        size: its standard deviation in pixels.
+        slices: the same across slices, of a sphere.
     """
     spot = torch.ones(())
-    for size, reach in zip(sizes, (SLICE_REACH, REACH, REACH)[-len(sizes) :], strict=True):
-        distance = torch.arange(-reach, reach + 1, dtype=torch.float32)
-        spot = spot[..., None] * torch.exp(-distance.square() / (2 * size**2))
+    for own, reach in ((slices, SLICE_REACH), (size, REACH), (size, REACH)):
+        if own is not None:
+            distance = torch.arange(-reach, reach + 1, dtype=torch.float32)
+            spot = spot[..., None] * torch.exp(-distance.square() / (2 * own**2))
     return ((spot - spot.mean()) / spot.square().sum())[None, None]
 
 
@@ -65,7 +67,7 @@ def clutter_deviation(answers: Tensor, brighter: Tensor) -> Tensor:
         brighter: the larger of the two sources, (N, 1, H, W) or (N, 1, D, H, W).
     """
     margins = ((a - b) // 2 for a, b in zip(brighter.shape[2:], answers.shape[2:], strict=True))
-    head = (brighter[(..., *(slice(m, -m) for m in margins))] > HEAD_LEVEL / 255).float()
+    head = (brighter[:, :, *(slice(m, -m) for m in margins)] > HEAD_LEVEL / 255).float()
     count = head.sum().clamp(min=1)
     mean = (answers * head).sum() / count
     return (((answers - mean).square() * head).sum() / count + 1e-6).sqrt()
@@ -112,16 +114,19 @@ def continuity_loss(fused: Tensor, image1: Tensor, image2: Tensor) -> Tensor:
     differences of neighboring slices; their mutual information is how continuity is measured (O. Rockinger,
     1997, doi:10.1109/ICIP.1997.632093), and has no useful gradient.
     """
-    return source_correlation_loss(*(image.diff(dim=2) for image in (fused, image1, image2)))
+    return source_correlation_loss(fused.diff(dim=2), image1.diff(dim=2), image2.diff(dim=2))
 
 
-def random_spots(image: Tensor, sizes: Sequence[float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def random_spots(
+    image: Tensor, size: float, generator: torch.Generator, slices: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Draw Gaussian spots for either source: places, amplitudes and signs at random.
 
     Args:
         image: gives the shape and the device, (N, 1, H, W) or (N, 1, D, H, W).
-        sizes: their standard deviations, as for :func:`spot_filter`.
+        size: their standard deviation in pixels.
         generator: on the CPU.
+        slices: the same across slices, of spheres.
 
     Returns:
         Two maps of the image's shape, one to add to each source; a spot goes into one of them.
@@ -133,8 +138,8 @@ def random_spots(image: Tensor, sizes: Sequence[float], generator: torch.Generat
     amplitude = SPOT_AMPLITUDE[0] + (SPOT_AMPLITUDE[1] - SPOT_AMPLITUDE[0]) * draw[2]
     amplitude = torch.where(draw[3] < 0.5, amplitude, -amplitude)
     *along, down, right = (
-        torch.exp(-(torch.arange(side) - draw[axis] * side).square() / (2 * size**2))
-        for axis, side, size in zip(axes, sides, sizes, strict=True)
+        torch.exp(-(torch.arange(side) - draw[axis] * side).square() / (2 * own**2))
+        for axis, side, own in zip(axes, sides, (slices or size, size, size)[-len(sides) :], strict=True)
     )
     maps = []
     for own in (draw[4] < 0.5, draw[4] >= 0.5):
@@ -143,6 +148,10 @@ def random_spots(image: Tensor, sizes: Sequence[float], generator: torch.Generat
             left = (profile[..., None] * left[..., None, :]).flatten(2)
         maps.append((left.transpose(1, 2) @ right).view(image.shape).to(image.device))
     return maps[0], maps[1]
+
+
+def _between(ends: tuple[float, float], generator: torch.Generator) -> float:
+    return ends[0] + (ends[1] - ends[0]) * float(torch.rand((), generator=generator))
 
 
 @dataclass(frozen=True)
@@ -182,15 +191,12 @@ class DetectionObjective(nn.Module):
             Two tensors (3N, 1, H, W) and the matched filter (1, 1, 21, 21); of volumes, the same with an axis
             more.
         """
-        ranges = (SLICE_SIZE, SPOT_SIZE)[5 - image1.ndim :]
-        *along, size = (
-            low + (high - low) * float(torch.rand((), generator=generator)) for low, high in ranges
-        )
-        sizes = (*along, size, size)
-        spots1, spots2 = random_spots(image1, sizes, generator)
+        slices = _between(SLICE_SIZE, generator) if image1.ndim == 5 else None
+        size = _between(SPOT_SIZE, generator)
+        spots1, spots2 = random_spots(image1, size, generator, slices)
         changed1, changed2 = (image1 + spots1).clamp(0, 1), (image2 + spots2).clamp(0, 1)
         first, second = torch.cat((image1, changed1, image1)), torch.cat((image2, image2, changed2))
-        return first, second, spot_filter(*sizes).to(image1.device)
+        return first, second, spot_filter(size, slices).to(image1.device)
 
     def forward(
         self, pieces: Sequence[Any], image1: Tensor, image2: Tensor, matched: Tensor

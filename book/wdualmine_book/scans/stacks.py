@@ -36,7 +36,7 @@ class Stack:
 
 
 def stacks_of(pairs: Sequence[Pair], task: str) -> list[Stack]:
-    """Put pairs together to stacks of consecutive slices, at least :data:`DEPTH` each, by volume and slice."""
+    """Put pairs together to stacks of at least :data:`DEPTH` consecutive slices, by their names."""
     by_place = {volume_and_slice(pair.name): pair for pair in pairs}
     runs: list[list[tuple[int, int]]] = []
     for place in sorted(by_place):
