@@ -135,5 +135,9 @@ def _spans(device: torch.device, length: int, side: int, margin: int, multiple: 
 
 def _cut(image1: Tensor, image2: Tensor, spans: Sequence[_Span]) -> Tensor:
     """Cut the same piece out of both images: one batch (2N, 1, h, w)."""
-    places = torch.meshgrid(*(span.cut for span in spans), indexing="ij")
-    return torch.cat([image[:, :, *places] for image in (image1, image2)])
+    pieces = []
+    for image in (image1, image2):
+        for axis, span in enumerate(spans, start=2):
+            image = image.index_select(axis, span.cut)
+        pieces.append(image)
+    return torch.cat(pieces)
