@@ -153,7 +153,7 @@ VOLUME_SYSTEM = replace(
     config=LightVolumeConfig,
     weights=VolumeWeights,
     schedule={
-        "epochs": 14,
+        "epochs": 12,
         "batch_size": 2,
         "learning_rate": 1e-3,
         "patch_size": 96,

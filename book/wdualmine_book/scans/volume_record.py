@@ -58,7 +58,7 @@ def volumes(request: Request) -> pd.DataFrame:
         Columns pair (the volume's number), slices, method; CC and SSIM in three dimensions (means over the
         two sources); ``continuity`` (:func:`continuity`); ``neighbors``, the mean correlation of neighboring
         slices; ``recovery_a`` and ``recovery_b`` of spheres, ``scatter`` of their recoveries from slice to
-        slice; ``found_a`` and ``found_b``, the shares found, and ``spheres_a`` and ``spheres_b``, of how many.
+        slice; ``found_a`` and ``found_b``, the shares found of ``spheres_a`` and ``spheres_b``.
     """
     stacks = [(k, s) for k in VOLUME_FOLDS for s in load_stacks(request.source, request.task.key, "test", k)]
     limit = len(request.pairs) if request.pairs and len(request.pairs) < len(stacks) else len(stacks)
@@ -144,9 +144,7 @@ def measure_volume(fuse: FuseVolume, stack: Stack) -> dict[str, Any]:
     }
     scatters: list[float] = []
     for source, drawn in draw_spheres(stack).items():
-        changed = {name: levels / np.float32(255) for name, levels in sources.items()}
-        changed[source] = insert_spheres(sources[source], drawn)
-        own = fuse(changed["a"], changed["b"])
+        own = fuse(*(insert_spheres(x, drawn if name == source else ()) for name, x in sources.items()))
         recoveries = np.array([sphere_recovery(own - fused, *sphere) for sphere in drawn])
         found = search(fused, own, drawn, stack)
         scores |= {
@@ -175,7 +173,8 @@ def continuity(a: NDArray[np.uint8], b: NDArray[np.uint8], fused: NDArray[np.uin
     Source: O. Rockinger, 1997, DOI 10.1109/ICIP.1997.632093.
     """
     changes = [(255 + np.diff(x.astype(np.int16), axis=0)) // 2 for x in (a, b, fused)]
-    return float(np.mean([mutual_information(*(x.astype(np.uint8) for x in xs)) for xs in zip(*changes)]))
+    pairs = zip(*(change.astype(np.uint8) for change in changes), strict=True)
+    return float(np.mean([mutual_information(*pair) for pair in pairs]))
 
 
 #: A sphere: its cross-section in the middle slice, and the number of that slice.
