@@ -28,8 +28,8 @@ from wdualmine_book.recorder import Request
 from wdualmine_book.records import results_folder
 from wdualmine_book.scans.stacks import Stack, load_stacks
 
-#: The folds whose light networks are kept; their volumes are scored.
-VOLUME_FOLDS = (0, 2)
+#: The folds that there is a network of; their volumes are scored.
+VOLUME_FOLDS = (0,)
 #: Margins, set before measuring: continuity within this share of the mean of the two sources alone; CC and
 #: search efficiency no lower than slice by slice by more than these.
 CONTINUITY_SHARE = 0.05
