@@ -6,6 +6,7 @@ on. What is reached is asked with the margins below, which were set before anyth
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from scipy import ndimage
 from skimage.metrics import structural_similarity
 
 from wdualmine.fusion import Fuse
-from wdualmine.methods import CLASSICAL, LIGHT, load_fuse
+from wdualmine.methods import LIGHT, load_fuse
 from wdualmine.methods.registry import LIGHT_3D
 from wdualmine.metrics.mutual_information import mutual_information
 from wdualmine.progress import task_bar
-from wdualmine.recovery.baselines import first_source, second_source
+from wdualmine.recovery.baselines import BASELINES
 from wdualmine.recovery.observers import REGION, Clutter, look
 from wdualmine.recovery.signals import Signal, head, place_signals
-from wdualmine_book.recorder import Request
+from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import results_folder
 from wdualmine_book.scans.stacks import Stack, load_stacks
 
@@ -61,37 +62,47 @@ def volumes(request: Request) -> pd.DataFrame:
         slice; ``found_a`` and ``found_b``, the shares found of ``spheres_a`` and ``spheres_b``.
     """
     stacks = [(k, s) for k in VOLUME_FOLDS for s in load_stacks(request.source, request.task.key, "test", k)]
-    limit = len(request.pairs) if request.pairs and len(request.pairs) < len(stacks) else len(stacks)
-    rows = []
-    methods = {fold: volume_methods(fold) for fold in VOLUME_FOLDS}
-    with task_bar(f"{request.task.key} volumes", limit * len(methods[0]), request.progress) as advance:
-        for fold, stack in stacks[:limit]:
-            for name, fuse in methods[fold].items():
-                scores = measure_volume(fuse, stack)
-                rows.append({"pair": stack.name, "slices": len(stack.a), "method": name, **scores})
+    stacks, part = stacks[: len(request.pairs)], Parts(request)
+    tables = []
+    with task_bar(f"{request.task.key} volumes", len(stacks) * len(METHODS), request.progress) as advance:
+        for name in METHODS:
+            fuse = {fold: volume_method(name, fold) for fold in VOLUME_FOLDS}
+            for fold, stack in stacks:
+                row = {"pair": stack.name, "slices": len(stack.a), "method": name}
+                tables.append(part(f"{name}-{stack.name}", partial(_measured, row, fuse[fold], stack)))
                 advance()
-    return pd.DataFrame(rows).assign(task=request.task.key, split="test", stretch=False)
+    part.clear()
+    return pd.concat(tables, ignore_index=True).assign(task=request.task.key, split="test", stretch=False)
 
 
-def volume_methods(fold: int) -> dict[str, FuseVolume]:
-    """Return the methods by name: the networks of a fold, rules, sources, and smoothed copies."""
-    flat = load_fuse(LIGHT, light_weights(fold))
-    slicewise = {
-        LIGHT.name: slice_by_slice(flat),
-        **{name: slice_by_slice(fuse) for name in RULES if (fuse := CLASSICAL[name].fuse)},
-        "first-source": slice_by_slice(first_source),
-        "second-source": slice_by_slice(second_source),
-    }
-    return {
-        LIGHT_3D.name: as_a_whole(load_fuse(LIGHT_3D, volume_weights(fold))),
-        **slicewise,
-        **{f"{name}{SMOOTHED}": smoothed(slicewise[name]) for name in (LIGHT.name, "average")},
-    }
+def _measured(row: dict[str, Any], fuse: FuseVolume, stack: Stack) -> pd.DataFrame:
+    return pd.DataFrame([row | measure_volume(fuse, stack)])
 
 
-#: Rules that are scored beside the networks.
-RULES = ("average", "maximum", "detail-average")
 SMOOTHED = "-smoothed"
+#: What is scored, the network in three dimensions last.
+METHODS = (
+    LIGHT.name,
+    "average",
+    "maximum",
+    "detail-average",
+    "first-source",
+    "second-source",
+    f"{LIGHT.name}{SMOOTHED}",
+    f"average{SMOOTHED}",
+    LIGHT_3D.name,
+)
+
+
+def volume_method(name: str, fold: int) -> FuseVolume:
+    """Return a method of :data:`METHODS`; a network is that of a fold."""
+    if name.endswith(SMOOTHED):
+        return smoothed(volume_method(name.removesuffix(SMOOTHED), fold))
+    if name == LIGHT_3D.name:
+        return as_a_whole(load_fuse(LIGHT_3D, volume_weights(fold)))
+    if name == LIGHT.name:
+        return slice_by_slice(load_fuse(LIGHT, light_weights(fold)))
+    return slice_by_slice(BASELINES[name] if name in BASELINES else load_fuse(name))
 
 
 def light_weights(fold: int) -> Path:
