@@ -15,9 +15,9 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
 from wdualmine.losses import LossWeights, Objective
 from wdualmine.methods import average, fuse_with, get_method, get_system
-from wdualmine.methods.light import Light, LightConfig, LightVolumeConfig
+from wdualmine.methods.light import Light, LightConfig
 from wdualmine.methods.pieces import fused_in_pieces, residual_in_pieces
-from wdualmine.model import ModelConfig, WDualMine, inflated, sobel_magnitude
+from wdualmine.model import ModelConfig, WDualMine, sobel_magnitude
 from wdualmine.recovery.objective import (
     SLICE_REACH,
     DetectionObjective,
@@ -30,6 +30,7 @@ from wdualmine.recovery.objective import (
 from wdualmine.recovery.signals import REACH
 from wdualmine.training import augment, initial_state, train_epoch
 from wdualmine.wavelet import haar_dwt, haar_idwt
+from wdualmine_book.scans.volume_training import inflated
 
 CONFIGS: list[dict[str, Any]] = [{}, {"block": 2}, {"separable": False}]
 
@@ -78,7 +79,7 @@ def test_kernels_of_one_slice_are_w_dualmine_where_slices_are_equal(config: dict
 
 def test_a_constant_volume_stays_one_and_networks_start_at_the_average() -> None:
     a, b = torch.full((2, 1, 1, 8, 16, 16), 0.25)
-    assert torch.equal(Light(LightVolumeConfig())(a, b).fused, average(a, b))
+    assert torch.equal(Light(LightConfig(dimensions=3))(a, b).fused, average(a, b))
     assert sobel_magnitude(a).abs().max() == 0
     low, details = haar_dwt(a)
     assert details.shape == (1, 7, 1, 4, 8, 8)

@@ -6,8 +6,9 @@ book's table of choices gives the reasons. With three dimensions (Section 6.2), 
 (N, 1, D, H, W), and convolutions, Haar bands and gradients have that axis, too; all else is the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from itertools import pairwise
 from math import isfinite, log2
 from typing import Any, NamedTuple
@@ -28,33 +29,20 @@ LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 def in_fastest_layout(network: Any) -> Any:
     """Lay a network's weights out as :data:`LAYOUTS` has them, in place."""
-    dimensions = getattr(network.config, "dimensions", 2)
-    return network.to(memory_format=LAYOUTS[dimensions])
-
-
-def plain_values(config: Any) -> dict[str, Any]:
-    """Return a configuration as plain values; two dimensions are not named, as in the records of before."""
-    return {name: value for name, value in asdict(config).items() if (name, value) != ("dimensions", 2)}
-
-
-def inflated(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return weights of a network in two dimensions as those of the same in three.
-
-    A kernel becomes the middle slice of one that is 0 elsewhere, so that the light network begins as the one
-    in two dimensions, slice by slice, and W-DUALMINE as it on volumes of equal slices (after J. Carreira and
-    A. Zisserman, 2017, arXiv:1705.07750).
-    """
-    result = {}
-    for name, parameter in network.state_dict().items():
-        result[name] = tensors[name]
-        if parameter.ndim > tensors[name].ndim:
-            result[name] = torch.zeros_like(parameter)
-            result[name][:, :, parameter.shape[2] // 2] = tensors[name]
-    return result
+    return network.to(memory_format=LAYOUTS[getattr(network.config, "dimensions", 2)])
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class NetworkConfig:
+    """What a network is built from; a system adds its fields, all of them plain values."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the configuration as plain values, for records; dimensions are named where there are three."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("dimensions", 2)}
+
+
+@dataclass(frozen=True)
+class ModelConfig(NetworkConfig):
     """What a network is built from; the three switches are the ablations of Table 4."""
 
     #: channels C_s of the encoder's stages (choice; the paper says only that there are four)
@@ -87,7 +75,7 @@ class ModelConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values, for records and checkpoints."""
-        return plain_values(self) | {"widths": list(self.widths)}
+        return super().as_dict() | {"widths": list(self.widths)}
 
 
 # Section 3.2: multi-scale encoders
@@ -100,21 +88,19 @@ class EfficientChannelAttention(nn.Module):
     number (gamma = 2, b = 1 as in ECA-Net).
     """
 
-    def __init__(self, channels: int, dimensions: int = 2) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.dimensions = dimensions
         size = int(abs((log2(channels) + 1) / 2))
         size += 1 - size % 2
         self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weight the channels of x (N, C, H, W)."""
-        return x * self.weights(x.mean(dim=tuple(range(2, x.ndim))))
+        return x * self.weights(x.mean(dim=tuple(range(2, x.ndim)), keepdim=True))
 
     def weights(self, pooled: Tensor) -> Tensor:
-        """Return the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
-        weights = torch.sigmoid(self.conv(pooled.unsqueeze(1))).squeeze(1)
-        return weights.view(*weights.shape, *(1,) * self.dimensions)
+        """Return the weights in [0, 1] for the means of the channels, both (N, C, 1, 1)."""
+        return torch.sigmoid(self.conv(pooled.flatten(1).unsqueeze(1))).view(pooled.shape)
 
 
 class ResidualBlock(nn.Module):
@@ -152,7 +138,7 @@ class Encoder(nn.Module):
         self.stages = nn.ModuleList(
             nn.Sequential(
                 ResidualBlock(before, after, 1 if stage == 0 else 2, dimensions),
-                EfficientChannelAttention(after, dimensions),
+                EfficientChannelAttention(after),
             )
             for stage, (before, after) in enumerate(zip(inputs, widths, strict=True))
         )
@@ -258,23 +244,19 @@ class _SobelMagnitude(torch.autograd.Function):
     def forward(context: Any, x: Tensor) -> Tensor:
         gradients = [_difference(_smooth(x, across), axis) for axis, *across in _axes(x)]
         context.save_for_backward(*(gradient.sign().to(torch.int8) for gradient in gradients))
-        magnitude, *others = (gradient.abs_() for gradient in gradients)
-        for other in others:
-            magnitude.add_(other)
-        return magnitude.div_(2 * 4 ** len(others))
+        magnitude = reduce(Tensor.add_, (gradient.abs_() for gradient in gradients))
+        return magnitude.div_(2 * 4 ** (len(gradients) - 1))
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
         signs = context.saved_tensors
         gradient = gradients[0] / (2 * 4 ** (len(signs) - 1))
         # Smoothing is its own adjoint.
-        result, *others = (
+        parts = (
             _smooth(_difference(gradient * sign, axis, sign=-1), across)
             for sign, (axis, *across) in zip(signs, _axes(gradient), strict=True)
         )
-        for other in others:
-            result.add_(other)
-        return result
+        return reduce(Tensor.add_, parts)
 
 
 def _axes(x: Tensor) -> list[tuple[int, ...]]:
@@ -414,10 +396,7 @@ class WDualMine(nn.Module):
         return 2 ** len(self.config.widths)
 
     def check(self, image1: Tensor, image2: Tensor) -> None:
-        """Refuse all but two tensors (N, 1, H, W), of any sides, of the network's type and on its device.
-
-        Of a network in three dimensions, they are (N, 1, D, H, W).
-        """
+        """Refuse all but two tensors (N, 1, [D,] H, W), of any sides, of the network's type and on its device."""
         own = next(self.parameters())
         needed = f"{own.dtype} on {own.device}"
         for image in (image1, image2):

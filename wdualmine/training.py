@@ -75,6 +75,8 @@ def train(
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
+    if getattr(experiment.model, "dimensions", 2) == 3:
+        raise WdualmineError(f"{experiment.method}: is trained on volumes, by wdualmine_book.scans")
     refuse_other_files(output)
     with numerics(threads), lock_folder(output):
         code = f"wdualmine.training, {get_system(experiment.method).network.__module__}"

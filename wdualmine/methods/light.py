@@ -10,8 +10,9 @@ are rearranged and dilated, because slices are several pixels apart and neighbor
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 
 from wdualmine.errors import WdualmineError
 from wdualmine.methods.system import Network, NetworkConfig, System
-from wdualmine.model import CONVOLUTIONS, plain_values
+from wdualmine.model import CONVOLUTIONS
 from wdualmine.recovery.objective import DetectionObjective, DetectionWeights, VolumeWeights
 
 #: Dilations of the middle layers, in turn: two pyramids of context.
@@ -58,17 +59,6 @@ class LightConfig(NetworkConfig):
             raise WdualmineError(f"residual_scale {self.residual_scale!r}: give a finite number")
         if self.dimensions not in CONVOLUTIONS:
             raise WdualmineError(f"dimensions {self.dimensions!r}: give 2 or 3")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give the configuration as plain values."""
-        return plain_values(self)
-
-
-@dataclass(frozen=True)
-class LightVolumeConfig(LightConfig):
-    """The same in three dimensions."""
-
-    dimensions: int = 3
 
 
 class LightFusion(NamedTuple):
@@ -150,14 +140,14 @@ SYSTEM = System(
 VOLUME_SYSTEM = replace(
     SYSTEM,
     name="light-3d",
-    config=LightVolumeConfig,
+    config=partial(LightConfig, dimensions=3),
     weights=VolumeWeights,
     schedule={
+        **SYSTEM.schedule,
         "epochs": 12,
         "batch_size": 2,
         "learning_rate": 1e-3,
         "patch_size": 96,
         "epoch_pairs": 66,
-        "one_cycle": True,
     },
 )

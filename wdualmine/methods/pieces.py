@@ -1,9 +1,8 @@
-"""Networks on large images, in memory that hardly grows with them: overlapping pieces.
+"""Networks on large images and volumes, in memory that hardly grows with them: overlapping pieces.
 
 All that the paper's network computes is local but the channel attention of each stage, which looks at the
 means over the whole image. They are found first, a stage at a time; then each piece is fused with them, with
-so much of its surroundings that what the cut does at its edge does not reach the piece; so are volumes in
-blocks. The result is that of
+so much of its surroundings that what the cut does at its edge does not reach the piece. The result is that of
 the whole image up to the rounding of sums (in noise, where that turns a near tie of Eq. 7, a little more at a
 pixel).
 """
@@ -16,7 +15,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from wdualmine.methods.system import Network, each
+from wdualmine.methods.system import ByAxis, Network, each
 from wdualmine.model import EfficientChannelAttention, WDualMine
 from wdualmine.progress import inner_bar
 
@@ -59,9 +58,7 @@ def residual_in_pieces(model: WDualMine, image1: Tensor, image2: Tensor, side: i
 
 
 @torch.no_grad()
-def fused_in_pieces(
-    model: Network, image1: Tensor, image2: Tensor, side: int | Sequence[int] = SIDE
-) -> Tensor:
+def fused_in_pieces(model: Network, image1: Tensor, image2: Tensor, side: ByAxis = SIDE) -> Tensor:
     """Fuse as a network with a :attr:`~wdualmine.methods.system.Network.reach` fuses the whole images.
 
     These are (N, 1, H, W), or volumes (N, 1, D, H, W), in [0, 1], of any sides, on the network's device.
@@ -75,9 +72,8 @@ def fused_in_pieces(
 
 def _put(image: Tensor, piece: Tensor, spans: Sequence[_Span]) -> None:
     """Write what a piece has of its own to its place, without what the image was padded by."""
-    inside = image[:, :, *(span.place for span in spans)]
-    ends = (span.own.start + side for span, side in zip(spans, inside.shape[2:], strict=True))
-    inside.copy_(piece[:, :, *(slice(span.own.start, end) for span, end in zip(spans, ends, strict=True))])
+    inside, own = image[:, :, *(span.place for span in spans)], piece[:, :, *(span.own for span in spans)]
+    inside.copy_(own[:, :, *map(slice, inside.shape[2:])])
 
 
 def _next_weights(
@@ -93,7 +89,7 @@ def _next_weights(
         x = block(_encode(model, images, weights)[-1] if weights else images)
         scale = images.shape[-1] // x.shape[-1]
         own = x[:, :, *(slice(s.own.start // scale, s.own.stop // scale) for s in spans)]
-        sums = sums + own.sum(dim=tuple(range(2, own.ndim)), dtype=torch.float64)
+        sums = sums + own.sum(dim=tuple(range(2, own.ndim)), keepdim=True, dtype=torch.float64)
         count += own[0, 0].numel()
     return cast(EfficientChannelAttention, attention).weights((sums / count).to(image1.dtype))
 
@@ -108,13 +104,8 @@ def _encode(model: WDualMine, images: Tensor, weights: list[Tensor]) -> list[Ten
 
 
 def _pieces(
-    title: str,
-    image: Tensor,
-    side: int | Sequence[int],
-    margin: int | Sequence[int],
-    multiple: int | Sequence[int],
+    title: str, image: Tensor, side: ByAxis, margin: ByAxis, multiple: ByAxis
 ) -> Iterator[tuple[_Span, ...]]:
-    """Cut an image or a volume; each of the numbers is that of all axes or one an axis."""
     axes = image.ndim - 2
     by_axis = zip(image.shape[2:], *(each(value, axes) for value in (side, margin, multiple)), strict=True)
     spans = [list(_spans(image.device, *numbers)) for numbers in by_axis]

@@ -86,7 +86,6 @@ LIGHT_3D = Method(
     "this book: the light network in three dimensions, of volumes",
     system=light.VOLUME_SYSTEM,
     weights=lambda _: WEIGHTS / "light-3d.safetensors",
-    bytes_a_pixel=60,
 )
 #: Systems whose authors published fused images, and no weights.
 IMAGES_ONLY = ("adafuse", "asfe-fusion")

@@ -8,6 +8,7 @@ Images are (N, 1, H, W), or volumes (N, 1, D, H, W) in which the spots are spher
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -132,7 +133,7 @@ def random_spots(
         Two maps of the image's shape, one to add to each source; a spot goes into one of them.
     """
     count, _, *sides = image.shape
-    spots = max(1, prod(sides) // (SPOT_PIXELS if len(sides) == 2 else SPOT_PIXELS * SPOT_SLICES))
+    spots = max(1, prod(sides) // (SPOT_PIXELS * SPOT_SLICES ** (len(sides) - 2)))
     draw = torch.rand(3 + len(sides), count, spots, 1, generator=generator)
     axes = (5, 0, 1)[-len(sides) :]
     amplitude = SPOT_AMPLITUDE[0] + (SPOT_AMPLITUDE[1] - SPOT_AMPLITUDE[0]) * draw[2]
@@ -148,10 +149,6 @@ def random_spots(
             left = (profile[..., None] * left[..., None, :]).flatten(2)
         maps.append((left.transpose(1, 2) @ right).view(image.shape).to(image.device))
     return maps[0], maps[1]
-
-
-def _between(ends: tuple[float, float], generator: torch.Generator) -> float:
-    return ends[0] + (ends[1] - ends[0]) * float(torch.rand((), generator=generator))
 
 
 @dataclass(frozen=True)
@@ -188,15 +185,15 @@ class DetectionObjective(nn.Module):
             generator: draws the signals, on the CPU.
 
         Returns:
-            Two tensors (3N, 1, H, W) and the matched filter (1, 1, 21, 21); of volumes, the same with an axis
-            more.
+            Two tensors (3N, 1, H, W) and the matched filter (1, 1, 21, 21), or those of volumes.
         """
-        slices = _between(SLICE_SIZE, generator) if image1.ndim == 5 else None
-        size = _between(SPOT_SIZE, generator)
-        spots1, spots2 = random_spots(image1, size, generator, slices)
+        ranges = (SLICE_SIZE, SPOT_SIZE)[5 - image1.ndim :]
+        draw = partial(torch.rand, (), generator=generator)
+        *slices, size = (low + (high - low) * float(draw()) for low, high in ranges)
+        spots1, spots2 = random_spots(image1, size, generator, *slices)
         changed1, changed2 = (image1 + spots1).clamp(0, 1), (image2 + spots2).clamp(0, 1)
         first, second = torch.cat((image1, changed1, image1)), torch.cat((image2, image2, changed2))
-        return first, second, spot_filter(size, slices).to(image1.device)
+        return first, second, spot_filter(size, *slices).to(image1.device)
 
     def forward(
         self, pieces: Sequence[Any], image1: Tensor, image2: Tensor, matched: Tensor

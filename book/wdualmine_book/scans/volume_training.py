@@ -5,17 +5,19 @@ and goes on with the loop of all trainings. ``python -m wdualmine_book.scans.vol
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor, nn
 
 from wdualmine.checkpoints import read_tensors, write_tensors
 from wdualmine.data import find_data
 from wdualmine.data.tasks import ALL, TASKS
 from wdualmine.experiments import Experiment, make_experiment
 from wdualmine.methods.registry import LIGHT_3D
-from wdualmine.model import inflated
 from wdualmine.records import Run, describe_run, load_run, lock_folder, now, seal, write_csv, write_json
 from wdualmine.resuming import CHECKPOINT, State, claim, restore, write_checkpoint
 from wdualmine.runtime import code_state, hardware, pick_device
@@ -78,6 +80,22 @@ def begun(experiment: Experiment) -> State:
     tensors, _ = read_tensors(path / "model.safetensors")
     state.model.load_state_dict(inflated(tensors, state.model))
     return state
+
+
+def inflated(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return weights of a network in two dimensions as those of the same in three.
+
+    A kernel becomes the middle slice of one that is 0 elsewhere, so that the light network begins as the one
+    in two dimensions, slice by slice, and W-DUALMINE as it on volumes of equal slices (after J. Carreira and
+    A. Zisserman, 2017, arXiv:1705.07750).
+    """
+    result = {}
+    for name, parameter in network.state_dict().items():
+        result[name] = tensors[name]
+        if parameter.ndim > tensors[name].ndim:
+            result[name] = torch.zeros_like(parameter)
+            result[name][:, :, parameter.shape[2] // 2] = tensors[name]
+    return result
 
 
 if __name__ == "__main__":
