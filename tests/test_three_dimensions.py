@@ -1,5 +1,6 @@
 """One class for two and three dimensions: what is known of volumes in closed form or from images."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from tolerances import TOLERANCES
 from torch import Tensor, nn
 
 import wdualmine.methods.learned
+from wdualmine.data.volumes import Volume
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import make_experiment
 from wdualmine.losses import LossWeights, Objective
@@ -26,7 +28,8 @@ from wdualmine.recovery.objective import (
     spot_filter,
 )
 from wdualmine.recovery.signals import REACH
-from wdualmine.training import augment, initial_state, train_epoch
+from wdualmine.training import augment, initial_state, train, train_epoch
+from wdualmine.volumes import fuse_volumes
 from wdualmine.wavelet import haar_dwt, haar_idwt
 from wdualmine_book.scans.volume_training import inflated
 
@@ -231,3 +234,23 @@ def test_the_slices_of_a_block_are_turned_over_in_both_volumes() -> None:
         assert torch.equal(first, second)
         turned.add(tuple(first[0, 0, :, 0, 0].tolist()))
     assert turned == {(0, 1, 2, 3), (3, 2, 1, 0)}
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_volume_is_fused_as_a_whole_by_a_network_of_volumes(axis: int) -> None:
+    flat, deep = light(2), light()
+    deep.load_state_dict(inflated(flat.state_dict(), deep))
+    a, b = (Volume(np.moveaxis(x[0, 0].numpy(), 0, axis)) for x in volumes(6, 24, 20))
+    counted: list[int] = []
+    options: dict[str, Any] = {"axis": axis, "allow": True}
+    by_slice = fuse_volumes(a, b, fuse_with(flat), **options)
+    whole = fuse_volumes(a, b, fuse_with(deep), **options, progress=lambda: counted.append(1))
+    assert whole.shape == a.values.shape
+    assert len(counted) == 6
+    np.testing.assert_allclose(whole, by_slice, atol=1e-5)
+
+
+def test_it_is_not_trained_on_pairs(tmp_path: Path) -> None:
+    experiment = make_experiment("ct-mri", "smoke", method="light-3d")
+    with pytest.raises(WdualmineError, match=r"light-3d: is trained on volumes, by wdualmine_book\.scans"):
+        train(experiment, tmp_path / "run", "phantom")

@@ -396,7 +396,7 @@ class WDualMine(nn.Module):
         return 2 ** len(self.config.widths)
 
     def check(self, image1: Tensor, image2: Tensor) -> None:
-        """Refuse all but two tensors (N, 1, [D,] H, W), of any sides, of the network's type and on its device."""
+        """Refuse all but two tensors (N, 1, [D,] H, W) of the network's type and on its device."""
         own = next(self.parameters())
         needed = f"{own.dtype} on {own.device}"
         for image in (image1, image2):

@@ -225,17 +225,18 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
             network's own.
 
     Returns:
-        A function of two lumas (N, 1, H, W), which raises an error where they leave [0, 1].
+        A function of two lumas (N, 1, H, W), which raises an error where they leave [0, 1]; of a network in
+        three dimensions, of volumes (N, 1, D, H, W).
     """
     if isinstance(model, WDualMine):
         return partial(_fuse, model, residual_scale=residual_scale)
     if isinstance(model, Network) and residual_scale is not None:
         model = copy(model)  # with the same weights
         model.config = replace(model.config, residual_scale=residual_scale)
+    dimensions = getattr(getattr(model, "config", None), "dimensions", 2)
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
         check_unit(a, b)
-        dimensions = getattr(model.config, "dimensions", 2)
         if a.ndim != 2 + dimensions:
             needed = "images (N, 1, H, W)" if dimensions == 2 else "volumes (N, 1, D, H, W)"
             raise WdualmineError(f"images of shape {tuple(a.shape)}: this network fuses {needed}")
@@ -245,6 +246,7 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
             return fused_in_pieces(model, a.to(device), b.to(device), side)
         return _cropped(model(*_padded(model, a, b)).fused, a)
 
+    fuse.volumetric = dimensions == 3  # type: ignore[attr-defined]
     return fuse
 
 
