@@ -142,12 +142,7 @@ VOLUME_SYSTEM = replace(
     name="light-3d",
     config=partial(LightConfig, dimensions=3),
     weights=VolumeWeights,
-    schedule={
-        **SYSTEM.schedule,
-        "epochs": 12,
-        "batch_size": 2,
-        "learning_rate": 1e-3,
-        "patch_size": 96,
-        "epoch_pairs": 66,
-    },
+    schedule=dict(
+        SYSTEM.schedule, epochs=12, batch_size=2, learning_rate=1e-3, patch_size=96, epoch_pairs=66
+    ),
 )

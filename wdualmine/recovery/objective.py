@@ -154,11 +154,7 @@ class DetectionWeights(TermWeights):
 
 @dataclass(frozen=True)
 class VolumeWeights(DetectionWeights):
-    """The same for volumes, with that of Eq. 13.
-
-    It keeps at the average what no signal asks to change, because many small changes there, which the sources
-    do not make from slice to slice, are what continuity loses by.
-    """
+    """The same for volumes, with that of Eq. 13: what no signal asks to change stays at the average."""
 
     average: float = 30.0
 
