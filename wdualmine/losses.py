@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
-from wdualmine.model import Fusion, sobel_magnitude
+from wdualmine.model import CONVOLUTIONS, Fusion, sobel_magnitude
 
 TEMPERATURE = 0.5  # tau of Eq. 16
 
@@ -115,10 +115,10 @@ class LossWeights(TermWeights):
 class ReconstructionHead(nn.Module):
     """R_k of Eq. 17: rebuild a source from the fused image (choice: two 3 x 3 convolutions, 16 channels)."""
 
-    def __init__(self, channels: int = 16) -> None:
+    def __init__(self, channels: int = 16, dimensions: int = 2) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, 1, 3, padding=1)
+        self.conv1 = CONVOLUTIONS[dimensions](1, channels, 3, padding=1)
+        self.conv2 = CONVOLUTIONS[dimensions](channels, 1, 3, padding=1)
 
     def forward(self, fused: Tensor) -> Tensor:
         """Map I_f (N, 1, H, W) to an estimate of a source of the same shape."""
@@ -132,12 +132,14 @@ class Objective(nn.Module):
     is encoded twice), projected by a shared two-layer perceptron to 64 numbers.
     """
 
-    def __init__(self, features: int, weights: LossWeights | None = None, latent: int = 64) -> None:
+    def __init__(
+        self, features: int, weights: LossWeights | None = None, latent: int = 64, dimensions: int = 2
+    ) -> None:
         super().__init__()
         self.weights = weights or LossWeights()
         self.projection = nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, latent))
-        self.reconstruct1 = ReconstructionHead()
-        self.reconstruct2 = ReconstructionHead()
+        self.reconstruct1 = ReconstructionHead(dimensions=dimensions)
+        self.reconstruct2 = ReconstructionHead(dimensions=dimensions)
 
     def inputs(self, image1: Tensor, image2: Tensor, _: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return what the network fuses in a step: the batch as it is, two tensors (N, 1, H, W)."""
@@ -165,7 +167,7 @@ class Objective(nn.Module):
                 terms[name] = terms.get(name, 0) + mean * (len(a) / len(image1))
         coarsest = [(piece.stages[-1].fused, piece.features1[-1], piece.features2[-1]) for piece in pieces]
         latents = [
-            self.projection(torch.cat([features.mean(dim=(-2, -1)) for features in source]))
+            self.projection(torch.cat([maps.mean(dim=tuple(range(2, maps.ndim))) for maps in source]))
             for source in zip(*coarsest, strict=True)
         ]
         terms["mutual_information"] = mutual_information_loss(*latents)

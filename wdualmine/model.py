@@ -2,10 +2,13 @@
 
 Images are float tensors (N, 1, H, W) with luma in [0, 1]. Feature maps of scale s are (N, C_s, H_s, W_s):
 C = (16, 32, 64, 128) by default, H_s = H / 2^(s-1). What the paper leaves open is marked "choice" here; the
-book's table of choices gives the reasons.
+book's table of choices gives the reasons. With three dimensions (Section 6.2), images are volumes
+(N, 1, D, H, W), and convolutions, Haar bands and gradients have that axis, too; all else is the same.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from itertools import pairwise
 from math import isfinite, log2
 from typing import Any, NamedTuple
@@ -19,10 +22,27 @@ from wdualmine.wavelet import haar_dwt, haar_idwt
 
 EPSILON = 1e-6  # Eq. 3
 MOST_SCALES = 10  # each halves the sides once more
+CONVOLUTIONS: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
+#: Channels last is the layout in which both kinds of processor convolve fastest.
+LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+def in_fastest_layout(network: Any) -> Any:
+    """Lay a network's weights out as :data:`LAYOUTS` has them, in place."""
+    return network.to(memory_format=LAYOUTS[getattr(network.config, "dimensions", 2)])
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class NetworkConfig:
+    """What a network is built from; a system adds its fields, all of them plain values."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the configuration as plain values, for records; dimensions are named where there are three."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("dimensions", 2)}
+
+
+@dataclass(frozen=True)
+class ModelConfig(NetworkConfig):
     """What a network is built from; the three switches are the ablations of Table 4."""
 
     #: channels C_s of the encoder's stages (choice; the paper says only that there are four)
@@ -31,6 +51,7 @@ class ModelConfig:
     wavelet_expert: bool = True  #: keep the wavelet frequency expert, Eq. 6-7
     soft_gradient_mixer: bool = True  #: mix the experts by Eq. 8-10; False averages them
     residual_scale: float = 0.5  #: the lambda of Eq. 11
+    dimensions: int = 2  #: 2 for images, 3 for volumes
 
     def __post_init__(self) -> None:
         widths = self.widths
@@ -49,10 +70,12 @@ class ModelConfig:
             raise WdualmineError(f"residual_scale {scale!r}: give a finite number")
         if not (self.spatial_expert or self.wavelet_expert):
             raise WdualmineError("spatial_expert and wavelet_expert are both off: keep at least one expert")
+        if self.dimensions not in CONVOLUTIONS:
+            raise WdualmineError(f"dimensions {self.dimensions!r}: give 2 or 3")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values, for records and checkpoints."""
-        return asdict(self) | {"widths": list(self.widths)}
+        return super().as_dict() | {"widths": list(self.widths)}
 
 
 # Section 3.2: multi-scale encoders
@@ -73,11 +96,11 @@ class EfficientChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weight the channels of x (N, C, H, W)."""
-        return x * self.weights(x.mean(dim=(-2, -1)))
+        return x * self.weights(x.mean(dim=tuple(range(2, x.ndim)), keepdim=True))
 
     def weights(self, pooled: Tensor) -> Tensor:
-        """Return the weights (N, C, 1, 1) in [0, 1] for the means of the channels (N, C)."""
-        return torch.sigmoid(self.conv(pooled.unsqueeze(1))).squeeze(1)[..., None, None]
+        """Return the weights in [0, 1] for the means of the channels, both (N, C, 1, 1)."""
+        return torch.sigmoid(self.conv(pooled.flatten(1).unsqueeze(1))).view(pooled.shape)
 
 
 class ResidualBlock(nn.Module):
@@ -87,18 +110,19 @@ class ResidualBlock(nn.Module):
     result must not depend on its batch.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, dimensions: int = 2) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1)
-        self.stride = stride
+        convolution = CONVOLUTIONS[dimensions]
+        self.conv1 = convolution(inputs, outputs, 3, stride, padding=1)
+        self.conv2 = convolution(outputs, outputs, 3, padding=1)
+        self.shortcut = convolution(inputs, outputs, 1)
+        self.sampled = (slice(None, None, stride),) * dimensions
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C_in, H, W) to (N, C_out, H / stride, W / stride)."""
         # Sampling first equals a strided 1 x 1 convolution, whose backward pass in torch 2.13 (CPU, channels
         # last, few channels) writes outside its memory.
-        shortcut = self.shortcut(x[..., :: self.stride, :: self.stride])
+        shortcut = self.shortcut(x[:, :, *self.sampled])
         return F.relu(self.conv2(F.relu(self.conv1(x))) + shortcut)
 
 
@@ -108,12 +132,12 @@ class Encoder(nn.Module):
     Choice: the first stage keeps the image's size, each later one halves it.
     """
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], dimensions: int = 2) -> None:
         super().__init__()
         inputs = (1, *widths[:-1])
         self.stages = nn.ModuleList(
             nn.Sequential(
-                ResidualBlock(before, after, stride=1 if stage == 0 else 2),
+                ResidualBlock(before, after, 1 if stage == 0 else 2, dimensions),
                 EfficientChannelAttention(after),
             )
             for stage, (before, after) in enumerate(zip(inputs, widths, strict=True))
@@ -139,11 +163,11 @@ class Reliability(nn.Module):
     after it gives both modalities' maps.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dimensions: int = 2) -> None:
         super().__init__()
         hidden = max(channels // 2, 4)
-        self.head = nn.Conv2d(2 * channels, hidden, 3, padding=1)
-        self.score = nn.Conv2d(hidden, 2, 1)
+        self.head = CONVOLUTIONS[dimensions](2 * channels, hidden, 3, padding=1)
+        self.score = CONVOLUTIONS[dimensions](hidden, 2, 1)
 
     def forward(self, f1: Tensor, f2: Tensor) -> tuple[Tensor, Tensor]:
         """Return the reliability r (N, 2, H, W), at least 0, and the weight w_1 (N, 1, H, W) in [0, 1].
@@ -162,11 +186,12 @@ class Reliability(nn.Module):
 class SpatialExpert(nn.Module):
     """Global-context spatial expert, Section 3.4.1, Eq. 4-5."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dimensions: int = 2) -> None:
         super().__init__()
-        self.local_branch = nn.Conv2d(channels, channels, 3, padding=1)
-        self.global_branch = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
-        self.merge = nn.Conv2d(2 * channels, channels, 1)
+        convolution = CONVOLUTIONS[dimensions]
+        self.local_branch = convolution(channels, channels, 3, padding=1)
+        self.global_branch = convolution(channels, channels, 3, padding=2, dilation=2)
+        self.merge = convolution(2 * channels, channels, 1)
 
     def forward(self, f1: Tensor, f2: Tensor, w1: Tensor) -> Tensor:
         """Fuse features (N, C, H, W) under the weight w_1 (N, 1, H, W)."""
@@ -184,7 +209,7 @@ class WaveletExpert(nn.Module):
         """Fuse features (N, C, H, W) under the weight w_1 (N, 1, H, W)."""
         low1, details1 = haar_dwt(f1)
         low2, details2 = haar_dwt(f2)
-        w1 = F.avg_pool2d(w1, 2)
+        w1 = (F.avg_pool2d if w1.ndim == 4 else F.avg_pool3d)(w1, 2)
         low = w1 * low1 + (1 - w1) * low2  # Eq. 6
         details = torch.where(details1.abs() > details2.abs(), details1, details2)  # Eq. 7
         return haar_idwt(low, details)
@@ -197,7 +222,8 @@ def sobel_magnitude(x: Tensor) -> Tensor:
     """Gradient magnitude ``G(x) = |grad_h x| + |grad_v x|`` of each channel of (N, C, H, W), Eq. 8.
 
     Choice: Sobel's kernels are divided by 8, so that a ramp of slope 1 has gradient 1, and the border is
-    replicated, so that a constant image has none. H and W are at least 2.
+    replicated, so that a constant image has none. H and W are at least 2. Of (N, C, D, H, W), the kernels are
+    Sobel's in three dimensions, divided by 32, and the gradient across slices is the third term.
     """
     if torch.compiler.is_exporting():  # the slices below have no good form in ONNX
         return _sobel_by_convolution(x)
@@ -216,30 +242,40 @@ class _SobelMagnitude(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, x: Tensor) -> Tensor:
-        horizontal = _difference(_smooth(x, dim=-2), dim=-1)
-        vertical = _difference(_smooth(x, dim=-1), dim=-2)
-        context.save_for_backward(horizontal.sign().to(torch.int8), vertical.sign().to(torch.int8))
-        return horizontal.abs_().add_(vertical.abs_()).div_(8)
+        gradients = [_difference(_smooth(x, across), axis) for axis, *across in _axes(x)]
+        context.save_for_backward(*(gradient.sign().to(torch.int8) for gradient in gradients))
+        magnitude = reduce(Tensor.add_, (gradient.abs_() for gradient in gradients))
+        return magnitude.div_(2 * 4 ** (len(gradients) - 1))
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
-        sign_horizontal, sign_vertical = context.saved_tensors
-        gradient = gradients[0] / 8
+        signs = context.saved_tensors
+        gradient = gradients[0] / (2 * 4 ** (len(signs) - 1))
         # Smoothing is its own adjoint.
-        horizontal = _smooth(_difference(gradient * sign_horizontal, dim=-1, sign=-1), dim=-2)
-        vertical = _smooth(_difference(gradient * sign_vertical, dim=-2, sign=-1), dim=-1)
-        return horizontal.add_(vertical)
+        parts = (
+            _smooth(_difference(gradient * sign, axis, sign=-1), across)
+            for sign, (axis, *across) in zip(signs, _axes(gradient), strict=True)
+        )
+        return reduce(Tensor.add_, parts)
 
 
-def _smooth(x: Tensor, dim: int) -> Tensor:
-    """Sobel's 1, 2, 1 along a dimension with a replicated border."""
-    last = x.shape[dim] - 1
-    y = 2 * x
-    y.narrow(dim, 1, last).add_(x.narrow(dim, 0, last))
-    y.narrow(dim, 0, last).add_(x.narrow(dim, 1, last))
-    for end in (0, last):
-        y.narrow(dim, end, 1).add_(x.narrow(dim, end, 1))
-    return y
+def _axes(x: Tensor) -> list[tuple[int, ...]]:
+    """Each axis of an image or volume, the last one first, followed by the others."""
+    axes = range(x.ndim - 1, 1, -1)
+    return [(axis, *(other for other in axes if other != axis)) for axis in axes]
+
+
+def _smooth(x: Tensor, dims: Sequence[int]) -> Tensor:
+    """Sobel's 1, 2, 1 along some dimensions with a replicated border."""
+    for dim in dims:
+        last = x.shape[dim] - 1
+        y = 2 * x
+        y.narrow(dim, 1, last).add_(x.narrow(dim, 0, last))
+        y.narrow(dim, 0, last).add_(x.narrow(dim, 1, last))
+        for end in (0, last):
+            y.narrow(dim, end, 1).add_(x.narrow(dim, end, 1))
+        x = y
+    return x
 
 
 def _difference(x: Tensor, dim: int, sign: int = 1) -> Tensor:
@@ -259,9 +295,9 @@ class SoftGradientMixer(nn.Module):
     Choice: two mixing coefficients a pixel, shared by the channels.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, dimensions: int = 2) -> None:
         super().__init__()
-        self.coefficients = nn.Conv2d(2 * channels, 2, 1)
+        self.coefficients = CONVOLUTIONS[dimensions](2 * channels, 2, 1)
 
     def forward(self, spatial: Tensor, wavelet: Tensor) -> tuple[Tensor, Tensor]:
         """Return the fused feature (N, C, H, W) and the mixing coefficients alpha (N, 2, H, W)."""
@@ -286,11 +322,11 @@ class DualExpertFusion(nn.Module):
 
     def __init__(self, channels: int, config: ModelConfig) -> None:
         super().__init__()
-        both = config.spatial_expert and config.wavelet_expert
-        self.reliability = Reliability(channels)
-        self.spatial_expert = SpatialExpert(channels) if config.spatial_expert else None
+        both, size = config.spatial_expert and config.wavelet_expert, (channels, config.dimensions)
+        self.reliability = Reliability(*size)
+        self.spatial_expert = SpatialExpert(*size) if config.spatial_expert else None
         self.wavelet_expert = WaveletExpert() if config.wavelet_expert else None
-        self.mixer = SoftGradientMixer(channels) if both and config.soft_gradient_mixer else None
+        self.mixer = SoftGradientMixer(*size) if both and config.soft_gradient_mixer else None
 
     def forward(self, f1: Tensor, f2: Tensor) -> StageFusion:
         """Fuse the features (N, C, H, W) of both modalities at one scale."""
@@ -316,12 +352,13 @@ class Decoder(nn.Module):
     feature, one 3 x 3 convolution with a ReLU; a last 3 x 3 convolution gives R.
     """
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], dimensions: int = 2) -> None:
         super().__init__()
+        convolution = CONVOLUTIONS[dimensions]
         self.merges = nn.ModuleList(
-            nn.Conv2d(fine + coarse, fine, 3, padding=1) for fine, coarse in pairwise(widths)
+            convolution(fine + coarse, fine, 3, padding=1) for fine, coarse in pairwise(widths)
         )
-        self.residual = nn.Conv2d(widths[0], 1, 3, padding=1)
+        self.residual = convolution(widths[0], 1, 3, padding=1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Map fused features, finest first, to R (N, 1, H, W), unbounded."""
@@ -349,9 +386,9 @@ class WDualMine(nn.Module):
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
         self.config = config or ModelConfig()
-        self.encoder = Encoder(self.config.widths)
+        self.encoder = Encoder(self.config.widths, self.config.dimensions)
         self.stages = nn.ModuleList(DualExpertFusion(width, self.config) for width in self.config.widths)
-        self.decoder = Decoder(self.config.widths)
+        self.decoder = Decoder(self.config.widths, self.config.dimensions)
 
     @property
     def multiple(self) -> int:
@@ -359,16 +396,18 @@ class WDualMine(nn.Module):
         return 2 ** len(self.config.widths)
 
     def check(self, image1: Tensor, image2: Tensor) -> None:
-        """Refuse all but two tensors (N, 1, H, W), of any sides, of the network's type and on its device."""
+        """Refuse all but two tensors (N, 1, [D,] H, W) of the network's type and on its device."""
         own = next(self.parameters())
         needed = f"{own.dtype} on {own.device}"
         for image in (image1, image2):
             kind = f"{image.dtype} on {image.device}" if isinstance(image, Tensor) else type(image).__name__
             if kind != needed:
                 raise WdualmineError(f"image of type {kind}: the network needs a tensor of {needed}")
-        if image1.shape != image2.shape or image1.ndim != 4 or image1.shape[1] != 1:
+        dimensions = self.config.dimensions
+        if image1.shape != image2.shape or image1.ndim != 2 + dimensions or image1.shape[1] != 1:
             shapes = f"{tuple(image1.shape)} and {tuple(image2.shape)}"
-            raise WdualmineError(f"images of shape {shapes}: give two tensors of one shape (N, 1, H, W)")
+            needed = "(N, 1, H, W)" if dimensions == 2 else "(N, 1, D, H, W)"
+            raise WdualmineError(f"images of shape {shapes}: give two tensors of one shape {needed}")
 
     def forward(self, image1: Tensor, image2: Tensor, residual_scale: float | None = None) -> Fusion:
         """Fuse two registered images.
@@ -382,10 +421,11 @@ class WDualMine(nn.Module):
             WdualmineError: shapes or types are not as above; :func:`wdualmine.fuse` takes any images.
         """
         self.check(image1, image2)
-        if any(side == 0 or side % self.multiple for side in image1.shape[-2:]):
+        if any(side == 0 or side % self.multiple for side in image1.shape[2:]):
+            sides = " x ".join(map(str, image1.shape[2:]))
             raise WdualmineError(
-                f"images of {image1.shape[-2]} x {image1.shape[-1]}: the network needs sides divisible by "
-                f"{self.multiple}; wdualmine.fuse_images pads and crops"
+                f"images of {sides}: the network needs sides divisible by {self.multiple}; "
+                "wdualmine.fuse_images pads and crops"
             )
         # The encoder shares its weights, so both images pass through it as one batch. (Eq. 1)
         both = [features.chunk(2) for features in self.encoder(torch.cat((image1, image2)))]

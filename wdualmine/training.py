@@ -24,6 +24,8 @@ from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, Schedule
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import fuse_with, get_system
+from wdualmine.methods.system import each
+from wdualmine.model import LAYOUTS, in_fastest_layout
 from wdualmine.progress import task_bar
 from wdualmine.records import (
     Run,
@@ -73,6 +75,8 @@ def train(
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
+    if getattr(experiment.model, "dimensions", 2) == 3:
+        raise WdualmineError(f"{experiment.method}: is trained on volumes, by wdualmine_book.scans")
     refuse_other_files(output)
     with numerics(threads), lock_folder(output):
         code = f"wdualmine.training, {get_system(experiment.method).network.__module__}"
@@ -158,7 +162,7 @@ def augment(
     image that is not square is rotated by 0 or 180.
 
     Args:
-        first: (N, 1, H, W).
+        first: (N, 1, H, W), or blocks (N, 1, D, H, W), whose slices are turned over at random, too.
         second: the same shape.
         patch_size: side of the crop; None takes the whole image.
         generator: on the CPU.
@@ -171,12 +175,14 @@ def augment(
         top = int(torch.randint(height - rows + 1, (), generator=generator))
         left = int(torch.randint(width - columns + 1, (), generator=generator))
         turns, flip = (int(value) for value in torch.randint(4, (2,), generator=generator))
-        patch = image[:, top : top + rows, left : left + columns]
+        patch = image[..., top : top + rows, left : left + columns]
         patch = torch.rot90(patch, turns if rows == columns else turns // 2 * 2, dims=(-2, -1))
         if flip % 2:
             patch = patch.flip(-1)
         if flip // 2:
             patch = patch.flip(-2)
+        if patch.ndim == 4 and torch.randint(2, (), generator=generator):
+            patch = patch.flip(-3)
         patches.append(patch)
     return torch.stack(patches).split(1, dim=1)
 
@@ -198,8 +204,7 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
         torch.manual_seed(experiment.seed)
         model = get_system(experiment.method).network(experiment.model)
         objective = make_objective(experiment)
-    # Channels last is the layout in which both kinds of processor convolve fastest.
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = in_fastest_layout(model.to(device))
     objective.to(device)
     parameters = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=experiment.schedule.learning_rate)
@@ -270,7 +275,7 @@ def train_epoch(
                 group["lr"] = rate
             a, b = augment(first[batch], second[batch], schedule.patch_size, generator)
             a, b, *targets = (
-                image.contiguous(memory_format=torch.channels_last)
+                image.contiguous(memory_format=LAYOUTS[image.ndim - 2])
                 for image in state.objective.inputs(a, b, generator)
             )
             state.optimizer.zero_grad(set_to_none=True)
@@ -304,10 +309,11 @@ def _check_size(images: Tensor, schedule: Schedule, model: Any) -> None:
     if schedule.patch_size and min(height, width) < schedule.patch_size:
         raise WdualmineError(f"patch size {schedule.patch_size}: larger than the {height} x {width} images")
     sides = (schedule.patch_size,) if schedule.patch_size else (height, width)
-    if any(side % model.multiple for side in sides):
+    multiple = each(model.multiple, 2)[-1]
+    if any(side % multiple for side in sides):
         raise WdualmineError(
             f"training on sides of {' x '.join(map(str, sides))}: the network needs multiples of "
-            f"{model.multiple}; set a patch size that is one"
+            f"{multiple}; set a patch size that is one"
         )
 
 

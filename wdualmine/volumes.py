@@ -1,4 +1,4 @@
-"""Fusing volumes slice by slice, with their geometry kept."""
+"""Fusing volumes slice by slice or as a whole, with their geometry kept."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +25,8 @@ def fuse_volumes(
 ) -> NDArray:
     """Fuse two volumes of one grid, slice by slice across an axis: 0, 1 or 2.
 
+    A network in three dimensions fuses the whole; that axis is the one across slices.
+
     Each volume's window, in its units (all of its range where it is None), is mapped to [0, 1], and the fused
     [0, 1] to the window of the first volume: the result has its units and its type, or the next wider one
     where the window leaves that. No slice is stretched by itself. Progress is called after every slice.
@@ -43,23 +45,26 @@ def fuse_volumes(
     ranges = ((low, high), _window(b, windows[1]))
     result = np.empty(a.values.shape, _holding(a.values.dtype, (low, high)))
 
-    def lumas(axis: int, number: int) -> tuple[NDArray, NDArray]:
-        place = (slice(None),) * axis + (number,)
-        return show(a.values[place], ranges[0], np.float32), show(b.values[place], ranges[1], np.float32)
+    def lumas(axis: int, part: int | slice) -> tuple[NDArray, NDArray]:
+        first, second = (np.moveaxis(volume.values, axis, 0)[part] for volume in (a, b))
+        return show(first, ranges[0], np.float32), show(second, ranges[1], np.float32)
 
     if not allow:
         sides = a.values.shape
         # Slices across the shortest side are the largest, where those asked for are too small to tell.
         across = axis if min(np.delete(sides, axis)) >= SMALLEST else int(np.argmin(sides))
         require_registered_slices(partial(lumas, across), sides[across], (a.name, b.name))
-    for number in range(a.values.shape[axis]):
+    target, count = np.moveaxis(result, axis, 0), a.values.shape[axis]
+    for part in (slice(None),) if getattr(fuse, "volumetric", False) else range(count):
         with torch.inference_mode():
-            arrays = map(np.ascontiguousarray, lumas(axis, number))
+            arrays = map(np.ascontiguousarray, lumas(axis, part))
             luma_a, luma_b = (torch.from_numpy(array)[None, None] for array in arrays)
-            fused = check_fused(fuse(luma_a, luma_b), luma_a, f"slice {number} of {a.name}")
+            what = f"slice {part} of {a.name}" if isinstance(part, int) else a.name
+            fused = check_fused(fuse(luma_a, luma_b), luma_a, what)
         levels = low + fused[0, 0].double().clamp(0, 1).cpu().numpy() * (high - low)
-        result[(slice(None),) * axis + (number,)] = np.rint(levels) if result.dtype.kind in "iu" else levels
-        progress()
+        target[part] = np.rint(levels) if result.dtype.kind in "iu" else levels
+        for _ in range(len(levels) if levels.ndim == 3 else 1):
+            progress()
     return result
 
 

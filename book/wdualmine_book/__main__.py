@@ -33,7 +33,7 @@ def record(
     kind: Annotated[
         str,
         typer.Argument(
-            help="baselines, conventions, audit, ranking, ghosting, nearness, choices or detector."
+            help="baselines, conventions, audit, ranking, ghosting, nearness, choices, detector or volumes."
         ),
     ],
     task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],

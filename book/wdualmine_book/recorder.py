@@ -86,6 +86,7 @@ KINDS = {
     "nearness": "systems.nearness:nearness",
     "choices": "recovery.study:choices",
     "detector": "recovery.detector:detector",
+    "volumes": "scans.volume_record:volumes",
 }
 
 

@@ -15,10 +15,10 @@ from wdualmine.errors import WdualmineError, one_line
 from wdualmine.fusion import Fuse, check_unit
 from wdualmine.methods.authors import convert
 from wdualmine.methods.method import Method
-from wdualmine.methods.pieces import fused_in_pieces, residual_in_pieces
+from wdualmine.methods.pieces import SIDE, SLICES, fused_in_pieces, residual_in_pieces
 from wdualmine.methods.registry import W_DUALMINE, get_method
-from wdualmine.methods.system import Network
-from wdualmine.model import WDualMine
+from wdualmine.methods.system import Network, each
+from wdualmine.model import WDualMine, in_fastest_layout
 from wdualmine.runtime import pick_device
 
 #: Pixels of an image that is fused as a whole, in up to 1 GiB; a larger one is fused in pieces.
@@ -86,9 +86,7 @@ def load_network(
             )
     model = system.network(config)
     model.load_state_dict(tensors)
-    # Channels last is the layout in which both kinds of processor convolve fastest.
-    model = model.to(pick_device(str(device))).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model.eval().requires_grad_(False)
+    return in_fastest_layout(model.to(pick_device(str(device)))).eval().requires_grad_(False)
 
 
 def weights_file(method: Method, source: str | Path) -> Path:
@@ -227,27 +225,33 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
             network's own.
 
     Returns:
-        A function of two lumas (N, 1, H, W), which raises an error where they leave [0, 1].
+        A function of two lumas (N, 1, H, W), which raises an error where they leave [0, 1]; of a network in
+        three dimensions, of volumes (N, 1, D, H, W).
     """
     if isinstance(model, WDualMine):
         return partial(_fuse, model, residual_scale=residual_scale)
     if isinstance(model, Network) and residual_scale is not None:
         model = copy(model)  # with the same weights
         model.config = replace(model.config, residual_scale=residual_scale)
+    dimensions = getattr(getattr(model, "config", None), "dimensions", 2)
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
         check_unit(a, b)
-        height, width = a.shape[-2:]
-        if isinstance(model, Network) and model.reach is not None and height * width > WHOLE:
+        if a.ndim != 2 + dimensions:
+            needed = "images (N, 1, H, W)" if dimensions == 2 else "volumes (N, 1, D, H, W)"
+            raise WdualmineError(f"images of shape {tuple(a.shape)}: this network fuses {needed}")
+        if isinstance(model, Network) and model.reach is not None and a[0, 0].numel() > WHOLE:
             device = next(model.parameters()).device
-            return fused_in_pieces(model, a.to(device), b.to(device))
-        return model(*_padded(model, a, b)).fused[..., :height, :width]
+            side = SIDE if dimensions == 2 else (SLICES, SIDE, SIDE)
+            return fused_in_pieces(model, a.to(device), b.to(device), side)
+        return _cropped(model(*_padded(model, a, b)).fused, a)
 
+    fuse.volumetric = dimensions == 3  # type: ignore[attr-defined]
     return fuse
 
 
 def _fuse(model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None) -> Tensor:
-    if not (isinstance(a, Tensor) and a.ndim == 4 and a.shape[-2] * a.shape[-1] > WHOLE):
+    if not (isinstance(a, Tensor) and a.ndim > 3 and a[0, 0].numel() > WHOLE):
         return fuse_padded(model, a, b, residual_scale)[0]
     a, b = _checked(model, a, b)
     return _add_to_average(residual_in_pieces(model, a, b), model, a, b, residual_scale)
@@ -278,19 +282,22 @@ def fuse_padded(
         WdualmineError: they are no two tensors (N, 1, H, W) of one shape and of the network's type.
     """
     a, b = _checked(model, a, b)
-    height, width = a.shape[-2:]
-    if height * width > WHOLE:
+    if a[0, 0].numel() > WHOLE:
         residual = residual_in_pieces(model, a, b)
         return _add_to_average(residual.clone(), model, a, b, residual_scale), residual
     fusion = model(*_padded(model, a, b), residual_scale)
-    return fusion.fused[..., :height, :width], fusion.residual[..., :height, :width]
+    return _cropped(fusion.fused, a), _cropped(fusion.residual, a)
 
 
 def _padded(model: nn.Module, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Bring two images to the network's device and to sides that it takes."""
     device = next(model.parameters()).device
-    multiple = int(model.multiple)  # type: ignore[arg-type]
-    height, width = a.shape[-2:]
-    pad = (0, -width % multiple, 0, -height % multiple)
+    sides = a.shape[2:]
+    multiples = each(model.multiple, len(sides))  # type: ignore[arg-type]
+    pad = [end for side, n in zip(sides[::-1], multiples[::-1], strict=True) for end in (0, -side % n)]
     first, second = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
     return first, second
+
+
+def _cropped(image: Tensor, like: Tensor) -> Tensor:
+    return image[:, :, *map(slice, like.shape[2:])]

@@ -4,9 +4,13 @@ Both images are rearranged into blocks (pixel-unshuffle: Shi et al. 2016, doi:10
 dilated convolutions look at them, each separable (Howard et al. 2017, arXiv:1704.04861), and their answer,
 rearranged back, is added to the average. The network is trained for what an observer detects in the fused
 image (:mod:`wdualmine.recovery.objective`), one for all tasks.
+
+In three dimensions it is the same network with a kernel of 3 slices in every layer. Only the sides of a slice
+are rearranged and dilated, because slices are several pixels apart and neighbors differ much as it is.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from typing import NamedTuple
 
@@ -16,7 +20,8 @@ from torch.nn import functional as F
 
 from wdualmine.errors import WdualmineError
 from wdualmine.methods.system import Network, NetworkConfig, System
-from wdualmine.recovery.objective import DetectionObjective, DetectionWeights
+from wdualmine.model import CONVOLUTIONS
+from wdualmine.recovery.objective import DetectionObjective, DetectionWeights, VolumeWeights
 
 #: Dilations of the middle layers, in turn: two pyramids of context.
 DILATIONS = (1, 2, 4, 1, 2, 4, 1, 1)
@@ -34,6 +39,7 @@ class LightConfig(NetworkConfig):
         depth: its middle layers, at most 8.
         separable: a middle layer is a 3 x 3 convolution of each channel, then a 1 x 1 of all of them.
         residual_scale: the lambda of Eq. 11.
+        dimensions: 2 for images, 3 for volumes.
     """
 
     block: int = 4
@@ -41,6 +47,7 @@ class LightConfig(NetworkConfig):
     depth: int = 8
     separable: bool = True
     residual_scale: float = 1.0
+    dimensions: int = 2
 
     def __post_init__(self) -> None:
         if self.block < 1 or self.width < 1 or not 1 <= self.depth <= len(DILATIONS):
@@ -50,10 +57,12 @@ class LightConfig(NetworkConfig):
             )
         if not (isinstance(self.residual_scale, int | float) and isfinite(self.residual_scale)):
             raise WdualmineError(f"residual_scale {self.residual_scale!r}: give a finite number")
+        if self.dimensions not in CONVOLUTIONS:
+            raise WdualmineError(f"dimensions {self.dimensions!r}: give 2 or 3")
 
 
 class LightFusion(NamedTuple):
-    """The fused image in [0, 1], the same before it is clipped, and tanh(R), each (N, 1, H, W)."""
+    """The fused image in [0, 1], the same before it is clipped, and tanh(R), each of the sources' shape."""
 
     fused: Tensor
     unclipped: Tensor
@@ -69,22 +78,26 @@ class Light(Network):
         block, width = self.config.block, self.config.width
         dilations = DILATIONS[: self.config.depth]
         self.multiple = block
-        self.reach = block * (3 + sum(dilations))
-        self.first = nn.Conv2d(2 * block**2, width, 3, padding=1)
-        self.middle = nn.ModuleList(_layer(width, dilation, self.config.separable) for dilation in dilations)
-        self.last = nn.Conv2d(width, block**2, 3, padding=1)
+        self.reach = reach = block * (3 + sum(dilations))
+        if self.config.dimensions == 3:  # across slices, each layer reaches one of them
+            self.multiple, self.reach = (1, block, block), (2 + len(dilations), reach, reach)
+        convolution = CONVOLUTIONS[self.config.dimensions]
+        self.first = convolution(2 * block**2, width, 3, padding=1)
+        self.middle = nn.ModuleList(_layer(width, dilation, self.config) for dilation in dilations)
+        self.last = convolution(width, block**2, 3, padding=1)
         for parameter in self.last.parameters():  # training starts at the average
             nn.init.zeros_(parameter)
 
     def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
-        """Fuse two images (N, 1, H, W) in [0, 1], with sides divisible by the block."""
-        residual = torch.tanh(F.pixel_shuffle(self.last(self.features(image1, image2)), self.config.block))
+        """Fuse images (N, 1, H, W) or volumes (N, 1, D, H, W) in [0, 1], H and W divisible by the block."""
+        blocks = self.last(self.features(image1, image2)).movedim(1, -3)
+        residual = torch.tanh(F.pixel_shuffle(blocks, self.config.block).movedim(-3, 1))
         return self.add(image1, image2, residual)
 
     def features(self, image1: Tensor, image2: Tensor) -> Tensor:
-        """Return the backbone's features of both images, (N, width, H / block, W / block)."""
-        both = F.pixel_unshuffle(torch.cat((image1, image2), dim=1) - OFFSET, self.config.block)
-        features = F.relu(self.first(both))
+        """Return the backbone's features of both images, (N, width, [D,] H / block, W / block)."""
+        both = (torch.cat((image1, image2), dim=1) - OFFSET).movedim(1, -3)
+        features = F.relu(self.first(F.pixel_unshuffle(both, self.config.block).movedim(-3, 1)))
         for layer in self.middle:
             features = features + F.relu(layer(features))
         return features
@@ -95,12 +108,14 @@ class Light(Network):
         return LightFusion(unclipped.clamp(0, 1), unclipped, residual)
 
 
-def _layer(width: int, dilation: int, separable: bool) -> nn.Module:
-    if not separable:
-        return nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+def _layer(width: int, dilation: int, config: LightConfig) -> nn.Module:
+    convolution = CONVOLUTIONS[config.dimensions]
+    spread = (1, dilation, dilation)[3 - config.dimensions :]
+    if not config.separable:
+        return convolution(width, width, 3, padding=spread, dilation=spread)
     return nn.Sequential(
-        nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, groups=width, bias=False),
-        nn.Conv2d(width, width, 1),
+        convolution(width, width, 3, padding=spread, dilation=spread, groups=width, bias=False),
+        convolution(width, width, 1),
     )
 
 
@@ -120,4 +135,14 @@ SYSTEM = System(
     },
     smoke={"width": 8, "depth": 2},
     half_precision=True,
+)
+#: The same network and objective in three dimensions, from the weights of the one above (``inflated``).
+VOLUME_SYSTEM = replace(
+    SYSTEM,
+    name="light-3d",
+    config=partial(LightConfig, dimensions=3),
+    weights=VolumeWeights,
+    schedule=dict(
+        SYSTEM.schedule, epochs=12, batch_size=2, learning_rate=1e-3, patch_size=96, epoch_pairs=66
+    ),
 )

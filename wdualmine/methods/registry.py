@@ -61,7 +61,7 @@ W_DUALMINE_SYSTEM = System(
     "w-dualmine",
     WDualMine,
     ModelConfig,
-    lambda config, weights: Objective(config.widths[-1], weights),
+    lambda config, weights: Objective(config.widths[-1], weights, dimensions=config.dimensions),
     LossWeights,
 )
 W_DUALMINE = Method(
@@ -80,9 +80,18 @@ LIGHT = Method(
     weights=lambda _: WEIGHTS / "light.safetensors",
     bytes_a_pixel=60,
 )
+LIGHT_3D = Method(
+    "light-3d",
+    "Light network, 3-D",
+    "this book: the light network in three dimensions, of volumes",
+    system=light.VOLUME_SYSTEM,
+    weights=lambda _: WEIGHTS / "light-3d.safetensors",
+)
 #: Systems whose authors published fused images, and no weights.
 IMAGES_ONLY = ("adafuse", "asfe-fusion")
 LEARNED = {method.name: method for method in (W_DUALMINE, LIGHT, *AUTHORS)}
+#: Methods that fuse volumes as a whole, and no images.
+VOLUMETRIC = {LIGHT_3D.name: LIGHT_3D}
 
 
 def list_methods() -> list[str]:
@@ -96,8 +105,9 @@ def get_method(name: str) -> Method:
     Raises:
         WdualmineError: no method has that name, or it cannot be imported.
     """
-    if name in LEARNED or name in CLASSICAL:
-        return (LEARNED | CLASSICAL)[name]
+    known = LEARNED | CLASSICAL | VOLUMETRIC
+    if name in known:
+        return known[name]
     if ":" in name:
         return load_function(name)
     if method := load_plugin(name):

@@ -1,21 +1,22 @@
 """What a network is made of and, where it is trained, what for."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.model import NetworkConfig as NetworkConfig
 
-@dataclass(frozen=True)
-class NetworkConfig:
-    """What a network is built from; a system adds its fields, all of them plain values."""
+#: A number of all axes, or one of each.
+ByAxis = int | Sequence[int]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Give the configuration as plain values, for records and checkpoints."""
-        return asdict(self)
+
+def each(value: ByAxis, axes: int) -> Sequence[int]:
+    """Return a number an axis."""
+    return (value,) * axes if isinstance(value, int) else value
 
 
 class Network(nn.Module):
@@ -26,9 +27,9 @@ class Network(nn.Module):
     """
 
     config: Any
-    multiple: int = 1
+    multiple: ByAxis = 1
     #: Receptive-field radius in pixels; None where a fused pixel depends on the whole image.
-    reach: int | None = None
+    reach: ByAxis | None = None
 
     def authors_layers(self) -> dict[str, nn.Module]:
         """Return the layers by the names that the authors' file of weights has for them."""
@@ -62,7 +63,8 @@ class System:
 
     name: str  #: of the system in experiments; several methods can use the same weights
     network: Callable[[Any], nn.Module]  #: makes the network from its configuration
-    config: type  #: the class of that configuration, whose defaults are the size that is used here
+    #: makes that configuration; its defaults are the size that is used here
+    config: Callable[..., Any]
     #: makes the objective from the configuration and the weights of its terms; None where it is not trained
     objective: Callable[[Any, Any], nn.Module] | None = None
     weights: type | None = None  #: the data class of these weights, with their defaults
