@@ -1,0 +1,196 @@
+"""Training of the spatial transformer: pairs moved by random moves that are known, alone or with fusion.
+
+The published alignment is the truth; nothing is labeled. Both images of a pair are turned, scaled, mirrored and
+changed in brightness alike or each by itself, the MRI is moved, and the network is asked where each cell belongs:
+by the cross entropy of the matches, and by the distance in pixels after every step.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from wdualmine.data import TASKS, DataSource, Pair, load_fold, load_pairs, volume_of
+from wdualmine.experiments import FOLDS
+from wdualmine.recovery.signals import HEAD_LEVEL
+from wdualmine.stn import CELL, SIDE, Registered, SpatialTransformer, apply, grid, sample
+
+#: What a move of training is at most: a shift along either axis, a turn in degrees, a mean length of a field.
+LARGEST = (30.0, 12.0, 6.0)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Moved pairs: images (N, 1, 256, 256), where each cell belongs (N, C, 2), and the cells of the head."""
+
+    fixed: Tensor
+    moving: Tensor
+    aligned: Tensor
+    truth: Tensor
+    head: Tensor
+
+
+def training_pairs(source: DataSource, fold: int | None) -> dict[str, list[Pair]]:
+    """Return the training pairs of each task; those of a fold show no patient that it holds out in any task.
+
+    Some MRIs are in two tasks under one volume number.
+    """
+    if fold is None:
+        return {task: load_pairs(task, "train", data=source) for task in TASKS}
+    test = [pair for task in TASKS for pair in load_fold(source, task, "test", fold, FOLDS)]
+    held = {volume_of(pair.name) for pair in test}
+    same = held & shared_volumes(source)
+    pairs = {task: load_fold(source, task, "train", fold, FOLDS) for task in TASKS}
+    return {task: [p for p in own if volume_of(p.name) not in same] for task, own in pairs.items()}
+
+
+def shared_volumes(source: DataSource) -> set[str]:
+    """Return the numbers of volumes of which two tasks show one and the same MRI."""
+    seen: dict[bytes, str] = {}
+    found = set()
+    for task in TASKS:
+        for pair in load_pairs(task, "train", data=source) + load_pairs(task, "test", data=source):
+            if seen.setdefault(pair.image_b.tobytes(), task) != task:
+                found.add(volume_of(pair.name))
+    return found
+
+
+class Batches:
+    """Draws moved pairs, as many of each task, rigidly moved ones and bent ones in turn."""
+
+    def __init__(self, pairs: dict[str, list[Pair]], seed: int, size: int) -> None:
+        self.random = torch.Generator().manual_seed(seed)
+        self.size = size
+        self.images = [
+            torch.from_numpy(np.stack([np.stack((pair.luma_a, pair.luma_b)) for pair in own]))
+            for own in pairs.values()
+        ]
+
+    def draw(self, bent: bool) -> Batch:
+        """Draw a batch."""
+        count, uniform = self.size, self.uniform
+        tasks = torch.randint(len(self.images), (count,), generator=self.random).tolist()
+        chosen = [self.images[t][self.integer(len(self.images[t]))] for t in tasks]
+        both = torch.stack(chosen).float() / 255
+        pixels = grid(SIDE, 1, both)
+        kept = (torch.rand(count, generator=self.random) > 0.15).float()  # the others stay where they lay
+        pose = affine(
+            kept * uniform(-15, 15), 1 + kept * uniform(-0.12, 0.12), kept[:, None] * uniform(-8, 8, 2),
+            1 - 2 * (uniform(0, 1) < 0.5).float(),
+        )  # fmt: skip
+        share = uniform(0, 1) * (uniform(0, 1) > 0.1)
+        turn = affine(share * uniform(-LARGEST[1], LARGEST[1]), 1 + 0 * share,
+                      share[:, None] * uniform(-LARGEST[0], LARGEST[0], 2), 1 + 0 * share)  # fmt: skip
+        bend = Bend(uniform(0, LARGEST[2]) * float(bent), self.random)
+        moved = apply(pose, apply(turn, pixels + bend(pixels.expand(count, -1, -1))))
+        still = apply(pose, pixels)
+        fixed, aligned = sample(both, still.unflatten(1, (SIDE, SIDE))).split(1, dim=1)
+        moving = sample(both[:, 1:], moved.unflatten(1, (SIDE, SIDE)))
+        head = F.avg_pool2d((torch.maximum(fixed, aligned) > HEAD_LEVEL / 255).float(), CELL).flatten(1) > 0.5
+        target = apply(inverse(turn), grid(SIDE // CELL, CELL, both)).expand(count, -1, -1)
+        truth = target
+        for _ in range(8):
+            truth = target - bend(truth)
+        one, other = self.look(count), self.look(count)
+        return Batch(one(fixed), other(moving), other(aligned), truth, head.float())
+
+    def uniform(self, low: float, high: float, *more: int) -> Tensor:
+        """Draw so many numbers a pair."""
+        return low + (high - low) * torch.rand(self.size, *more, generator=self.random)
+
+    def integer(self, count: int) -> int:
+        """Draw a number below a count."""
+        return int(torch.randint(count, (), generator=self.random))
+
+    def look(self, count: int):  # noqa: ANN201
+        """Return a change of brightness and contrast, one for each of so many images."""
+        gamma = torch.exp(0.25 * torch.randn(count, 1, 1, 1, generator=self.random))
+        gain = self.uniform(0.75, 1.15, 1, 1, 1)
+        return lambda image: (image.clamp(min=1e-4) ** gamma * gain).clamp(0, 1) * (image > 1e-4)
+
+
+class Bend:
+    """A random smooth shift of given mean lengths, from a coarse grid of random shifts."""
+
+    def __init__(self, length: Tensor, random: torch.Generator) -> None:
+        nodes = int(torch.randint(7, 15, (), generator=random))  # over the frame and half of it beyond
+        shift = torch.randn(len(length), 2, nodes, nodes, generator=random)
+        fine = F.interpolate(shift, size=(96, 96), mode="bicubic", align_corners=True)
+        self.shift = fine * (length / fine.norm(dim=1).mean(dim=(1, 2)))[:, None, None, None]
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Return the shift at points (N, C, 2)."""
+        at = ((2 * points + 1) / SIDE - 1) / 1.5
+        found = F.grid_sample(self.shift, at.unsqueeze(1), padding_mode="border", align_corners=True)
+        return found[:, :, 0].transpose(1, 2)
+
+
+def affine(degrees: Tensor, scale: Tensor, shift: Tensor, mirror: Tensor) -> Tensor:
+    """Return transforms (N, 2, 3) about the frame's center."""
+    angle = degrees * math.pi / 180
+    cosine, sine = scale * angle.cos(), scale * angle.sin()
+    linear = torch.stack((cosine * mirror, -sine, sine * mirror, cosine), dim=1).unflatten(1, (2, 2))
+    center = torch.full((2, 1), (SIDE - 1) / 2)
+    return torch.cat((linear, center + shift.unsqueeze(2) - linear @ center), dim=2)
+
+
+def inverse(matrix: Tensor) -> Tensor:
+    """Return the inverse transforms (N, 2, 3)."""
+    linear = torch.linalg.inv(matrix[..., :2])
+    return torch.cat((linear, -linear @ matrix[..., 2:]), dim=2)
+
+
+def match_loss(matching: Tensor, truth: Tensor, head: Tensor) -> Tensor:
+    """Cross entropy of the matches, the truth shared by the four cells around it; those outside do not count."""
+    side = SIDE // CELL
+    place = (truth + 0.5) / CELL - 0.5
+    low = place.floor()
+    part = place - low
+    total, inside = torch.zeros_like(head), torch.ones_like(head)
+    for right in (0, 1):
+        for down in (0, 1):
+            cell = (low + torch.tensor([right, down])).long()
+            ok = ((cell >= 0) & (cell < side)).all(dim=2)
+            index = (cell[..., 1] * side + cell[..., 0]).clamp(0, side**2 - 1)
+            share = (part[..., 0] if right else 1 - part[..., 0]) * (part[..., 1] if down else 1 - part[..., 1])
+            total = total - share * matching.gather(2, index.unsqueeze(2)).squeeze(2)
+            inside = inside * ok
+    return (total * head * inside).sum() / (head * inside).sum().clamp(min=1)
+
+
+def point_losses(answer: Registered, truth: Tensor, head: Tensor) -> list[Tensor]:
+    """Mean distance to where the head's cells belong, in cells, after each step."""
+    return [
+        (((field - truth).square().sum(dim=2) + 0.01).sqrt() * head).sum() / head.sum() / CELL
+        for field in answer.fields
+    ]
+
+
+def train(
+    pairs: dict[str, list[Pair]], steps: int, seed: int = 0, size: int = 12, rate: float = 2e-3
+) -> Iterator[tuple[int, SpatialTransformer, dict[str, float]]]:
+    """Train a network alone; yields it after every step, with the losses."""
+    torch.manual_seed(seed)
+    network, batches = SpatialTransformer(), Batches(pairs, seed, size)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.15)
+    for step in range(steps):
+        bent = step % 2 == 1
+        batch = batches.draw(bent)
+        kind = "deformable" if bent else ("rigid", "affine")[step // 2 % 4 == 3]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            answer = network(batch.fixed, batch.moving, kind)
+        matched = match_loss(answer.matching, batch.truth, batch.head)
+        points = point_losses(answer, batch.truth, batch.head)
+        loss = 0.5 * matched + points[0] + 2 * sum(points[1:])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimizer.step()
+        schedule.step()
+        yield step, network, {"match": float(matched)} | {f"p{k}": float(x) * CELL for k, x in enumerate(points)}

@@ -1,0 +1,172 @@
+"""A spatial transformer that registers a pair: the paper's Section 6, joint registration and fusion.
+
+Descriptors of both images are matched all with all on a grid of 32 x 32 cells (H. Rocco et al. 2017,
+doi:10.1109/CVPR.2017.12), and the rigid or affine transform that fits the matches best, each with its weight,
+has a closed form, so that training goes through it. A few convolutions then look at the pair so registered
+and correct it, twice; their correction is smooth where the transform is. The image is resampled by
+``grid_sample`` (M. Jaderberg et al. 2015, arXiv:1506.02025).
+
+Points are (x, y) in pixels of the network's square frame, pixel centers at whole numbers. A field holds for
+each pixel of the fixed image the point of the moving image that belongs there.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: Side of the frame that the network sees, and of its cells, in pixels.
+SIDE, CELL = 256, 8
+KINDS = ("rigid", "affine", "deformable")
+#: Dilations of the layers, in cells: together they see most of the frame.
+DILATIONS = (1, 2, 4, 8, 1)
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """What the network is built from.
+
+    Attributes:
+        width: channels of the descriptors' layers.
+        descriptor: components of a descriptor.
+        correction_width: channels of the layers that correct.
+        steps: how often they do.
+    """
+
+    width: int = 48
+    descriptor: int = 32
+    correction_width: int = 64
+    steps: int = 2
+
+
+class Registered(NamedTuple):
+    """What the network answers: the transform of all steps, and what training looks at.
+
+    ``field`` (N, H, W, 2) is the last step's, ``fields`` those of all steps at the cells' centers (N, C, 2),
+    and ``matching`` the logarithm of the probability of each moving cell for each fixed one (N, C, C).
+    """
+
+    field: Tensor
+    fields: list[Tensor]
+    matching: Tensor
+
+
+class SpatialTransformer(nn.Module):
+    """Match, fit, correct; both images (N, 1, 256, 256) in [0, 1], CT, PET or SPECT fixed and MRI moving."""
+
+    def __init__(self, config: TransformerConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or TransformerConfig()
+        width, wide = self.config.width, self.config.correction_width
+        self.first = nn.ModuleList(nn.Conv2d(16, width, 3, 2, 1) for _ in range(2))
+        self.middle = nn.ModuleList(nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in DILATIONS)
+        self.describe = nn.Conv2d(width, self.config.descriptor, 1)
+        self.weigh = nn.Conv2d(width, 1, 1)
+        self.sharpness = nn.Parameter(torch.tensor(2.5))
+        self.pair = nn.Conv2d(32, wide, 3, 2, 1)
+        self.look = nn.ModuleList(nn.Conv2d(wide, wide, 3, padding=d, dilation=d) for d in DILATIONS[:4])
+        self.correct = nn.Conv2d(wide, 3, 3, padding=1)
+        nn.init.zeros_(self.correct.weight)
+        nn.init.zeros_(self.correct.bias)  # type: ignore[arg-type]
+
+    def forward(self, fixed: Tensor, moving: Tensor, kind: str = "rigid") -> Registered:
+        """Find the transform, of a kind of :data:`KINDS`, that takes the moving image to the fixed one."""
+        centers, pixels = grid(SIDE // CELL, CELL, fixed), grid(SIDE, 1, fixed)
+        fitted = "affine" if kind == "affine" else "rigid"
+        points, weights, matching = self.match(fixed, moving, centers)
+        matrix = fit(centers, points, weights, fitted)
+        fields = [apply(matrix, centers)]
+        field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
+        for step in range(self.config.steps):
+            warped = sample(moving, field.detach())
+            flow, weights = self.correction(fixed, warped)
+            if kind == "deformable" and step:
+                fields.append(compose(fields[-1], centers + flow))
+                field = widen(fields[-1])
+                continue
+            points = apply(matrix, centers + flow)
+            matrix = fit(centers, points, weights, fitted)
+            fields.append(points if kind == "deformable" else apply(matrix, centers))
+            field = widen(points) if kind == "deformable" else apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
+        return Registered(field, fields, matching)
+
+    def match(self, fixed: Tensor, moving: Tensor, centers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return where the cells' centers belong (N, C, 2), how sure that is (N, C), and all matches."""
+        features = [first(F.pixel_unshuffle(x, 4)) for first, x in zip(self.first, (fixed, moving), strict=True)]
+        both = torch.cat(features)
+        for layer in self.middle:
+            both = both + F.relu(layer(both))
+        one, other = F.normalize(self.describe(both).float().flatten(2), dim=1).chunk(2)
+        logits = self.sharpness.exp() * one.transpose(1, 2) @ other
+        matching = logits.log_softmax(dim=2)
+        points = matching.exp() @ centers
+        spread = (matching.exp() @ centers.square() - points.square()).sum(dim=2).clamp(min=0)
+        trust = torch.sigmoid(self.weigh(both.chunk(2)[0]).float().flatten(1))
+        return points, trust / (spread + CELL**2), matching
+
+    def correction(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
+        """Return by how much to move the points of each cell (N, C, 2), in pixels, and its weight (N, C)."""
+        seen = self.pair(F.pixel_unshuffle(torch.cat((fixed, warped), dim=1), 4))
+        for layer in self.look:
+            seen = seen + F.relu(layer(seen))
+        flow = self.correct(seen).float().flatten(2).transpose(1, 2)
+        return flow[..., :2] * CELL, torch.sigmoid(flow[..., 2])
+
+
+def grid(count: int, step: int, like: Tensor) -> Tensor:
+    """Return the centers of count x count squares of so many pixels, row by row, (count ** 2, 2)."""
+    line = (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) * step - 0.5
+    return torch.stack((line.repeat(count), line.repeat_interleave(count)), dim=1)
+
+
+def apply(matrix: Tensor, points: Tensor) -> Tensor:
+    """Apply transforms (N, 2, 3) to points (N, C, 2) or (C, 2)."""
+    return points @ matrix[..., :2].transpose(1, 2) + matrix[..., 2].unsqueeze(1)
+
+
+def fit(points: Tensor, targets: Tensor, weights: Tensor, kind: str = "rigid") -> Tensor:
+    """Return the transforms (N, 2, 3) that take points (C, 2) nearest to targets (N, C, 2), by least squares.
+
+    Args:
+        points: of the fixed image.
+        targets: where they belong.
+        weights: how much each counts, (N, C), not negative.
+        kind: "rigid" (a turn and a shift: P. H. Schönemann 1966, doi:10.1007/BF02289451) or "affine".
+    """
+    share = (weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-9)).unsqueeze(2)
+    middle = (share * points).sum(dim=1, keepdim=True)
+    aim = (share * targets).sum(dim=1, keepdim=True)
+    x, y = points - middle, targets - aim
+    moments = (share * y).transpose(1, 2) @ x
+    if kind == "affine":
+        spread = (share * x).transpose(1, 2) @ x
+        linear = moments @ torch.linalg.inv(spread + torch.eye(2).to(spread))
+    else:
+        cosine = moments[:, 0, 0] + moments[:, 1, 1] + 1e-6
+        sine = moments[:, 1, 0] - moments[:, 0, 1]
+        turn = torch.stack((cosine, -sine, sine, cosine), dim=1) / torch.hypot(cosine, sine).unsqueeze(1)
+        linear = turn.unflatten(1, (2, 2))
+    return torch.cat((linear, aim.transpose(1, 2) - linear @ middle.transpose(1, 2)), dim=2)
+
+
+def sample(image: Tensor, field: Tensor) -> Tensor:
+    """Resample an image (N, C, H, W) at a field (N, H', W', 2), between pixels linearly; outside it is 0."""
+    size = torch.tensor(image.shape[:-3:-1], dtype=field.dtype, device=field.device)
+    return F.grid_sample(image, (2 * field + 1) / size - 1, align_corners=False)
+
+
+def compose(field: Tensor, points: Tensor) -> Tensor:
+    """Evaluate a field of cells (N, C, 2) at points (N, C, 2)."""
+    centers = grid(SIDE // CELL, CELL, field)
+    shift = (field - centers).transpose(1, 2).unflatten(2, (SIDE // CELL, -1))
+    at = ((2 * points + 1) / SIDE - 1).unsqueeze(1)
+    return points + F.grid_sample(shift, at, padding_mode="border", align_corners=False)[:, :, 0].transpose(1, 2)
+
+
+def widen(field: Tensor) -> Tensor:
+    """Interpolate a field of cells (N, C, 2) to all pixels (N, H, W, 2), smoothly."""
+    shift = (field - grid(SIDE // CELL, CELL, field)).transpose(1, 2).unflatten(2, (SIDE // CELL, -1))
+    fine = F.interpolate(shift, scale_factor=CELL, mode="bicubic", align_corners=False)
+    return fine.permute(0, 2, 3, 1) + grid(SIDE, 1, field).unflatten(0, (SIDE, SIDE))
