@@ -45,7 +45,7 @@ class Registered(NamedTuple):
     """What the network answers: the transform of all steps, and what training looks at.
 
     ``field`` (N, H, W, 2) is the last step's, ``fields`` those of all steps at the cells' centers (N, C, 2),
-    and ``matching`` the logarithm of the probability of each moving cell for each fixed one (N, C, C).
+    and ``matching`` the probability of each moving cell for each fixed one (N, C, C).
     """
 
     field: Tensor
@@ -100,9 +100,10 @@ class SpatialTransformer(nn.Module):
             both = both + F.relu(layer(both))
         one, other = F.normalize(self.describe(both).float().flatten(2), dim=1).chunk(2)
         logits = self.sharpness.exp() * one.transpose(1, 2) @ other
-        matching = logits.log_softmax(dim=2)
-        points = matching.exp() @ centers
-        spread = (matching.exp() @ centers.square() - points.square()).sum(dim=2).clamp(min=0)
+        matching = logits.softmax(dim=2)
+        moments = matching @ torch.cat((centers, centers.square().sum(dim=1, keepdim=True)), dim=1)
+        points = moments[..., :2]
+        spread = (moments[..., 2] - points.square().sum(dim=2)).clamp(min=0)
         trust = torch.sigmoid(self.weigh(both.chunk(2)[0]).float().flatten(1))
         return points, trust / (spread + CELL**2), matching
 
@@ -166,7 +167,7 @@ def compose(field: Tensor, points: Tensor) -> Tensor:
 
 
 def widen(field: Tensor) -> Tensor:
-    """Interpolate a field of cells (N, C, 2) to all pixels (N, H, W, 2), smoothly."""
+    """Interpolate a field of cells (N, C, 2) to all pixels (N, H, W, 2)."""
     shift = (field - grid(SIDE // CELL, CELL, field)).transpose(1, 2).unflatten(2, (SIDE // CELL, -1))
-    fine = F.interpolate(shift, scale_factor=CELL, mode="bicubic", align_corners=False)
+    fine = F.interpolate(shift, scale_factor=CELL, mode="bilinear", align_corners=False)
     return fine.permute(0, 2, 3, 1) + grid(SIDE, 1, field).unflatten(0, (SIDE, SIDE))

@@ -147,19 +147,13 @@ def inverse(matrix: Tensor) -> Tensor:
 def match_loss(matching: Tensor, truth: Tensor, head: Tensor) -> Tensor:
     """Cross entropy of the matches, the truth shared by the four cells around it; those outside do not count."""
     side = SIDE // CELL
-    place = (truth + 0.5) / CELL - 0.5
-    low = place.floor()
-    part = place - low
-    total, inside = torch.zeros_like(head), torch.ones_like(head)
-    for right in (0, 1):
-        for down in (0, 1):
-            cell = (low + torch.tensor([right, down])).long()
-            ok = ((cell >= 0) & (cell < side)).all(dim=2)
-            index = (cell[..., 1] * side + cell[..., 0]).clamp(0, side**2 - 1)
-            share = (part[..., 0] if right else 1 - part[..., 0]) * (part[..., 1] if down else 1 - part[..., 1])
-            total = total - share * matching.gather(2, index.unsqueeze(2)).squeeze(2)
-            inside = inside * ok
-    return (total * head * inside).sum() / (head * inside).sum().clamp(min=1)
+    place = ((truth + 0.5) / CELL - 0.5).unsqueeze(2)
+    around = place.floor() + grid(2, 1, truth).round()
+    share = (1 - (place - around).abs()).prod(dim=3)
+    inside = ((around >= 0) & (around < side)).all(dim=3).all(dim=2) * head
+    index = (around[..., 1] * side + around[..., 0]).clamp(0, side**2 - 1).long()
+    entropy = -(share * (matching.gather(2, index) + 1e-9).log()).sum(dim=2)
+    return (entropy * inside).sum() / inside.sum().clamp(min=1)
 
 
 def point_losses(answer: Registered, truth: Tensor, head: Tensor) -> list[Tensor]:
