@@ -22,6 +22,8 @@ SIDE, CELL = 256, 8
 KINDS = ("rigid", "affine", "deformable")
 #: Dilations of the layers, in cells: together they see most of the frame.
 DILATIONS = (1, 2, 4, 8, 1)
+#: Cells along each side of the square in which likenesses are looked up.
+AROUND = 7
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class TransformerConfig:
 
     width: int = 48
     descriptor: int = 32
-    correction_width: int = 64
+    correction_width: int = 48
     steps: int = 2
 
 
@@ -45,12 +47,13 @@ class Registered(NamedTuple):
     """What the network answers: the transform of all steps, and what training looks at.
 
     ``field`` (N, H, W, 2) is the last step's, ``fields`` those of all steps at the cells' centers (N, C, 2),
-    and ``matching`` the probability of each moving cell for each fixed one (N, C, C).
+    and ``likeness`` that of each fixed cell with each moving one (N, C, C): the logarithm of their probability,
+    up to a constant.
     """
 
     field: Tensor
     fields: list[Tensor]
-    matching: Tensor
+    likeness: Tensor
 
 
 class SpatialTransformer(nn.Module):
@@ -65,8 +68,9 @@ class SpatialTransformer(nn.Module):
         self.describe = nn.Conv2d(width, self.config.descriptor, 1)
         self.weigh = nn.Conv2d(width, 1, 1)
         self.sharpness = nn.Parameter(torch.tensor(2.5))
+        self.known = nn.Conv2d(AROUND**2 + 2, wide, 1)
         self.pair = nn.Conv2d(32, wide, 3, 2, 1)
-        self.look = nn.ModuleList(nn.Conv2d(wide, wide, 3, padding=d, dilation=d) for d in DILATIONS[:4])
+        self.look = nn.ModuleList(nn.Conv2d(wide, wide, 3, padding=d, dilation=d) for d in DILATIONS[:3])
         self.correct = nn.Conv2d(wide, 3, 3, padding=1)
         nn.init.zeros_(self.correct.weight)
         nn.init.zeros_(self.correct.bias)  # type: ignore[arg-type]
@@ -75,45 +79,59 @@ class SpatialTransformer(nn.Module):
         """Find the transform, of a kind of :data:`KINDS`, that takes the moving image to the fixed one."""
         centers, pixels = grid(SIDE // CELL, CELL, fixed), grid(SIDE, 1, fixed)
         fitted = "affine" if kind == "affine" else "rigid"
-        points, weights, matching = self.match(fixed, moving, centers)
+        points, weights, likeness = self.match(fixed, moving, centers)
         matrix = fit(centers, points, weights, fitted)
         fields = [apply(matrix, centers)]
         field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
         for step in range(self.config.steps):
-            warped = sample(moving, field.detach())
-            flow, weights = self.correction(fixed, warped)
+            base = fields[-1].detach()
+            flow, weights = self.correction(fixed, sample(moving, field.detach()), likeness, base)
             if kind == "deformable" and step:
-                fields.append(compose(fields[-1], centers + flow))
+                fields.append(compose(base, centers + flow))
+            else:
+                fields.append(apply(matrix.detach(), centers + flow))
+            if kind == "deformable":
                 field = widen(fields[-1])
-                continue
-            points = apply(matrix, centers + flow)
-            matrix = fit(centers, points, weights, fitted)
-            fields.append(points if kind == "deformable" else apply(matrix, centers))
-            field = widen(points) if kind == "deformable" else apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
-        return Registered(field, fields, matching)
+            else:
+                matrix = fit(centers, fields[-1], weights, fitted)
+                fields[-1] = apply(matrix, centers)
+                field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
+        return Registered(field, fields, likeness)
 
     def match(self, fixed: Tensor, moving: Tensor, centers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return where the cells' centers belong (N, C, 2), how sure that is (N, C), and all matches."""
+        """Return where the cells' centers belong (N, C, 2), how sure that is (N, C), and their likenesses."""
         features = [first(F.pixel_unshuffle(x, 4)) for first, x in zip(self.first, (fixed, moving), strict=True)]
         both = torch.cat(features)
         for layer in self.middle:
             both = both + F.relu(layer(both))
         one, other = F.normalize(self.describe(both).float().flatten(2), dim=1).chunk(2)
-        logits = self.sharpness.exp() * one.transpose(1, 2) @ other
-        matching = logits.softmax(dim=2)
-        moments = matching @ torch.cat((centers, centers.square().sum(dim=1, keepdim=True)), dim=1)
+        likeness = self.sharpness.exp() * one.transpose(1, 2) @ other
+        moments = likeness.softmax(dim=2) @ torch.cat((centers, centers.square().sum(dim=1, keepdim=True)), dim=1)
         points = moments[..., :2]
         spread = (moments[..., 2] - points.square().sum(dim=2)).clamp(min=0)
         trust = torch.sigmoid(self.weigh(both.chunk(2)[0]).float().flatten(1))
-        return points, trust / (spread + CELL**2), matching
+        return points, trust / (spread + CELL**2), likeness
 
-    def correction(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
-        """Return by how much to move the points of each cell (N, C, 2), in pixels, and its weight (N, C)."""
-        seen = self.pair(F.pixel_unshuffle(torch.cat((fixed, warped), dim=1), 4))
+    def correction(
+        self, fixed: Tensor, warped: Tensor, likeness: Tensor, base: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return by how much to move the points of each cell (N, C, 2), in pixels, and its weight (N, C).
+
+        Seen are both images and the likenesses around the points so far (Z. Teed and J. Deng 2020,
+        arXiv:2003.12039), whose own answer the layers add to.
+        """
+        side = SIDE // CELL
+        steps = grid(AROUND, CELL, base) - (AROUND * CELL - 1) / 2
+        around = (base.unsqueeze(2) + steps).flatten(0, 1).unsqueeze(1)
+        near = sample(likeness.detach().reshape(-1, 1, side, side), (around + 0.5) / CELL - 0.5)
+        near = near.reshape(-1, side**2, AROUND**2)
+        shift = near.softmax(dim=2) @ steps
+        known = torch.cat((near / 4, shift / CELL), dim=2).transpose(1, 2).unflatten(2, (side, side))
+        seen = self.pair(F.pixel_unshuffle(torch.cat((fixed, warped), dim=1), 4)) + self.known(known)
         for layer in self.look:
-            seen = seen + F.relu(layer(seen))
+            seen = seen + F.relu(layer(F.relu(seen)))
         flow = self.correct(seen).float().flatten(2).transpose(1, 2)
-        return flow[..., :2] * CELL, torch.sigmoid(flow[..., 2])
+        return shift + flow[..., :2] * CELL, torch.sigmoid(flow[..., 2])
 
 
 def grid(count: int, step: int, like: Tensor) -> Tensor:

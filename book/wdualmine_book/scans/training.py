@@ -6,21 +6,32 @@ by the cross entropy of the matches, and by the distance in pixels after every s
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wdualmine.data import TASKS, DataSource, Pair, load_fold, load_pairs, volume_of
 from wdualmine.experiments import FOLDS
+from wdualmine.recovery.objective import source_correlation_loss
 from wdualmine.recovery.signals import HEAD_LEVEL
 from wdualmine.stn import CELL, SIDE, Registered, SpatialTransformer, apply, grid, sample
 
 #: What a move of training is at most: a shift along either axis, a turn in degrees, a mean length of a field.
 LARGEST = (30.0, 12.0, 6.0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a network is trained, with Adam and one cycle of the learning rate."""
+
+    steps: int = 1200
+    batch_size: int = 12
+    learning_rate: float = 2e-3
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,7 @@ def inverse(matrix: Tensor) -> Tensor:
     return torch.cat((linear, -linear @ matrix[..., 2:]), dim=2)
 
 
-def match_loss(matching: Tensor, truth: Tensor, head: Tensor) -> Tensor:
+def match_loss(likeness: Tensor, truth: Tensor, head: Tensor) -> Tensor:
     """Cross entropy of the matches, the truth shared by the four cells around it; those outside do not count."""
     side = SIDE // CELL
     place = ((truth + 0.5) / CELL - 0.5).unsqueeze(2)
@@ -152,7 +163,7 @@ def match_loss(matching: Tensor, truth: Tensor, head: Tensor) -> Tensor:
     share = (1 - (place - around).abs()).prod(dim=3)
     inside = ((around >= 0) & (around < side)).all(dim=3).all(dim=2) * head
     index = (around[..., 1] * side + around[..., 0]).clamp(0, side**2 - 1).long()
-    entropy = -(share * (matching.gather(2, index) + 1e-9).log()).sum(dim=2)
+    entropy = likeness.logsumexp(dim=2) - (share * likeness.gather(2, index)).sum(dim=2)
     return (entropy * inside).sum() / inside.sum().clamp(min=1)
 
 
@@ -164,27 +175,50 @@ def point_losses(answer: Registered, truth: Tensor, head: Tensor) -> list[Tensor
     ]
 
 
+def fusion_loss(light: nn.Module, batch: Batch, answer: Registered) -> Tensor:
+    """Return what fusing the registered pair loses: correlation with the sources where they lay, and distance.
+
+    The distance, mean and absolute, is to the fused image of the aligned pair.
+    """
+    fused = light(batch.fixed, sample(batch.moving, answer.field)).unclipped
+    with torch.no_grad():
+        aim = light(batch.fixed, batch.aligned).fused
+    return source_correlation_loss(fused, batch.fixed, batch.aligned) + 4 * (fused - aim).abs().mean()
+
+
 def train(
-    pairs: dict[str, list[Pair]], steps: int, seed: int = 0, size: int = 12, rate: float = 2e-3
-) -> Iterator[tuple[int, SpatialTransformer, dict[str, float]]]:
-    """Train a network alone; yields it after every step, with the losses."""
-    torch.manual_seed(seed)
-    network, batches = SpatialTransformer(), Batches(pairs, seed, size)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.15)
-    for step in range(steps):
+    pairs: dict[str, list[Pair]],
+    schedule: Schedule,
+    network: SpatialTransformer | None = None,
+    light: nn.Module | None = None,
+) -> Iterator[tuple[SpatialTransformer, dict[str, float]]]:
+    """Train a network, from the start or from one that is given, and yield it with its losses after each step.
+
+    Every other batch is bent. With a frozen network that fuses, the fusion loss joins the others.
+    """
+    torch.manual_seed(schedule.seed)
+    network = network or SpatialTransformer()
+    network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    batches = Batches(pairs, schedule.seed, schedule.batch_size)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=1e-3)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.15
+    )
+    for step in range(schedule.steps):
         bent = step % 2 == 1
+        kind = "deformable" if bent else "affine" if step % 8 == 6 else "rigid"
         batch = batches.draw(bent)
-        kind = "deformable" if bent else ("rigid", "affine")[step // 2 % 4 == 3]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             answer = network(batch.fixed, batch.moving, kind)
-        matched = match_loss(answer.matching, batch.truth, batch.head)
+            fusion = fusion_loss(light, batch, answer) if light else torch.zeros(())
+        matched = match_loss(answer.likeness, batch.truth, batch.head)
         points = point_losses(answer, batch.truth, batch.head)
-        loss = 0.5 * matched + points[0] + 2 * sum(points[1:])
+        loss = 0.5 * matched + points[0] + 2 * sum(points[1:]) + 10 * fusion
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         optimizer.step()
-        schedule.step()
-        yield step, network, {"match": float(matched)} | {f"p{k}": float(x) * CELL for k, x in enumerate(points)}
+        rate.step()
+        pixels = {f"pixels_{number}": CELL * float(x.detach()) for number, x in enumerate(points)}
+        losses = {"match": float(matched.detach()), "fusion": float(fusion.detach())}
+        yield network, {"step": step, "bent": float(bent), **losses, **pixels}
