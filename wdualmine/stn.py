@@ -79,7 +79,7 @@ class SpatialTransformer(nn.Module):
         """Find the transform, of a kind of :data:`KINDS`, that takes the moving image to the fixed one."""
         centers, pixels = grid(SIDE // CELL, CELL, fixed), grid(SIDE, 1, fixed)
         fitted = "affine" if kind == "affine" else "rigid"
-        points, weights, likeness = self.match(fixed, moving, centers)
+        points, weights, likeness = self.match(*self.descriptors(fixed, moving))
         matrix = fit(centers, points, weights, fitted)
         fields = [apply(matrix, centers)]
         field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
@@ -98,18 +98,26 @@ class SpatialTransformer(nn.Module):
                 field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
         return Registered(field, fields, likeness)
 
-    def match(self, fixed: Tensor, moving: Tensor, centers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return where the cells' centers belong (N, C, 2), how sure that is (N, C), and their likenesses."""
+    def descriptors(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the unit descriptors of both images' cells (N, C, D), and how far to trust the fixed (N, C)."""
         features = [first(F.pixel_unshuffle(x, 4)) for first, x in zip(self.first, (fixed, moving), strict=True)]
         both = torch.cat(features)
         for layer in self.middle:
             both = both + F.relu(layer(both))
-        one, other = F.normalize(self.describe(both).float().flatten(2), dim=1).chunk(2)
-        likeness = self.sharpness.exp() * one.transpose(1, 2) @ other
-        moments = likeness.softmax(dim=2) @ torch.cat((centers, centers.square().sum(dim=1, keepdim=True)), dim=1)
+        one, other = F.normalize(self.describe(both).float().flatten(2), dim=1).transpose(1, 2).chunk(2)
+        return one, other, torch.sigmoid(self.weigh(both.chunk(2)[0]).float().flatten(1))
+
+    def match(self, one: Tensor, other: Tensor, trust: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return where cells belong (N, K, 2), how sure that is (N, K), and their likenesses (N, K, C).
+
+        Given are descriptors of K cells and of all others', and how far to trust the K.
+        """
+        centers = grid(SIDE // CELL, CELL, one)
+        likeness = self.sharpness.exp() * one @ other.transpose(1, 2)
+        terms = torch.cat((centers, centers.square().sum(dim=1, keepdim=True)), dim=1)
+        moments = likeness.softmax(dim=2) @ terms
         points = moments[..., :2]
         spread = (moments[..., 2] - points.square().sum(dim=2)).clamp(min=0)
-        trust = torch.sigmoid(self.weigh(both.chunk(2)[0]).float().flatten(1))
         return points, trust / (spread + CELL**2), likeness
 
     def correction(
@@ -149,7 +157,7 @@ def fit(points: Tensor, targets: Tensor, weights: Tensor, kind: str = "rigid") -
     """Return the transforms (N, 2, 3) that take points (C, 2) nearest to targets (N, C, 2), by least squares.
 
     Args:
-        points: of the fixed image.
+        points: of the fixed image, or its own of each, (N, C, 2).
         targets: where they belong.
         weights: how much each counts, (N, C), not negative.
         kind: "rigid" (a turn and a shift: P. H. Schönemann 1966, doi:10.1007/BF02289451) or "affine".

@@ -18,10 +18,13 @@ from wdualmine.data import TASKS, DataSource, Pair, load_fold, load_pairs, volum
 from wdualmine.experiments import FOLDS
 from wdualmine.recovery.objective import source_correlation_loss
 from wdualmine.recovery.signals import HEAD_LEVEL
-from wdualmine.stn import CELL, SIDE, Registered, SpatialTransformer, apply, grid, sample
+from wdualmine.stn import CELL, SIDE, Registered, SpatialTransformer, apply, fit, grid, sample
 
 #: What a move of training is at most: a shift along either axis, a turn in degrees, a mean length of a field.
 LARGEST = (30.0, 12.0, 6.0)
+
+#: Cells of each head that are matched where that is trained alone.
+CELLS = 192
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,20 @@ def point_losses(answer: Registered, truth: Tensor, head: Tensor) -> list[Tensor
     ]
 
 
+def match_some(network: SpatialTransformer, batch: Batch) -> Registered:
+    """Match some cells of each head, and fit; where they belong takes the place of the field in the answer."""
+    one, other, trust = network.descriptors(batch.fixed, batch.moving)
+    cells = torch.multinomial(batch.head + 1e-6, CELLS)
+    pick = cells.unsqueeze(2)
+    points, weights, likeness = network.match(
+        one.gather(1, pick.expand(-1, -1, one.shape[2])), other, trust.gather(1, cells)
+    )
+    own = grid(SIDE // CELL, CELL, one)[cells]
+    return Registered(
+        batch.truth.gather(1, pick.expand(-1, -1, 2)), [apply(fit(own, points, weights), own)], likeness
+    )
+
+
 def fusion_loss(light: nn.Module, batch: Batch, answer: Registered) -> Tensor:
     """Return what fusing the registered pair loses: correlation with the sources where they lay, and distance.
 
@@ -191,10 +208,12 @@ def train(
     schedule: Schedule,
     network: SpatialTransformer | None = None,
     light: nn.Module | None = None,
+    matching: bool = False,
 ) -> Iterator[tuple[SpatialTransformer, dict[str, float]]]:
     """Train a network, from the start or from one that is given, and yield it with its losses after each step.
 
-    Every other batch is bent. With a frozen network that fuses, the fusion loss joins the others.
+    Every other batch is bent. With a frozen network that fuses, the fusion loss joins the others. What matches
+    may be trained alone, which is cheap: on :data:`CELLS` cells of each head.
     """
     torch.manual_seed(schedule.seed)
     network = network or SpatialTransformer()
@@ -209,10 +228,13 @@ def train(
         kind = "deformable" if bent else "affine" if step % 8 == 6 else "rigid"
         batch = batches.draw(bent)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            answer = network(batch.fixed, batch.moving, kind)
+            answer = match_some(network, batch) if matching else network(batch.fixed, batch.moving, kind)
             fusion = fusion_loss(light, batch, answer) if light else torch.zeros(())
-        matched = match_loss(answer.likeness, batch.truth, batch.head)
-        points = point_losses(answer, batch.truth, batch.head)
+        truth, head = batch.truth, batch.head
+        if matching:
+            truth, head = answer.field, torch.ones(answer.field.shape[:2])
+        matched = match_loss(answer.likeness, truth, head)
+        points = point_losses(answer, truth, head)
         loss = 0.5 * matched + points[0] + 2 * sum(points[1:]) + 10 * fusion
         optimizer.zero_grad()
         loss.backward()
