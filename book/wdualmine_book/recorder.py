@@ -59,6 +59,7 @@ KINDS = {
     "audit": "audit.record:audit",
     "ranking": "recovery.record:ranking",
     "ghosting": "systems.ghosting:ghosting",
+    "registration": "scans.registration_record:registration",
 }
 
 

@@ -6,19 +6,27 @@ by the cross entropy of the matches, and by the distance in pixels after every s
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wdualmine.data import TASKS, DataSource, Pair, load_fold, load_pairs, volume_of
+from wdualmine.checkpoints import write_tensors
+from wdualmine.data import TASKS, DataSource, Pair, find_data, load_fold, load_pairs, volume_of
 from wdualmine.experiments import FOLDS
+from wdualmine.methods import LIGHT, load_network
+from wdualmine.records import write_csv
 from wdualmine.recovery.objective import source_correlation_loss
 from wdualmine.recovery.signals import HEAD_LEVEL
-from wdualmine.stn import CELL, SIDE, Registered, SpatialTransformer, apply, fit, grid, sample
+from wdualmine.stn import CELL, SIDE, Registered, SpatialTransformer, apply, fit, grid, load_transformer, sample
+from wdualmine_book.records import results_folder
 
 #: What a move of training is at most: a shift along either axis, a turn in degrees, a mean length of a field.
 LARGEST = (30.0, 12.0, 6.0)
@@ -31,7 +39,7 @@ CELLS = 192
 class Schedule:
     """How long a network is trained, with Adam and one cycle of the learning rate."""
 
-    steps: int = 1200
+    steps: int = 700
     batch_size: int = 12
     learning_rate: float = 2e-3
     seed: int = 0
@@ -120,7 +128,7 @@ class Batches:
         """Draw a number below a count."""
         return int(torch.randint(count, (), generator=self.random))
 
-    def look(self, count: int):  # noqa: ANN201
+    def look(self, count: int) -> Callable[[Tensor], Tensor]:
         """Return a change of brightness and contrast, one for each of so many images."""
         gamma = torch.exp(0.25 * torch.randn(count, 1, 1, 1, generator=self.random))
         gain = self.uniform(0.75, 1.15, 1, 1, 1)
@@ -244,3 +252,47 @@ def train(
         pixels = {f"pixels_{number}": CELL * float(x.detach()) for number, x in enumerate(points)}
         losses = {"match": float(matched.detach()), "fusion": float(fusion.detach())}
         yield network, {"step": step, "bent": float(bent), **losses, **pixels}
+
+
+#: The stages of a training: what matches alone, everything, and then everything on its own or with fusion.
+STAGES = {
+    "matching": (None, Schedule()),
+    "first": ("matching", Schedule(steps=250, learning_rate=1e-3, seed=1)),
+    "stn": ("first", Schedule(steps=100, learning_rate=5e-4, seed=2)),
+    "joint": ("first", Schedule(steps=100, learning_rate=5e-4, seed=2)),
+}
+
+
+def train_stages(output: Path, fold: int | None = None, data: str | Path | None = None) -> None:
+    """Train all stages and write each as a safetensors file with its log; those that are there are kept.
+
+    Args:
+        output: a folder.
+        fold: the volumes to hold out, see :func:`training_pairs`; its light network fuses for "joint".
+        data: see :func:`~wdualmine.data.find_data`.
+    """
+    source = find_data(data)
+    pairs = training_pairs(source, fold)
+    which = "seed0" if fold is None else f"fold-{fold}-seed0"
+    light = load_network(LIGHT, results_folder() / "light" / f"all-{which}")
+    torch.set_num_threads(1)
+    for stage, (before, schedule) in STAGES.items():
+        path = output / f"{stage}.safetensors"
+        if path.is_file():
+            continue
+        start = None if before is None else load_transformer(output / f"{before}.safetensors").requires_grad_(True)
+        began, rows = time.process_time(), []
+        options = {"light": light if stage == "joint" else None, "matching": before is None}
+        for network, losses in train(pairs, schedule, start, **options):
+            rows.append(losses)
+            if len(rows) % 25 == 0:
+                write_csv(path.with_suffix(".csv"), pd.DataFrame(rows).round(4))
+        made = {"transformer": asdict(network.config), "schedule": asdict(schedule), "fold": fold, "stage": stage}
+        made["seconds"] = round(time.process_time() - began)
+        write_tensors(path, {name: tensor.half() for name, tensor in network.state_dict().items()}, made)
+        load_transformer.cache_clear()
+
+
+if __name__ == "__main__":
+    folder, *number = sys.argv[1:]
+    train_stages(Path(folder), int(number[0]) if number else None)
