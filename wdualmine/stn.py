@@ -178,7 +178,7 @@ def fit(points: Tensor, targets: Tensor, weights: Tensor, kind: str = "rigid") -
     moments = (share * y).transpose(1, 2) @ x
     if kind == "affine":
         spread = (share * x).transpose(1, 2) @ x
-        linear = moments @ torch.linalg.inv(spread + torch.eye(2).to(spread))
+        linear = moments @ torch.linalg.inv(spread + 1e-2 * torch.eye(2).to(spread))
     else:
         cosine = moments[:, 0, 0] + moments[:, 1, 1] + 1e-6
         sine = moments[:, 1, 0] - moments[:, 0, 1]

@@ -1,0 +1,166 @@
+"""Known moves, the training on them, and the record that judges registration by them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from wdualmine.data import TASKS, load_pairs, volume_of
+from wdualmine.stn import CELL, SIDE, SpatialTransformer, grid, sample
+from wdualmine_book.scans import registration_record
+from wdualmine_book.scans.moves import (
+    CONDITIONS,
+    MARGIN,
+    RIGID,
+    SMOOTH,
+    draw_move,
+    errors,
+    identity,
+    move_image,
+    rigid_field,
+    within,
+)
+from wdualmine_book.scans.registration_record import ALIGNED, FUSED_METHODS, judge, judge_fused, registration
+from wdualmine_book.scans.training import Batches, Schedule, match_loss, point_losses, train, training_pairs
+
+SHAPE = (96, 96)
+
+
+def test_a_pair_that_is_not_moved_has_no_error() -> None:
+    assert not errors(draw_move("still", "1", SHAPE), identity(SHAPE)).any()
+
+
+def test_errors_are_the_lengths_of_the_moves_where_nothing_is_done() -> None:
+    for condition in CONDITIONS:
+        move = draw_move(condition, "7", SHAPE)
+        lengths = np.linalg.norm(within(move) - identity(SHAPE), axis=-1)
+        assert np.allclose(errors(move, identity(SHAPE)), lengths)
+        if condition in SMOOTH:
+            assert lengths.mean() == pytest.approx(SMOOTH[condition])
+        elif condition in RIGID:
+            reach = np.hypot(*SHAPE) / 2 * np.radians(RIGID[condition][1]) + np.sqrt(2) * RIGID[condition][0]
+            assert lengths.max() <= reach
+
+
+def test_the_inverse_of_a_move_has_no_error() -> None:
+    forth = rigid_field(SHAPE, (9.0, -4.0), 8)
+    cosine, sine = np.cos(np.radians(8)), np.sin(np.radians(8))
+    center = (np.array(SHAPE) - 1) / 2
+    back = (identity(SHAPE) - center - (9.0, -4.0)) @ np.array([[cosine, -sine], [sine, cosine]]) + center
+    assert np.abs(errors(forth, back)).max() < 1e-9
+
+
+def test_moves_are_drawn_again_and_differ_by_pair_condition_and_seed() -> None:
+    first = draw_move("12 px, 5°", "7", SHAPE)
+    assert np.array_equal(first, draw_move("12 px, 5°", "7", SHAPE))
+    for other in (("12 px, 5°", "8"), ("4 px, 2°", "7")):
+        assert not np.allclose(first, draw_move(*other, SHAPE))
+    assert not np.allclose(first, draw_move("12 px, 5°", "7", SHAPE, seed=1))
+
+
+def test_an_image_is_moved_as_the_field_says() -> None:
+    image = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
+    moved = move_image(image, identity(SHAPE, MARGIN) + (5, -2))
+    assert np.array_equal(moved[2:, :-5], image[:-2, 5:])
+    assert np.array_equal(move_image(image, draw_move("still", "1", SHAPE)), image)
+
+
+def test_a_bent_image_comes_back() -> None:
+    noise = np.random.default_rng(0).random(SHAPE)
+    image = ndimage.gaussian_filter(noise, 5)
+    image = np.rint(255 * (image - image.min()) / np.ptp(image)).astype(np.uint8)
+    move = draw_move("field of 2 px", "3", SHAPE)
+    back = identity(SHAPE)
+    for _ in range(30):  # q = x - s(q)
+        back = back - (shifted := errors_vector(move, back))
+    assert np.abs(shifted).max() < 1e-3 and errors(move, back).max() < 2e-3
+    again = move_image(move_image(image, move), np.pad(back, ((MARGIN,) * 2, (MARGIN,) * 2, (0, 0)), mode="edge"))
+    assert np.abs(again.astype(int) - image)[12:-12, 12:-12].max() <= 4
+
+
+def errors_vector(move: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """p(q(x)) - x by scipy, beside the record's by torch."""
+    at = np.moveaxis(answer + MARGIN, -1, 0)[::-1]
+    found = [ndimage.map_coordinates(move[..., axis], at, order=1) for axis in (0, 1)]
+    return np.stack(found, axis=-1) - identity(answer.shape)
+
+
+@pytest.fixture(scope="module")
+def batches(small_pairs: Path) -> Batches:
+    return Batches({task: load_pairs(task, "train", data=small_pairs) for task in TASKS}, seed=0, size=4)
+
+
+@pytest.fixture(scope="module")
+def small_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from wdualmine.data import find_data
+
+    return find_data("phantom").root
+
+
+@pytest.mark.parametrize("bent", [False, True])
+def test_training_knows_where_each_cell_belongs(batches: Batches, bent: bool) -> None:
+    batch = batches.draw(bent)
+    centers = grid(SIDE // CELL, CELL, batch.fixed).expand(4, -1, -1)
+    smooth = [torch.nn.functional.avg_pool2d(image, 9, 1, 4) for image in (batch.moving, batch.aligned)]
+    there, here = (
+        sample(image, points.unsqueeze(1))[:, 0, 0] for image, points in zip(smooth, (batch.truth, centers), strict=True)
+    )
+    inside = ((batch.truth > 8) & (batch.truth < SIDE - 8)).all(dim=2) & (batch.head > 0)
+    assert inside.sum() > 100
+    assert (there - here)[inside].abs().median() < 0.02
+
+
+def test_the_losses_of_a_right_answer_are_least(batches: Batches) -> None:
+    batch = batches.draw(False)
+    side = SIDE // CELL
+    centers = grid(side, CELL, batch.fixed)
+    truth, head = centers.expand(1, -1, -1), torch.ones(1, side**2)
+    sure = 50 * torch.eye(side**2)[None]
+    assert float(match_loss(sure, truth, head)) < 1e-6
+    assert float(match_loss(0 * sure, truth, head)) == pytest.approx(np.log(side**2))
+    halfway = match_loss(sure, truth + CELL / 2, head)  # a quarter of each of four cells; 50 nats for three
+    assert float(halfway) == pytest.approx(37.5, rel=1e-3)
+
+    class Answer:
+        fields = [truth, truth + torch.tensor([3.0, 4.0])]
+
+    right, wrong = point_losses(Answer, truth, head)  # type: ignore[arg-type]
+    assert float(right) == pytest.approx(0.1 / CELL) and float(wrong) == pytest.approx(5 / CELL, rel=1e-3)
+
+
+def test_a_few_steps_train(small_pairs: Path) -> None:
+    pairs = {task: load_pairs(task, "train", data=small_pairs)[:2] for task in TASKS}
+    for matching in (True, False):
+        *_, (network, losses) = train(pairs, Schedule(steps=3, batch_size=2), matching=matching)
+        assert isinstance(network, SpatialTransformer) and np.isfinite(list(losses.values())).all()
+
+
+def test_training_of_a_fold_sees_no_volume_that_is_held_out(small_pairs: Path) -> None:
+    from wdualmine.data import find_data, load_fold
+    from wdualmine.experiments import FOLDS
+
+    source = find_data(str(small_pairs))
+    for task, own in training_pairs(source, 1).items():
+        held = {volume_of(pair.name) for pair in load_fold(source, task, "test", 1, FOLDS)}
+        assert not held & {volume_of(pair.name) for pair in own}
+
+
+def test_a_record_judges_ways_that_are_known(small_pairs: Path) -> None:
+    pairs = load_pairs("ct-mri", "test", 1, small_pairs)
+    table = judge(pairs, {"none": lambda fixed, _: identity(fixed.shape)})
+    still = table[table["condition"] == "still"]
+    assert (still["mean"] == 0).all() and len(table) == 1 + 5 * registration_record.DRAWS
+    largest = table.groupby("condition")["mean"].mean()
+    assert largest["4 px, 2°"] < largest["12 px, 5°"] < largest["25 px, 10°"]
+
+
+def test_signals_are_found_again_where_the_move_is_undone(small_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = load_pairs("ct-mri", "test", 1, small_pairs)
+    monkeypatch.setattr(registration_record, "FUSED_CONDITIONS", ("12 px, 5°",))
+    ways = {name: lambda fixed, _: identity(fixed.shape) for name in FUSED_METHODS}
+    table = judge_fused(pairs, ways, lambda a, b: (a + b) / 2).set_index("method")
+    assert table.loc["none", "CC"] < table.loc[ALIGNED, "CC"]
+    assert table.loc["none", "found_b"] < table.loc[ALIGNED, "found_b"] <= table.loc[ALIGNED, "signals_b"]
+    assert callable(registration)

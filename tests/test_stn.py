@@ -1,0 +1,146 @@
+"""The spatial transformer: closed forms of what it is made of, and what it does with hostile input."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck
+
+from wdualmine.errors import WdualmineError
+from wdualmine.stn import (
+    CELL,
+    KINDS,
+    SIDE,
+    SpatialTransformer,
+    apply,
+    compose,
+    find_field,
+    fit,
+    grid,
+    load_transformer,
+    register,
+    sample,
+    widen,
+)
+
+CENTERS = grid(SIDE // CELL, CELL, torch.zeros((), dtype=torch.float64))
+
+
+def turned(degrees: float, scale: float = 1.0) -> torch.Tensor:
+    cosine, sine = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
+    return torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.floats(-180, 180), st.floats(-60, 60), st.floats(-60, 60), st.integers(0, 99), st.sampled_from(KINDS[:2])
+)
+def test_a_fit_of_points_that_were_moved_is_that_move(
+    degrees: float, right: float, down: float, seed: int, kind: str
+) -> None:
+    weights = torch.rand(1, len(CENTERS), generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 4
+    linear = turned(degrees) if kind == "rigid" else turned(degrees, 0.7) @ torch.tensor([[1, 0.3], [0, 1.2]]).double()
+    move = torch.cat((linear, torch.tensor([[right], [down]], dtype=torch.float64)), dim=1)[None]
+    found = fit(CENTERS, apply(move, CENTERS), weights, kind)
+    assert torch.allclose(found, move, atol=1e-3)
+
+
+def test_a_rigid_fit_neither_scales_nor_mirrors() -> None:
+    mirrored = CENTERS[None] * torch.tensor([-1.5, 1.2])
+    linear = fit(CENTERS, mirrored, torch.ones(1, len(CENTERS)).double())[0, :, :2]
+    assert torch.allclose(linear @ linear.T, torch.eye(2).double(), atol=1e-6)
+    assert torch.linalg.det(linear) == pytest.approx(1)
+
+
+def test_a_field_names_the_points_that_pixels_are_taken_from() -> None:
+    image = torch.rand(1, 1, 12, 17)
+    rows, columns = torch.meshgrid(torch.arange(12.0), torch.arange(17.0), indexing="ij")
+    field = torch.stack((columns + 3, rows - 2), dim=-1)[None]
+    moved = sample(image, field)
+    assert torch.allclose(moved[..., 2:, :-3], image[..., :-2, 3:], atol=1e-5)
+    assert not moved[..., :2, :].any() and not moved[..., -3:].any()  # what comes in from outside is 0
+
+
+def test_cells_and_pixels_tell_of_one_field() -> None:
+    shift = torch.tensor([5.0, -3.0])
+    centers = grid(SIDE // CELL, CELL, shift)
+    assert torch.allclose(widen((centers + shift)[None])[0], grid(SIDE, 1, shift).unflatten(0, (SIDE, SIDE)) + shift)
+    assert torch.allclose(compose((centers + shift)[None], centers[None] - 4), centers + shift - 4, atol=1e-4)
+
+
+def test_gradients_go_through_the_fit_and_the_resampling() -> None:
+    torch.manual_seed(0)
+    points = torch.rand(6, 2, dtype=torch.float64) * 9
+    targets = (points + torch.rand(1, 6, 2, dtype=torch.float64)).requires_grad_(True)
+    weights = (torch.rand(1, 6, dtype=torch.float64) + 0.1).requires_grad_(True)
+    for kind in ("rigid", "affine"):
+        assert gradcheck(lambda t, w, k=kind: fit(points, t, w, k), (targets, weights))
+    image = torch.rand(1, 1, 4, 5, dtype=torch.float64, requires_grad=True)
+    field = (torch.rand(1, 3, 3, 2, dtype=torch.float64) * 2 + 0.3).requires_grad_(True)
+    assert gradcheck(sample, (image, field))
+
+
+def test_likenesses_of_an_image_with_itself_undo_a_shift_by_whole_cells() -> None:
+    """With one first layer for both and sharp likenesses a cell is matched with itself, wherever it is."""
+    torch.manual_seed(0)
+    network = SpatialTransformer()
+    network.first[1].load_state_dict(network.first[0].state_dict())
+    torch.nn.init.constant_(network.sharpness, 8.0)
+    fixed = torch.zeros(1, 1, SIDE, SIDE)
+    fixed[..., 96:160, 96:160] = torch.rand(1, 1, 64, 64)
+    moving = torch.roll(fixed, (2 * CELL, -CELL), dims=(2, 3))
+    with torch.inference_mode():
+        points, _, likeness = network.match(*network.descriptors(fixed, moving))
+    inside = [row * 32 + column for row in range(14, 18) for column in range(14, 18)]
+    centers = grid(SIDE // CELL, CELL, fixed)
+    assert torch.allclose(points[0, inside] - centers[inside], torch.tensor([-8.0, 16.0]), atol=1.0)
+    assert likeness.shape == (1, 1024, 1024)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(256, 256), (181, 217), (300, 64)])
+def test_images_of_any_size_are_registered(kind: str, shape: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    fixed, moving = (random.integers(0, 255, shape, dtype=np.uint8) for _ in range(2))
+    warped, field = register(moving, fixed, kind, SpatialTransformer().eval())
+    assert warped.shape == shape and warped.dtype == np.uint8
+    assert field.shape == (*shape, 2) and np.isfinite(field).all()
+
+
+def test_a_size_is_changed_about_the_middle() -> None:
+    """A network that finds nothing to move leaves every image as it lay."""
+    network = SpatialTransformer()
+    network.forward = lambda fixed, moving, kind: network_answer(fixed)  # type: ignore[method-assign]
+    for shape in ((256, 256), (97, 300)):
+        field = find_field(network, torch.rand(1, 1, *shape), torch.rand(1, 1, *shape))
+        rows, columns = torch.meshgrid(*(torch.arange(float(side)) for side in shape), indexing="ij")
+        assert torch.allclose(field, torch.stack((columns, rows), dim=-1), atol=1e-3)
+
+
+def network_answer(fixed: torch.Tensor):  # noqa: ANN201
+    from wdualmine.stn import Registered
+
+    return Registered(grid(SIDE, 1, fixed).unflatten(0, (1, SIDE, SIDE)), [], fixed)
+
+
+def test_what_cannot_be_registered_is_said() -> None:
+    image = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    network = SpatialTransformer()
+    for moving, fixed, kind, words in (
+        (image, image * 0, "rigid", "the fixed image is constant"),
+        (image * 0 + 9, image, "rigid", "the moving image is constant"),
+        (image, image[1:], "rigid", "differ; resample them"),
+        (image, image, "elastic", "choose rigid, affine or deformable"),
+    ):
+        with pytest.raises(WdualmineError, match=words):
+            register(moving, fixed, kind, network)
+
+
+def test_a_file_that_holds_another_network_is_refused() -> None:
+    from wdualmine.methods.registry import WEIGHTS
+
+    with pytest.raises(WdualmineError, match="holds no spatial transformer"):
+        load_transformer(WEIGHTS / "light.safetensors")
