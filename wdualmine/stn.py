@@ -1,15 +1,16 @@
 """A spatial transformer that registers a pair: the paper's Section 6, joint registration and fusion.
 
-Descriptors of both images are matched all with all on a grid of 32 x 32 cells (H. Rocco et al. 2017,
-doi:10.1109/CVPR.2017.12), and the rigid or affine transform that fits the matches best, each with its weight,
-has a closed form, so that training goes through it. A few convolutions then look at the pair so registered
-and correct it, twice; their correction is smooth where the transform is. The image is resampled by
-``grid_sample`` (M. Jaderberg et al. 2015, arXiv:1506.02025).
+A small network turns both images into features; every turn and shift of one against the other is tried at once,
+by the correlation of their features (H. Zhu et al. 2020, arXiv:2008.09474), on cells of 8 pixels and then, around
+what is found, of 4. What is likely is averaged, so that training goes through it. Bent anatomy is followed by the
+same features, correlated around each cell. The image is resampled by ``grid_sample`` (M. Jaderberg et al. 2015,
+arXiv:1506.02025).
 
 Points are (x, y) in pixels of the network's square frame, pixel centers at whole numbers. A field holds for
 each pixel of the fixed image the point of the moving image that belongs there.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,128 +28,192 @@ from wdualmine.fusion import luma_tensor
 from wdualmine.methods.registry import WEIGHTS
 
 #: Side of the frame that the network sees, and of its cells, in pixels.
-SIDE, CELL = 256, 8
+SIDE, CELL = 256, 4
 KINDS = ("rigid", "affine", "deformable")
-#: Dilations of the layers, in cells: together they see most of the frame.
-DILATIONS = (1, 2, 4, 8, 1)
-#: Cells along each side of the square in which likenesses are looked up.
-AROUND = 7
+
+
+class Search(NamedTuple):
+    """Turns, in degrees, and shifts that are tried around what is known so far."""
+
+    cell: int  #: pixels
+    turns: int  #: to either side
+    degrees: float  #: from one to the next
+    shifts: int  #: cells to either side, along each axis
+
+
+SEARCHES = (Search(2 * CELL, 6, 2.25, 5), Search(CELL, 2, 0.9, 3))
+#: Cells to either side that bent anatomy is followed by, and the deviation of the window that it is seen in.
+REACH, WINDOW = 3, 2.0
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """What the network is built from.
+    """What the network is built from: the channels of its layers, of its features, and the dilations."""
 
-    Attributes:
-        width: channels of the descriptors' layers.
-        descriptor: components of a descriptor.
-        correction_width: channels of the layers that correct.
-        steps: how often they do.
-    """
-
-    width: int = 48
-    descriptor: int = 32
-    correction_width: int = 48
-    steps: int = 2
+    width: int = 32
+    features: int = 8
+    dilations: tuple[int, ...] = (1, 2, 2)
 
 
 class Registered(NamedTuple):
-    """What the network answers: the transform of all steps, and what training looks at.
+    """What the network answers: the transform, and what training looks at.
 
     ``field`` (N, H, W, 2) is the last step's, ``fields`` those of all steps at the cells' centers (N, C, 2),
-    and ``likeness`` that of each fixed cell with each moving one (N, C, C): the logarithm of their probability,
-    up to a constant.
+    ``matrices`` where each search began and ``logits`` what it found (N, turns, shifts, shifts).
     """
 
     field: Tensor
     fields: list[Tensor]
-    likeness: Tensor
+    matrices: list[Tensor]
+    logits: list[Tensor]
 
 
 class SpatialTransformer(nn.Module):
-    """Match, fit, correct; both images (N, 1, 256, 256) in [0, 1], CT, PET or SPECT fixed and MRI moving."""
+    """Describe, search, follow; both images (N, 1, 256, 256) in [0, 1], CT, PET or SPECT fixed and MRI moving."""
 
     def __init__(self, config: TransformerConfig | None = None) -> None:
         super().__init__()
         self.config = config or TransformerConfig()
-        width, wide = self.config.width, self.config.correction_width
-        self.first = nn.ModuleList(nn.Conv2d(16, width, 3, 2, 1) for _ in range(2))
-        self.middle = nn.ModuleList(nn.Conv2d(width, width, 3, padding=d, dilation=d) for d in DILATIONS)
-        self.describe = nn.Conv2d(width, self.config.descriptor, 1)
-        self.weigh = nn.Conv2d(width, 1, 1)
-        self.sharpness = nn.Parameter(torch.tensor(2.5))
-        self.known = nn.Conv2d(AROUND**2 + 2, wide, 1)
-        self.pair = nn.Conv2d(32, wide, 3, 2, 1)
-        self.look = nn.ModuleList(nn.Conv2d(wide, wide, 3, padding=d, dilation=d) for d in DILATIONS[:3])
-        self.correct = nn.Conv2d(wide, 3, 3, padding=1)
-        nn.init.zeros_(self.correct.weight)
-        nn.init.zeros_(self.correct.bias)  # type: ignore[arg-type]
+        width, count = self.config.width, self.config.features
+        self.first = nn.ModuleList(_layer(CELL**2, width, 1) for _ in range(2))
+        self.middle = nn.ModuleList(
+            nn.ModuleList(_layer(width, width, d) for d in self.config.dilations) for _ in range(2)
+        )
+        self.last = nn.ModuleList(nn.Conv2d(width, 2 * count, 1) for _ in range(2))
+        self.sharpness = nn.Parameter(torch.tensor([4.0, 4.0, 3.0]))
 
     def forward(self, fixed: Tensor, moving: Tensor, kind: str = "rigid") -> Registered:
         """Find the transform, of a kind of :data:`KINDS`, that takes the moving image to the fixed one."""
         centers, pixels = grid(SIDE // CELL, CELL, fixed), grid(SIDE, 1, fixed)
-        fitted = "affine" if kind == "affine" else "rigid"
-        points, weights, likeness = self.match(*self.descriptors(fixed, moving))
-        matrix = fit(centers, points, weights, fitted)
-        fields = [apply(matrix, centers)]
+        one, other = (self.features(image, number) for number, image in enumerate((fixed, moving)))
+        matrix = torch.eye(2, 3).to(fixed).expand(len(fixed), 2, 3)
+        fields, matrices, logits = [], [], []
+        for number, search in enumerate(SEARCHES):
+            matrices.append(matrix)
+            found = self.sharpness[number].exp() * correlations(one[number], other[number], matrix, search)
+            matrix = chain(matrix, expected(found, search))
+            fields.append(apply(matrix, centers))
+            logits.append(found)
+            if number + 1 < len(SEARCHES):
+                matrix = matrix.detach()
         field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
-        for step in range(self.config.steps):
-            base = fields[-1].detach()
-            flow, weights = self.correction(fixed, sample(moving, field.detach()), likeness, base)
-            if kind == "deformable" and step:
-                fields.append(compose(base, centers + flow))
+        if kind != "rigid":
+            shift, weights = follow(one[1], other[1], matrix.detach(), self.sharpness[2].exp())
+            points = apply(matrix, centers + shift)
+            if kind == "affine":
+                matrix = fit(centers, points, weights, "affine")
+                points, field = apply(matrix, centers), apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
             else:
-                fields.append(apply(matrix.detach(), centers + flow))
-            if kind == "deformable":
-                field = widen(fields[-1])
-            else:
-                matrix = fit(centers, fields[-1], weights, fitted)
-                fields[-1] = apply(matrix, centers)
-                field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
-        return Registered(field, fields, likeness)
+                field = widen(points)
+            fields.append(points)
+        return Registered(field, fields, matrices, logits)
 
-    def descriptors(self, fixed: Tensor, moving: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the unit descriptors of both images' cells (N, C, D), and how far to trust the fixed (N, C)."""
-        features = [first(F.pixel_unshuffle(x, 4)) for first, x in zip(self.first, (fixed, moving), strict=True)]
-        both = torch.cat(features)
-        for layer in self.middle:
-            both = both + F.relu(layer(both))
-        one, other = F.normalize(self.describe(both).float().flatten(2), dim=1).transpose(1, 2).chunk(2)
-        return one, other, torch.sigmoid(self.weigh(both.chunk(2)[0]).float().flatten(1))
+    def features(self, image: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Return an image's features of cells of 8 and of 4 pixels, (N, D, H', W'), 0 where nothing is around."""
+        seen = F.pixel_unshuffle(image, CELL)
+        seen = F.relu(self.first[number](seen))
+        for layer in self.middle[number]:
+            seen = seen + F.relu(layer(seen))
+        nothing = image.new_zeros(1, CELL**2, 1, 1)
+        nothing = F.relu(self.first[number](nothing))
+        for layer in self.middle[number]:
+            nothing = nothing + F.relu(layer(nothing))
+        last = self.last[number]
+        coarse, fine = (last(seen) - last(nothing)).float().chunk(2, dim=1)
+        return _unit(F.avg_pool2d(coarse, 2)), _unit(fine)
 
-    def match(self, one: Tensor, other: Tensor, trust: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return where cells belong (N, K, 2), how sure that is (N, K), and their likenesses (N, K, C).
 
-        Given are descriptors of K cells and of all others', and how far to trust the K.
-        """
-        centers = grid(SIDE // CELL, CELL, one)
-        likeness = self.sharpness.exp() * one @ other.transpose(1, 2)
-        terms = torch.cat((centers, centers.square().sum(dim=1, keepdim=True)), dim=1)
-        moments = likeness.softmax(dim=2) @ terms
-        points = moments[..., :2]
-        spread = (moments[..., 2] - points.square().sum(dim=2)).clamp(min=0)
-        return points, trust / (spread + CELL**2), likeness
+def _layer(channels: int, width: int, dilation: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation, padding_mode="replicate")
 
-    def correction(
-        self, fixed: Tensor, warped: Tensor, likeness: Tensor, base: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return by how much to move the points of each cell (N, C, 2), in pixels, and its weight (N, C).
 
-        Seen are both images and the likenesses around the points so far (Z. Teed and J. Deng 2020,
-        arXiv:2003.12039), whose own answer the layers add to.
-        """
-        side = SIDE // CELL
-        steps = grid(AROUND, CELL, base) - (AROUND * CELL - 1) / 2
-        around = (base.unsqueeze(2) + steps).flatten(0, 1).unsqueeze(1)
-        near = sample(likeness.detach().reshape(-1, 1, side, side), (around + 0.5) / CELL - 0.5)
-        near = near.reshape(-1, side**2, AROUND**2)
-        shift = near.softmax(dim=2) @ steps
-        known = torch.cat((near / 4, shift / CELL), dim=2).transpose(1, 2).unflatten(2, (side, side))
-        seen = self.pair(F.pixel_unshuffle(torch.cat((fixed, warped), dim=1), 4)) + self.known(known)
-        for layer in self.look:
-            seen = seen + F.relu(layer(F.relu(seen)))
-        flow = self.correct(seen).float().flatten(2).transpose(1, 2)
-        return shift + flow[..., :2] * CELL, torch.sigmoid(flow[..., 2])
+def _unit(features: Tensor) -> Tensor:
+    return features / features.square().sum(dim=(1, 2, 3), keepdim=True).clamp(min=1e-8).sqrt()
+
+
+def turns_of(search: Search, like: Tensor) -> Tensor:
+    """Return the transforms (K, 2, 3) that turn by each of a search's angles about the frame's center."""
+    steps = torch.arange(-search.turns, search.turns + 1, dtype=like.dtype, device=like.device)
+    return turn(steps * search.degrees, torch.zeros(len(steps), 2).to(like))
+
+
+def turn(degrees: Tensor, shift: Tensor) -> Tensor:
+    """Return the transforms (N, 2, 3) that shift by (N, 2) pixels and then turn about the frame's center."""
+    cosine, sine = torch.cos(degrees * math.pi / 180), torch.sin(degrees * math.pi / 180)
+    linear = torch.stack((cosine, -sine, sine, cosine), dim=-1).unflatten(-1, (2, 2))
+    center = (SIDE - 1) / 2
+    return torch.cat((linear, linear @ (shift - center).unsqueeze(-1) + center), dim=-1)
+
+
+def chain(first: Tensor, then: Tensor) -> Tensor:
+    """Return the transforms x -> first(then(x)), (N, 2, 3)."""
+    return torch.cat((first[..., :2] @ then[..., :2], first[..., :2] @ then[..., 2:] + first[..., 2:]), dim=-1)
+
+
+def correlations(one: Tensor, other: Tensor, matrix: Tensor, search: Search) -> Tensor:
+    """Correlate features (N, D, H, W) with others, moved by a transform and all that a search tries.
+
+    Returns:
+        (N, turns, shifts down, shifts to the right), each from the most negative on.
+    """
+    side, reach = one.shape[-1], search.shifts
+    wide = side + 2 * reach
+    points = grid(wide, search.cell, one) - reach * search.cell
+    moves = turns_of(search, one)
+    tried = chain(matrix.unsqueeze(1), moves.unsqueeze(0)).flatten(0, 1)
+    at = ((apply(tried, points) + 0.5) / search.cell - 0.5).reshape(len(one), -1, wide, 2)
+    moved = sample(other, at).unflatten(2, (len(moves), wide)).transpose(1, 2)
+    size = (_smooth_size(wide),) * 2
+    spectrum = torch.fft.rfft2(one, s=size).conj().unsqueeze(1) * torch.fft.rfft2(moved, s=size)
+    return torch.fft.irfft2(spectrum.sum(dim=2), s=size)[..., : 2 * reach + 1, : 2 * reach + 1]
+
+
+def _smooth_size(least: int) -> int:
+    """The next length whose Fourier transform is fast."""
+    return next(n for n in (44, 48, 60, 64, 70, 72, 80, 96) if n >= least)
+
+
+def expected(logits: Tensor, search: Search) -> Tensor:
+    """Return the transforms (N, 2, 3) that are likely: the mean over the places around the likeliest."""
+    count, turns, shifts, _ = logits.shape
+    best = logits.detach().flatten(1).argmax(dim=1)
+    places = torch.cartesian_prod(*(torch.arange(n, device=logits.device) for n in (turns, shifts, shifts)))
+    near = ((places - places[best].unsqueeze(1)).abs() <= 2).all(dim=2)
+    share = logits.flatten(1).masked_fill(~near, -torch.inf).softmax(dim=1)
+    mean = share @ (places - torch.tensor([search.turns, search.shifts, search.shifts]).to(places)).to(logits)
+    return turn(mean[:, 0] * search.degrees, mean[:, [2, 1]] * search.cell)
+
+
+def follow(one: Tensor, other: Tensor, matrix: Tensor, sharpness: Tensor) -> tuple[Tensor, Tensor]:
+    """Return by how much each cell's points are to be shifted (N, C, 2), smoothly, and the cell's weight (N, C)."""
+    side = SIDE // CELL
+    wide = side + 2 * REACH
+    at = (apply(matrix, grid(wide, CELL, one) - REACH * CELL) + 0.5) / CELL - 0.5
+    moved = sample(other, at.unflatten(1, (wide, wide)))
+    places = [(slice(y, y + side), slice(x, x + side)) for y in range(2 * REACH + 1) for x in range(2 * REACH + 1)]
+    energy = blur(one.square().sum(dim=1, keepdim=True))
+    norm = moved.square().sum(dim=1, keepdim=True)
+    own = blur(torch.cat([norm[..., y, x] for y, x in places], dim=1))
+    alike = blur(torch.cat([(one * moved[..., y, x]).sum(dim=1, keepdim=True) for y, x in places], dim=1))
+    scale = own * energy
+    ratio = alike / (scale + 0.01 * scale.amax(dim=(1, 2, 3), keepdim=True) + 1e-20).sqrt()
+    share = (sharpness * ratio).softmax(dim=1).flatten(2).transpose(1, 2)
+    steps = grid(2 * REACH + 1, CELL, one) - ((2 * REACH + 1) * CELL - 1) / 2
+    shift = (share @ steps).transpose(1, 2).unflatten(2, (side // 2, -1))
+    wider = F.interpolate(shift, scale_factor=2, mode="bilinear", align_corners=False)
+    weights = F.interpolate(energy, scale_factor=2, mode="bilinear", align_corners=False)
+    return wider.flatten(2).transpose(1, 2), weights.flatten(1)
+
+
+def blur(image: Tensor) -> Tensor:
+    """Average (N, C, H, W) over 2 x 2 cells, then over the window that bent anatomy is seen in."""
+    image = F.avg_pool2d(image, 2)
+    radius = int(2 * WINDOW)
+    line = torch.exp(-torch.arange(-radius, radius + 1.0).square() / (2 * WINDOW**2)).to(image)
+    line = line / line.sum()
+    flat = image.flatten(0, 1).unsqueeze(1)
+    flat = F.conv2d(F.conv2d(flat, line.view(1, 1, -1, 1), padding=(radius, 0)), line.view(1, 1, 1, -1), padding=(0, radius))
+    return flat.view_as(image)
 
 
 def grid(count: int, step: int, like: Tensor) -> Tensor:
@@ -191,14 +256,6 @@ def sample(image: Tensor, field: Tensor) -> Tensor:
     """Resample an image (N, C, H, W) at a field (N, H', W', 2), between pixels linearly; outside it is 0."""
     size = torch.tensor(image.shape[:-3:-1], dtype=field.dtype, device=field.device)
     return F.grid_sample(image, (2 * field + 1) / size - 1, align_corners=False)
-
-
-def compose(field: Tensor, points: Tensor) -> Tensor:
-    """Evaluate a field of cells (N, C, 2) at points (N, C, 2)."""
-    centers = grid(SIDE // CELL, CELL, field)
-    shift = (field - centers).transpose(1, 2).unflatten(2, (SIDE // CELL, -1))
-    at = ((2 * points + 1) / SIDE - 1).unsqueeze(1)
-    return points + F.grid_sample(shift, at, padding_mode="border", align_corners=False)[:, :, 0].transpose(1, 2)
 
 
 def widen(field: Tensor) -> Tensor:

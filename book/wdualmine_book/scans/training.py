@@ -25,22 +25,24 @@ from wdualmine.methods import LIGHT, load_network
 from wdualmine.records import write_csv
 from wdualmine.recovery.objective import source_correlation_loss
 from wdualmine.recovery.signals import HEAD_LEVEL
-from wdualmine.stn import CELL, SIDE, Registered, SpatialTransformer, apply, fit, grid, load_transformer, sample
+from wdualmine.stn import (
+    CELL, SEARCHES, SIDE, Registered, Search, SpatialTransformer, apply, chain, fit, grid, load_transformer, sample,
+)  # fmt: skip
 from wdualmine_book.records import results_folder
 
 #: What a move of training is at most: a shift along either axis, a turn in degrees, a mean length of a field.
 LARGEST = (30.0, 12.0, 6.0)
 
-#: Cells of each head that are matched where that is trained alone.
-CELLS = 192
+#: Standard deviation of a true place, in steps of a search.
+SPREAD = 0.6
 
 
 @dataclass(frozen=True)
 class Schedule:
     """How long a network is trained, with Adam and one cycle of the learning rate."""
 
-    steps: int = 700
-    batch_size: int = 12
+    steps: int = 600
+    batch_size: int = 8
     learning_rate: float = 2e-3
     seed: int = 0
 
@@ -166,15 +168,30 @@ def inverse(matrix: Tensor) -> Tensor:
     return torch.cat((linear, -linear @ matrix[..., 2:]), dim=2)
 
 
-def match_loss(likeness: Tensor, truth: Tensor, head: Tensor) -> Tensor:
-    """Cross entropy of the matches, the truth shared by the four cells around it; those outside do not count."""
-    side = SIDE // CELL
-    place = ((truth + 0.5) / CELL - 0.5).unsqueeze(2)
-    around = place.floor() + grid(2, 1, truth).round()
-    share = (1 - (place - around).abs()).prod(dim=3)
-    inside = ((around >= 0) & (around < side)).all(dim=3).all(dim=2) * head
-    index = (around[..., 1] * side + around[..., 0]).clamp(0, side**2 - 1).long()
-    entropy = likeness.logsumexp(dim=2) - (share * likeness.gather(2, index)).sum(dim=2)
+def search_loss(logits: Tensor, matrix: Tensor, right: Tensor, search: Search) -> Tensor:
+    """Cross entropy of a search, the truth shared by the places around it; what is out of its reach counts not.
+
+    Args:
+        logits: of the search, (N, turns, shifts, shifts).
+        matrix: where it began, (N, 2, 3).
+        right: the true transforms.
+        search: its steps.
+    """
+    left = chain(inverse(matrix), right)
+    degrees = torch.atan2(left[:, 1, 0], left[:, 0, 0]) * 180 / math.pi
+    center = torch.full((2, 1), (SIDE - 1) / 2)
+    shift = (left[:, :, :2].transpose(1, 2) @ (left[:, :, :2] @ center + left[:, :, 2:] - center)).squeeze(2)
+    place = torch.stack((degrees / search.degrees, shift[:, 1] / search.cell, shift[:, 0] / search.cell), dim=1)
+    share = torch.ones_like(logits)
+    reach = torch.tensor([search.turns, search.shifts, search.shifts])
+    for axis, steps in enumerate(reach.tolist()):
+        distance = torch.arange(-steps, steps + 1) - place[:, axis, None]
+        size = [len(logits), 1, 1, 1]
+        size[axis + 1] = 2 * steps + 1
+        share = share * torch.exp(-(distance**2) / (2 * SPREAD**2)).reshape(size)
+    share = (share / share.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1e-9)).flatten(1)
+    inside = (place.abs() <= reach).all(dim=1).float()
+    entropy = -(share * logits.flatten(1).log_softmax(dim=1)).sum(dim=1)
     return (entropy * inside).sum() / inside.sum().clamp(min=1)
 
 
@@ -184,20 +201,6 @@ def point_losses(answer: Registered, truth: Tensor, head: Tensor) -> list[Tensor
         (((field - truth).square().sum(dim=2) + 0.01).sqrt() * head).sum() / head.sum() / CELL
         for field in answer.fields
     ]
-
-
-def match_some(network: SpatialTransformer, batch: Batch) -> Registered:
-    """Match some cells of each head, and fit; where they belong takes the place of the field in the answer."""
-    one, other, trust = network.descriptors(batch.fixed, batch.moving)
-    cells = torch.multinomial(batch.head + 1e-6, CELLS)
-    pick = cells.unsqueeze(2)
-    points, weights, likeness = network.match(
-        one.gather(1, pick.expand(-1, -1, one.shape[2])), other, trust.gather(1, cells)
-    )
-    own = grid(SIDE // CELL, CELL, one)[cells]
-    return Registered(
-        batch.truth.gather(1, pick.expand(-1, -1, 2)), [apply(fit(own, points, weights), own)], likeness
-    )
 
 
 def fusion_loss(light: nn.Module, batch: Batch, answer: Registered) -> Tensor:
@@ -216,12 +219,10 @@ def train(
     schedule: Schedule,
     network: SpatialTransformer | None = None,
     light: nn.Module | None = None,
-    matching: bool = False,
 ) -> Iterator[tuple[SpatialTransformer, dict[str, float]]]:
     """Train a network, from the start or from one that is given, and yield it with its losses after each step.
 
-    Every other batch is bent. With a frozen network that fuses, the fusion loss joins the others. What matches
-    may be trained alone, which is cheap: on :data:`CELLS` cells of each head.
+    Every other batch is bent. With a frozen network that fuses, the fusion loss joins the others.
     """
     torch.manual_seed(schedule.seed)
     network = network or SpatialTransformer()
@@ -236,21 +237,22 @@ def train(
         kind = "deformable" if bent else "affine" if step % 8 == 6 else "rigid"
         batch = batches.draw(bent)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            answer = match_some(network, batch) if matching else network(batch.fixed, batch.moving, kind)
+            answer = network(batch.fixed, batch.moving, kind)
             fusion = fusion_loss(light, batch, answer) if light else torch.zeros(())
-        truth, head = batch.truth, batch.head
-        if matching:
-            truth, head = answer.field, torch.ones(answer.field.shape[:2])
-        matched = match_loss(answer.likeness, truth, head)
-        points = point_losses(answer, truth, head)
-        loss = 0.5 * matched + points[0] + 2 * sum(points[1:]) + 10 * fusion
+        right = fit(grid(SIDE // CELL, CELL, batch.head), batch.truth, batch.head)
+        searched = [
+            search_loss(logits, matrix, right, search)
+            for logits, matrix, search in zip(answer.logits, answer.matrices, SEARCHES, strict=True)
+        ]
+        points = point_losses(answer, batch.truth, batch.head)
+        loss = sum(searched) + sum(points) + 10 * fusion
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         optimizer.step()
         rate.step()
         pixels = {f"pixels_{number}": CELL * float(x.detach()) for number, x in enumerate(points)}
-        losses = {"match": float(matched.detach()), "fusion": float(fusion.detach())}
+        losses = {f"search_{n}": float(x.detach()) for n, x in enumerate(searched)} | {"fusion": float(fusion.detach())}
         yield network, {"step": step, "bent": float(bent), **losses, **pixels}
 
 
