@@ -10,19 +10,27 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from wdualmine.errors import WdualmineError
+from wdualmine.methods.registry import WEIGHTS
 from wdualmine.stn import (
     CELL,
     KINDS,
+    SEARCHES,
     SIDE,
+    Registered,
+    Search,
     SpatialTransformer,
     apply,
-    compose,
+    chain,
+    correlations,
+    expected,
     find_field,
     fit,
+    follow,
     grid,
     load_transformer,
     register,
     sample,
+    turn,
     widen,
 )
 
@@ -66,9 +74,8 @@ def test_a_field_names_the_points_that_pixels_are_taken_from() -> None:
 
 def test_cells_and_pixels_tell_of_one_field() -> None:
     shift = torch.tensor([5.0, -3.0])
-    centers = grid(SIDE // CELL, CELL, shift)
-    assert torch.allclose(widen((centers + shift)[None])[0], grid(SIDE, 1, shift).unflatten(0, (SIDE, SIDE)) + shift)
-    assert torch.allclose(compose((centers + shift)[None], centers[None] - 4), centers + shift - 4, atol=1e-4)
+    field = (grid(SIDE // CELL, CELL, shift) + shift)[None]
+    assert torch.allclose(widen(field)[0], grid(SIDE, 1, shift).unflatten(0, (SIDE, SIDE)) + shift)
 
 
 def test_gradients_go_through_the_fit_and_the_resampling() -> None:
@@ -83,21 +90,66 @@ def test_gradients_go_through_the_fit_and_the_resampling() -> None:
     assert gradcheck(sample, (image, field))
 
 
-def test_likenesses_of_an_image_with_itself_undo_a_shift_by_whole_cells() -> None:
-    """With one first layer for both and sharp likenesses a cell is matched with itself, wherever it is."""
-    torch.manual_seed(0)
+def bright(side: int) -> torch.Tensor:
+    """Features of random places in the middle of the frame, (1, 3, side, side)."""
+    features = torch.zeros(1, 3, side, side)
+    middle = slice(side // 4, 3 * side // 4)
+    features[..., middle, middle] = torch.randn(1, 3, side // 2, side // 2, generator=torch.Generator().manual_seed(0))
+    return features / features.norm()
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (2, -1), (-3, 3)])
+def test_a_search_finds_a_shift_by_whole_cells(search: Search, down: int, right: int) -> None:
+    one = bright(SIDE // search.cell)
+    other = torch.roll(one, (down, right), dims=(2, 3))
+    found = correlations(one, other, torch.eye(2, 3)[None], search)
+    assert found.shape == (1, 2 * search.turns + 1, *(2 * search.shifts + 1,) * 2)
+    assert float(found.amax()) == pytest.approx(1, abs=1e-4)
+    assert float(found[0, search.turns, search.shifts + down, search.shifts + right]) == pytest.approx(1, abs=1e-4)
+    matrix = expected(200 * found, search)
+    shift = torch.tensor([[1, 0, right * search.cell], [0, 1, down * search.cell]])
+    assert torch.allclose(matrix[0], shift.float(), atol=0.02)
+
+
+@pytest.mark.parametrize("steps", [-2, 2])
+def test_a_search_finds_a_turn(steps: int) -> None:
+    search = SEARCHES[1]
+    noise = torch.randn(1, 3, SIDE // CELL, SIDE // CELL, generator=torch.Generator().manual_seed(0))
+    one = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)
+    one = one / one.norm()
+    moved = turn(torch.tensor([-steps * search.degrees]), torch.zeros(1, 2))
+    points = (apply(moved, grid(SIDE // CELL, CELL, one)) + 0.5) / CELL - 0.5
+    other = sample(one, points.unflatten(1, (SIDE // CELL, -1)))
+    found = correlations(one, other, torch.eye(2, 3)[None], search)
+    matrix = expected(2000 * found, search)
+    angle = math.degrees(math.atan2(matrix[0, 1, 0], matrix[0, 0, 0]))
+    assert angle == pytest.approx(steps * search.degrees, abs=0.35)
+
+
+def test_a_turn_is_about_the_middle_and_undone_by_its_opposite() -> None:
+    quarter = turn(torch.tensor([90.0]), torch.zeros(1, 2))
+    assert torch.allclose(apply(quarter, torch.tensor([[127.5, 127.5], [137.5, 127.5]]))[0, 0], torch.tensor([127.5] * 2))
+    assert torch.allclose(apply(quarter, torch.tensor([[137.5, 127.5]]))[0, 0], torch.tensor([127.5, 137.5]), atol=1e-4)
+    back = chain(quarter, turn(torch.tensor([-90.0]), torch.zeros(1, 2)))
+    assert torch.allclose(back, torch.eye(2, 3)[None], atol=1e-4)
+
+
+def test_bent_anatomy_is_followed() -> None:
+    one = bright(SIDE // CELL)
+    for down, right in ((0, 0), (1, -2)):
+        other = torch.roll(one, (down, right), dims=(2, 3))
+        shift, weights = follow(one, other, torch.eye(2, 3)[None], torch.tensor(200.0))
+        inside = weights[0] > weights.max() / 2
+        assert torch.allclose(shift[0, inside], torch.tensor([right * CELL, down * CELL]).float(), atol=0.3)
+
+
+def test_nothing_around_has_no_features() -> None:
     network = SpatialTransformer()
-    network.first[1].load_state_dict(network.first[0].state_dict())
-    torch.nn.init.constant_(network.sharpness, 8.0)
-    fixed = torch.zeros(1, 1, SIDE, SIDE)
-    fixed[..., 96:160, 96:160] = torch.rand(1, 1, 64, 64)
-    moving = torch.roll(fixed, (2 * CELL, -CELL), dims=(2, 3))
-    with torch.inference_mode():
-        points, _, likeness = network.match(*network.descriptors(fixed, moving))
-    inside = [row * 32 + column for row in range(14, 18) for column in range(14, 18)]
-    centers = grid(SIDE // CELL, CELL, fixed)
-    assert torch.allclose(points[0, inside] - centers[inside], torch.tensor([-8.0, 16.0]), atol=1.0)
-    assert likeness.shape == (1, 1024, 1024)
+    image = torch.zeros(1, 1, SIDE, SIDE)
+    image[..., 100:140, 100:140] = 0.5
+    for features in map(torch.Tensor.detach, network.features(image, 0)):
+        assert float(features[..., :4, :].abs().max()) < 1e-6 and features.norm() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,10 +172,8 @@ def test_a_size_is_changed_about_the_middle() -> None:
         assert torch.allclose(field, torch.stack((columns, rows), dim=-1), atol=1e-3)
 
 
-def network_answer(fixed: torch.Tensor):  # noqa: ANN201
-    from wdualmine.stn import Registered
-
-    return Registered(grid(SIDE, 1, fixed).unflatten(0, (1, SIDE, SIDE)), [], fixed)
+def network_answer(fixed: torch.Tensor) -> Registered:
+    return Registered(grid(SIDE, 1, fixed).unflatten(0, (1, SIDE, SIDE)), [], [], [])
 
 
 def test_what_cannot_be_registered_is_said() -> None:
@@ -140,7 +190,5 @@ def test_what_cannot_be_registered_is_said() -> None:
 
 
 def test_a_file_that_holds_another_network_is_refused() -> None:
-    from wdualmine.methods.registry import WEIGHTS
-
     with pytest.raises(WdualmineError, match="holds no spatial transformer"):
         load_transformer(WEIGHTS / "light.safetensors")

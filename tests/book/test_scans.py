@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from wdualmine.data import TASKS, load_pairs, volume_of
-from wdualmine.stn import CELL, SIDE, SpatialTransformer, grid, sample
+from wdualmine.stn import CELL, SEARCHES, SIDE, Registered, SpatialTransformer, chain, grid, sample, turn
 from wdualmine_book.scans import registration_record
 from wdualmine_book.scans.moves import (
     CONDITIONS,
@@ -23,7 +23,7 @@ from wdualmine_book.scans.moves import (
     within,
 )
 from wdualmine_book.scans.registration_record import ALIGNED, FUSED_METHODS, judge, judge_fused, registration
-from wdualmine_book.scans.training import Batches, Schedule, match_loss, point_losses, train, training_pairs
+from wdualmine_book.scans.training import Batches, Schedule, point_losses, search_loss, train, training_pairs
 
 SHAPE = (96, 96)
 
@@ -112,29 +112,29 @@ def test_training_knows_where_each_cell_belongs(batches: Batches, bent: bool) ->
     assert (there - here)[inside].abs().median() < 0.02
 
 
-def test_the_losses_of_a_right_answer_are_least(batches: Batches) -> None:
-    batch = batches.draw(False)
-    side = SIDE // CELL
-    centers = grid(side, CELL, batch.fixed)
-    truth, head = centers.expand(1, -1, -1), torch.ones(1, side**2)
-    sure = 50 * torch.eye(side**2)[None]
-    assert float(match_loss(sure, truth, head)) < 1e-6
-    assert float(match_loss(0 * sure, truth, head)) == pytest.approx(np.log(side**2))
-    halfway = match_loss(sure, truth + CELL / 2, head)  # a quarter of each of four cells; 50 nats for three
-    assert float(halfway) == pytest.approx(37.5, rel=1e-3)
+def test_the_losses_of_a_right_answer_are_least() -> None:
+    search = SEARCHES[0]
+    right = turn(torch.tensor([2 * search.degrees]), torch.tensor([[3.0, -1.0]]) * search.cell)
+    start = turn(torch.tensor([4.0]), torch.tensor([[9.0, 2.0]]))
+    places = {(turns, down): torch.full((1, 13, 11, 11), -9.0) for turns in (6, 8) for down in (4, 5)}
+    for (turns, down), logits in places.items():
+        logits[0, turns, down, 8] = 9
+    losses = {
+        place: float(search_loss(logits, start, chain(start, right), search)) for place, logits in places.items()
+    }
+    assert min(losses, key=lambda place: losses[place]) == (8, 4)
+    assert float(search_loss(places[8, 4], start, chain(start, turn(torch.tensor([60.0]), torch.zeros(1, 2))), search)) == 0
 
-    class Answer:
-        fields = [truth, truth + torch.tensor([3.0, 4.0])]
-
-    right, wrong = point_losses(Answer, truth, head)  # type: ignore[arg-type]
-    assert float(right) == pytest.approx(0.1 / CELL) and float(wrong) == pytest.approx(5 / CELL, rel=1e-3)
+    truth, head = grid(SIDE // CELL, CELL, right).expand(1, -1, -1), torch.ones(1, (SIDE // CELL) ** 2)
+    answer = Registered(truth, [truth, truth + torch.tensor([3.0, 4.0])], [], [])
+    same, other = point_losses(answer, truth, head)
+    assert float(same) == pytest.approx(0.1 / CELL) and float(other) == pytest.approx(5 / CELL, rel=1e-3)
 
 
 def test_a_few_steps_train(small_pairs: Path) -> None:
     pairs = {task: load_pairs(task, "train", data=small_pairs)[:2] for task in TASKS}
-    for matching in (True, False):
-        *_, (network, losses) = train(pairs, Schedule(steps=3, batch_size=2), matching=matching)
-        assert isinstance(network, SpatialTransformer) and np.isfinite(list(losses.values())).all()
+    *_, (network, losses) = train(pairs, Schedule(steps=3, batch_size=2))
+    assert isinstance(network, SpatialTransformer) and np.isfinite(list(losses.values())).all()
 
 
 def test_training_of_a_fold_sees_no_volume_that_is_held_out(small_pairs: Path) -> None:

@@ -256,12 +256,11 @@ def train(
         yield network, {"step": step, "bent": float(bent), **losses, **pixels}
 
 
-#: The stages of a training: what matches alone, everything, and then everything on its own or with fusion.
+#: The stages of a training: what each begins with, and its schedule; the last with and without fusion.
 STAGES = {
-    "matching": (None, Schedule()),
-    "first": ("matching", Schedule(steps=250, learning_rate=1e-3, seed=1)),
-    "stn": ("first", Schedule(steps=100, learning_rate=5e-4, seed=2)),
-    "joint": ("first", Schedule(steps=100, learning_rate=5e-4, seed=2)),
+    "first": (None, Schedule()),
+    "stn": ("first", Schedule(steps=80, learning_rate=5e-4, seed=1)),
+    "joint": ("first", Schedule(steps=80, learning_rate=5e-4, seed=1)),
 }
 
 
@@ -284,8 +283,7 @@ def train_stages(output: Path, fold: int | None = None, data: str | Path | None 
             continue
         start = None if before is None else load_transformer(output / f"{before}.safetensors").requires_grad_(True)
         began, rows = time.process_time(), []
-        options = {"light": light if stage == "joint" else None, "matching": before is None}
-        for network, losses in train(pairs, schedule, start, **options):
+        for network, losses in train(pairs, schedule, start, light if stage == "joint" else None):
             rows.append(losses)
             if len(rows) % 25 == 0:
                 write_csv(path.with_suffix(".csv"), pd.DataFrame(rows).round(4))
