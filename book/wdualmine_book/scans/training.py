@@ -43,7 +43,7 @@ class Schedule:
 
     steps: int = 600
     batch_size: int = 8
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     seed: int = 0
 
 
@@ -283,14 +283,15 @@ def train_stages(output: Path, fold: int | None = None, data: str | Path | None 
             continue
         start = None if before is None else load_transformer(output / f"{before}.safetensors").requires_grad_(True)
         began, rows = time.process_time(), []
+        made = {"schedule": asdict(schedule), "fold": fold, "stage": stage}
         for network, losses in train(pairs, schedule, start, light if stage == "joint" else None):
             rows.append(losses)
-            if len(rows) % 25 == 0:
-                write_csv(path.with_suffix(".csv"), pd.DataFrame(rows).round(4))
-        made = {"transformer": asdict(network.config), "schedule": asdict(schedule), "fold": fold, "stage": stage}
-        made["seconds"] = round(time.process_time() - began)
-        write_tensors(path, {name: tensor.half() for name, tensor in network.state_dict().items()}, made)
-        load_transformer.cache_clear()
+            if len(rows) % 100 and len(rows) < schedule.steps:
+                continue
+            write_csv(path.with_suffix(".csv"), pd.DataFrame(rows).round(4))
+            made |= {"transformer": asdict(network.config), "seconds": round(time.process_time() - began)}
+            whole = path if len(rows) == schedule.steps else output / "unfinished.safetensors"
+            write_tensors(whole, {name: tensor.half() for name, tensor in network.state_dict().items()}, made)
 
 
 if __name__ == "__main__":
