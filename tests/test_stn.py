@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from wdualmine.errors import WdualmineError
+from wdualmine.learned_registration import find_field, load_transformer, register
 from wdualmine.methods.registry import WEIGHTS
 from wdualmine.stn import (
     CELL,
@@ -23,12 +24,9 @@ from wdualmine.stn import (
     chain,
     correlations,
     expected,
-    find_field,
     fit,
     follow,
     grid,
-    load_transformer,
-    register,
     sample,
     turn,
     widen,
@@ -44,13 +42,23 @@ def turned(degrees: float, scale: float = 1.0) -> torch.Tensor:
 
 @settings(deadline=None, max_examples=25)
 @given(
-    st.floats(-180, 180), st.floats(-60, 60), st.floats(-60, 60), st.integers(0, 99), st.sampled_from(KINDS[:2])
+    st.floats(-180, 180),
+    st.floats(-60, 60),
+    st.floats(-60, 60),
+    st.integers(0, 99),
+    st.sampled_from(KINDS[:2]),
 )
 def test_a_fit_of_points_that_were_moved_is_that_move(
     degrees: float, right: float, down: float, seed: int, kind: str
 ) -> None:
-    weights = torch.rand(1, len(CENTERS), generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 4
-    linear = turned(degrees) if kind == "rigid" else turned(degrees, 0.7) @ torch.tensor([[1, 0.3], [0, 1.2]]).double()
+    weights = (
+        torch.rand(1, len(CENTERS), generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 4
+    )
+    linear = (
+        turned(degrees)
+        if kind == "rigid"
+        else turned(degrees, 0.7) @ torch.tensor([[1, 0.3], [0, 1.2]]).double()
+    )
     move = torch.cat((linear, torch.tensor([[right], [down]], dtype=torch.float64)), dim=1)[None]
     found = fit(CENTERS, apply(move, CENTERS), weights, kind)
     assert torch.allclose(found, move, atol=1e-3)
@@ -69,7 +77,8 @@ def test_a_field_names_the_points_that_pixels_are_taken_from() -> None:
     field = torch.stack((columns + 3, rows - 2), dim=-1)[None]
     moved = sample(image, field)
     assert torch.allclose(moved[..., 2:, :-3], image[..., :-2, 3:], atol=1e-5)
-    assert not moved[..., :2, :].any() and not moved[..., -3:].any()  # what comes in from outside is 0
+    assert not moved[..., :2, :].any()
+    assert not moved[..., -3:].any()  # what comes in from outside is 0
 
 
 def test_cells_and_pixels_tell_of_one_field() -> None:
@@ -94,7 +103,9 @@ def bright(side: int) -> torch.Tensor:
     """Features of random places in the middle of the frame, (1, 3, side, side)."""
     features = torch.zeros(1, 3, side, side)
     middle = slice(side // 4, 3 * side // 4)
-    features[..., middle, middle] = torch.randn(1, 3, side // 2, side // 2, generator=torch.Generator().manual_seed(0))
+    features[..., middle, middle] = torch.randn(
+        1, 3, side // 2, side // 2, generator=torch.Generator().manual_seed(0)
+    )
     return features / features.norm()
 
 
@@ -106,7 +117,9 @@ def test_a_search_finds_a_shift_by_whole_cells(search: Search, down: int, right:
     found = correlations(one, other, torch.eye(2, 3)[None], search)
     assert found.shape == (1, 2 * search.turns + 1, *(2 * search.shifts + 1,) * 2)
     assert float(found.amax()) == pytest.approx(1, abs=1e-4)
-    assert float(found[0, search.turns, search.shifts + down, search.shifts + right]) == pytest.approx(1, abs=1e-4)
+    assert float(found[0, search.turns, search.shifts + down, search.shifts + right]) == pytest.approx(
+        1, abs=1e-4
+    )
     matrix = expected(200 * found, search)
     shift = torch.tensor([[1, 0, right * search.cell], [0, 1, down * search.cell]])
     assert torch.allclose(matrix[0], shift.float(), atol=0.02)
@@ -129,8 +142,12 @@ def test_a_search_finds_a_turn(steps: int) -> None:
 
 def test_a_turn_is_about_the_middle_and_undone_by_its_opposite() -> None:
     quarter = turn(torch.tensor([90.0]), torch.zeros(1, 2))
-    assert torch.allclose(apply(quarter, torch.tensor([[127.5, 127.5], [137.5, 127.5]]))[0, 0], torch.tensor([127.5] * 2))
-    assert torch.allclose(apply(quarter, torch.tensor([[137.5, 127.5]]))[0, 0], torch.tensor([127.5, 137.5]), atol=1e-4)
+    assert torch.allclose(
+        apply(quarter, torch.tensor([[127.5, 127.5], [137.5, 127.5]]))[0, 0], torch.tensor([127.5] * 2)
+    )
+    assert torch.allclose(
+        apply(quarter, torch.tensor([[137.5, 127.5]]))[0, 0], torch.tensor([127.5, 137.5]), atol=1e-4
+    )
     back = chain(quarter, turn(torch.tensor([-90.0]), torch.zeros(1, 2)))
     assert torch.allclose(back, torch.eye(2, 3)[None], atol=1e-4)
 
@@ -149,7 +166,8 @@ def test_nothing_around_has_no_features() -> None:
     image = torch.zeros(1, 1, SIDE, SIDE)
     image[..., 100:140, 100:140] = 0.5
     for features in map(torch.Tensor.detach, network.features(image, 0)):
-        assert float(features[..., :4, :].abs().max()) < 1e-6 and features.norm() == pytest.approx(1, abs=1e-4)
+        assert float(features[..., :4, :].abs().max()) < 1e-6
+        assert features.norm() == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -158,8 +176,10 @@ def test_images_of_any_size_are_registered(kind: str, shape: tuple[int, int]) ->
     random = np.random.default_rng(0)
     fixed, moving = (random.integers(0, 255, shape, dtype=np.uint8) for _ in range(2))
     warped, field = register(moving, fixed, kind, SpatialTransformer().eval())
-    assert warped.shape == shape and warped.dtype == np.uint8
-    assert field.shape == (*shape, 2) and np.isfinite(field).all()
+    assert warped.shape == shape
+    assert warped.dtype == np.uint8
+    assert field.shape == (*shape, 2)
+    assert np.isfinite(field).all()
 
 
 def test_a_size_is_changed_about_the_middle() -> None:

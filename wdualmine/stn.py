@@ -1,10 +1,10 @@
 """A spatial transformer that registers a pair: the paper's Section 6, joint registration and fusion.
 
-A small network turns both images into features; every turn and shift of one against the other is tried at once,
-by the correlation of their features (H. Zhu et al. 2020, arXiv:2008.09474), on cells of 8 pixels and then, around
-what is found, of 4. What is likely is averaged, so that training goes through it. Bent anatomy is followed by the
-same features, correlated around each cell. The image is resampled by ``grid_sample`` (M. Jaderberg et al. 2015,
-arXiv:1506.02025).
+A small network turns both images into features; every turn and shift of one against the other is tried at
+once, by the correlation of their features (Z. Chen et al. 2020, arXiv:2008.09474), on cells of 8 pixels and
+then, around what is found, of 4. What is likely is averaged, so that training goes through it. Bent anatomy
+is followed by the same features, correlated around each cell. The image is resampled by ``grid_sample``
+(M. Jaderberg et al. 2015, arXiv:1506.02025).
 
 Points are (x, y) in pixels of the network's square frame, pixel centers at whole numbers. A field holds for
 each pixel of the fixed image the point of the moving image that belongs there.
@@ -12,20 +12,11 @@ each pixel of the fixed image the point of the moving image that belongs there.
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from wdualmine.checkpoints import read_tensors
-from wdualmine.errors import WdualmineError, one_line
-from wdualmine.fusion import luma_tensor
-from wdualmine.methods.registry import WEIGHTS
 
 #: Side of the frame that the network sees, and of its cells, in pixels.
 SIDE, CELL = 256, 4
@@ -69,18 +60,21 @@ class Registered(NamedTuple):
 
 
 class SpatialTransformer(nn.Module):
-    """Describe, search, follow; both images (N, 1, 256, 256) in [0, 1], CT, PET or SPECT fixed and MRI moving."""
+    """Describe, search, follow; both images (N, 1, 256, 256) in [0, 1], the CT, PET or SPECT and the MRI."""
 
     def __init__(self, config: TransformerConfig | None = None) -> None:
         super().__init__()
         self.config = config or TransformerConfig()
         width, count = self.config.width, self.config.features
-        self.first = nn.ModuleList(_layer(CELL**2, width, 1) for _ in range(2))
+        self.first = nn.ModuleList(
+            nn.Conv2d(CELL**2, width, 3, padding=1, padding_mode="replicate") for _ in range(2)
+        )
         self.middle = nn.ModuleList(
-            nn.ModuleList(_layer(width, width, d) for d in self.config.dilations) for _ in range(2)
+            nn.Sequential(*(_Residual(width, d) for d in self.config.dilations)) for _ in range(2)
         )
         self.last = nn.ModuleList(nn.Conv2d(width, 2 * count, 1) for _ in range(2))
-        self.sharpness = nn.Parameter(torch.tensor([0.45, 0.5, 0.4]))  # a tenth of the logarithm: learned fast
+        #: A tenth of the logarithm, so that it is learned fast; of each search, then of following.
+        self.sharpness = nn.Parameter(torch.tensor([0.45, 0.5, 0.4]))
 
     def forward(self, fixed: Tensor, moving: Tensor, kind: str = "rigid") -> Registered:
         """Find the transform, of a kind of :data:`KINDS`, that takes the moving image to the fixed one."""
@@ -90,7 +84,9 @@ class SpatialTransformer(nn.Module):
         fields, matrices, logits = [], [], []
         for number, search in enumerate(SEARCHES):
             matrices.append(matrix)
-            found = (10 * self.sharpness[number]).exp() * correlations(one[number], other[number], matrix, search)
+            found = (10 * self.sharpness[number]).exp() * correlations(
+                one[number], other[number], matrix, search
+            )
             matrix = chain(matrix, expected(found, search))
             fields.append(apply(matrix, centers))
             logits.append(found)
@@ -109,22 +105,22 @@ class SpatialTransformer(nn.Module):
         return Registered(field, fields, matrices, logits)
 
     def features(self, image: Tensor, number: int) -> tuple[Tensor, Tensor]:
-        """Return an image's features of cells of 8 and of 4 pixels, (N, D, H', W'), 0 where nothing is around."""
-        seen = F.pixel_unshuffle(image, CELL)
-        seen = F.relu(self.first[number](seen))
-        for layer in self.middle[number]:
-            seen = seen + F.relu(layer(seen))
-        nothing = image.new_zeros(1, CELL**2, 1, 1)
-        nothing = F.relu(self.first[number](nothing))
-        for layer in self.middle[number]:
-            nothing = nothing + F.relu(layer(nothing))
-        last = self.last[number]
-        coarse, fine = (last(seen) - last(nothing)).float().chunk(2, dim=1)
+        """Return features of cells of 8 and of 4 pixels, (N, D, H', W'), 0 where nothing is around."""
+        blocks = F.pixel_unshuffle(image, CELL)
+        nothing = blocks.new_zeros(1, CELL**2, 1, 1)
+        seen, around = (
+            self.last[number](self.middle[number](F.relu(self.first[number](x)))) for x in (blocks, nothing)
+        )
+        coarse, fine = (seen - around).float().chunk(2, dim=1)
         return _unit(F.avg_pool2d(coarse, 2)), _unit(fine)
 
 
-def _layer(channels: int, width: int, dilation: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation, padding_mode="replicate")
+class _Residual(nn.Conv2d):
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__(width, width, 3, padding=dilation, dilation=dilation, padding_mode="replicate")
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + F.relu(super().forward(features))
 
 
 def _unit(features: Tensor) -> Tensor:
@@ -147,7 +143,9 @@ def turn(degrees: Tensor, shift: Tensor) -> Tensor:
 
 def chain(first: Tensor, then: Tensor) -> Tensor:
     """Return the transforms x -> first(then(x)), (N, 2, 3)."""
-    return torch.cat((first[..., :2] @ then[..., :2], first[..., :2] @ then[..., 2:] + first[..., 2:]), dim=-1)
+    return torch.cat(
+        (first[..., :2] @ then[..., :2], first[..., :2] @ then[..., 2:] + first[..., 2:]), dim=-1
+    )
 
 
 def correlations(one: Tensor, other: Tensor, matrix: Tensor, search: Search) -> Tensor:
@@ -175,7 +173,7 @@ def _smooth_size(least: int) -> int:
 
 def expected(logits: Tensor, search: Search) -> Tensor:
     """Return the transforms (N, 2, 3) that are likely: the mean over the places around the likeliest."""
-    count, turns, shifts, _ = logits.shape
+    turns, shifts = logits.shape[1:3]
     best = logits.detach().flatten(1).argmax(dim=1)
     places = torch.cartesian_prod(*(torch.arange(n, device=logits.device) for n in (turns, shifts, shifts)))
     near = ((places - places[best].unsqueeze(1)).abs() <= 2).all(dim=2)
@@ -185,12 +183,14 @@ def expected(logits: Tensor, search: Search) -> Tensor:
 
 
 def follow(one: Tensor, other: Tensor, matrix: Tensor, sharpness: Tensor) -> tuple[Tensor, Tensor]:
-    """Return by how much each cell's points are to be shifted (N, C, 2), smoothly, and the cell's weight (N, C)."""
+    """Return by how much to shift each cell's points (N, C, 2), smoothly, and its weight (N, C)."""
     side = SIDE // CELL
     wide = side + 2 * REACH
     at = (apply(matrix, grid(wide, CELL, one) - REACH * CELL) + 0.5) / CELL - 0.5
     moved = sample(other, at.unflatten(1, (wide, wide)))
-    places = [(slice(y, y + side), slice(x, x + side)) for y in range(2 * REACH + 1) for x in range(2 * REACH + 1)]
+    places = [
+        (slice(y, y + side), slice(x, x + side)) for y in range(2 * REACH + 1) for x in range(2 * REACH + 1)
+    ]
     energy = blur(one.square().sum(dim=1, keepdim=True))
     norm = moved.square().sum(dim=1, keepdim=True)
     own = blur(torch.cat([norm[..., y, x] for y, x in places], dim=1))
@@ -212,7 +212,11 @@ def blur(image: Tensor) -> Tensor:
     line = torch.exp(-torch.arange(-radius, radius + 1.0).square() / (2 * WINDOW**2)).to(image)
     line = line / line.sum()
     flat = image.flatten(0, 1).unsqueeze(1)
-    flat = F.conv2d(F.conv2d(flat, line.view(1, 1, -1, 1), padding=(radius, 0)), line.view(1, 1, 1, -1), padding=(0, radius))
+    flat = F.conv2d(
+        F.conv2d(flat, line.view(1, 1, -1, 1), padding=(radius, 0)),
+        line.view(1, 1, 1, -1),
+        padding=(0, radius),
+    )
     return flat.view_as(image)
 
 
@@ -263,69 +267,3 @@ def widen(field: Tensor) -> Tensor:
     shift = (field - grid(SIDE // CELL, CELL, field)).transpose(1, 2).unflatten(2, (SIDE // CELL, -1))
     fine = F.interpolate(shift, scale_factor=CELL, mode="bilinear", align_corners=False)
     return fine.permute(0, 2, 3, 1) + grid(SIDE, 1, field).unflatten(0, (SIDE, SIDE))
-
-
-@torch.inference_mode()
-def find_field(network: SpatialTransformer, fixed: Tensor, moving: Tensor, kind: str = "rigid") -> Tensor:
-    """Return the field (H, W, 2), in pixels, that registers two lumas (1, 1, H, W) of any size.
-
-    They are put into the middle of a square, and that is resized to the network's frame.
-    """
-    height, width = fixed.shape[-2:]
-    side = max(height, width)
-    left, top = (side - width) // 2, (side - height) // 2
-    margins = (left, side - width - left, top, side - height - top)
-    both = F.pad(torch.cat((fixed, moving)), margins)
-    if side != SIDE:
-        both = F.interpolate(both, size=(SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
-    found = network(both[:1], both[1:], kind).field
-    shift = (found - grid(SIDE, 1, found).unflatten(0, (SIDE, SIDE))).permute(0, 3, 1, 2) * side / SIDE
-    if side != SIDE:
-        shift = F.interpolate(shift, size=(side, side), mode="bilinear", align_corners=False)
-    field = shift[0].permute(1, 2, 0) + grid(side, 1, found).unflatten(0, (side, side))
-    return field[top : top + height, left : left + width] - torch.tensor([left, top]).to(field)
-
-
-@cache
-def load_transformer(path: Path = WEIGHTS / "stn.safetensors") -> SpatialTransformer:
-    """Load a trained network, ready for inference; a WdualmineError says where the file holds none."""
-    tensors, metadata = read_tensors(path)
-    try:
-        network = SpatialTransformer(TransformerConfig(**metadata["transformer"]))
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise WdualmineError(f"{path}: holds no spatial transformer ({one_line(error)})") from error
-    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
-
-
-def register(
-    moving: NDArray, fixed: NDArray, kind: str = "rigid", network: SpatialTransformer | None = None
-) -> tuple[NDArray, NDArray[np.float64]]:
-    """Register an MRI to a CT, PET or SPECT of the same size, by the package's network unless one is given.
-
-    Args:
-        moving: the MRI, (H, W) or (H, W, 3), uint8, uint16 or float in [0, 1].
-        fixed: the other image, likewise.
-        kind: "rigid", "affine" or "deformable".
-        network: see :func:`load_transformer`.
-
-    Returns:
-        The MRI resampled, 0 where it shows nothing, of its own pixel type; and the field (H, W, 2): the point
-        (x, y) of the moving image, in pixels, that each pixel shows.
-
-    Raises:
-        WdualmineError: there is no such kind, sizes differ, or an image is constant.
-    """
-    if kind not in KINDS:
-        raise WdualmineError(f"kind {kind!r}: choose {', '.join(KINDS[:-1])} or {KINDS[-1]}")
-    if moving.shape[:2] != fixed.shape[:2]:
-        raise WdualmineError(f"sizes {moving.shape[:2]} and {fixed.shape[:2]} differ; resample them to one grid")
-    for name, image in (("moving", moving), ("fixed", fixed)):
-        if image.min() == image.max():
-            raise WdualmineError(f"the {name} image is constant and cannot be registered; give another")
-    lumas = luma_tensor(fixed, "fixed image"), luma_tensor(moving, "moving image")
-    field = find_field(network or load_transformer(), *lumas, kind)
-    layers = torch.from_numpy(moving.astype(np.float64).reshape(1, *moving.shape[:2], -1)).permute(0, 3, 1, 2)
-    warped = sample(layers, field.double()[None])[0].permute(1, 2, 0).reshape(moving.shape).numpy()
-    whole = warped if moving.dtype.kind == "f" else np.rint(warped)
-    return whole.astype(moving.dtype), field.double().numpy()

@@ -29,7 +29,9 @@ class Format(StrEnum):
 
 @app.command()
 def record(
-    kind: Annotated[str, typer.Argument(help="baselines, conventions, audit, ranking, ghosting or registration.")],
+    kind: Annotated[
+        str, typer.Argument(help="baselines, conventions, audit, ranking, ghosting or registration.")
+    ],
     task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The record's folder.")],
     data: DataOption = None,

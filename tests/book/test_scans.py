@@ -7,8 +7,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from wdualmine.data import TASKS, load_pairs, volume_of
+from wdualmine.data import TASKS, find_data, load_fold, load_pairs, volume_of
+from wdualmine.experiments import FOLDS
+from wdualmine.records import Run
 from wdualmine.stn import CELL, SEARCHES, SIDE, Registered, SpatialTransformer, chain, grid, sample, turn
+from wdualmine_book.recorder import record
 from wdualmine_book.scans import registration_record
 from wdualmine_book.scans.moves import (
     CONDITIONS,
@@ -22,7 +25,8 @@ from wdualmine_book.scans.moves import (
     rigid_field,
     within,
 )
-from wdualmine_book.scans.registration_record import ALIGNED, FUSED_METHODS, judge, judge_fused, registration
+from wdualmine_book.scans.registration_record import ALIGNED
+from wdualmine_book.scans.tables import error_table, fusion_table, registration_runs, render_errors
 from wdualmine_book.scans.training import Batches, Schedule, point_losses, search_loss, train, training_pairs
 
 SHAPE = (96, 96)
@@ -62,7 +66,7 @@ def test_moves_are_drawn_again_and_differ_by_pair_condition_and_seed() -> None:
 
 def test_an_image_is_moved_as_the_field_says() -> None:
     image = np.random.default_rng(0).integers(0, 255, SHAPE, dtype=np.uint8)
-    moved = move_image(image, identity(SHAPE, MARGIN) + (5, -2))
+    moved = move_image(image, identity(SHAPE, MARGIN) + np.array([5, -2]))
     assert np.array_equal(moved[2:, :-5], image[:-2, 5:])
     assert np.array_equal(move_image(image, draw_move("still", "1", SHAPE)), image)
 
@@ -75,8 +79,11 @@ def test_a_bent_image_comes_back() -> None:
     back = identity(SHAPE)
     for _ in range(30):  # q = x - s(q)
         back = back - (shifted := errors_vector(move, back))
-    assert np.abs(shifted).max() < 1e-3 and errors(move, back).max() < 2e-3
-    again = move_image(move_image(image, move), np.pad(back, ((MARGIN,) * 2, (MARGIN,) * 2, (0, 0)), mode="edge"))
+    assert np.abs(shifted).max() < 1e-3
+    assert errors(move, back).max() < 2e-3
+    again = move_image(
+        move_image(image, move), np.pad(back, ((MARGIN,) * 2, (MARGIN,) * 2, (0, 0)), mode="edge")
+    )
     assert np.abs(again.astype(int) - image)[12:-12, 12:-12].max() <= 4
 
 
@@ -88,14 +95,12 @@ def errors_vector(move: np.ndarray, answer: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def batches(small_pairs: Path) -> Batches:
-    return Batches({task: load_pairs(task, "train", data=small_pairs) for task in TASKS}, seed=0, size=4)
+def batches(phantom: Path) -> Batches:
+    return Batches({task: load_pairs(task, "train", data=phantom) for task in TASKS}, seed=0, size=4)
 
 
 @pytest.fixture(scope="module")
-def small_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from wdualmine.data import find_data
-
+def phantom() -> Path:
     return find_data("phantom").root
 
 
@@ -105,7 +110,8 @@ def test_training_knows_where_each_cell_belongs(batches: Batches, bent: bool) ->
     centers = grid(SIDE // CELL, CELL, batch.fixed).expand(4, -1, -1)
     smooth = [torch.nn.functional.avg_pool2d(image, 9, 1, 4) for image in (batch.moving, batch.aligned)]
     there, here = (
-        sample(image, points.unsqueeze(1))[:, 0, 0] for image, points in zip(smooth, (batch.truth, centers), strict=True)
+        sample(image, points.unsqueeze(1))[:, 0, 0]
+        for image, points in zip(smooth, (batch.truth, centers), strict=True)
     )
     inside = ((batch.truth > 8) & (batch.truth < SIDE - 8)).all(dim=2) & (batch.head > 0)
     assert inside.sum() > 100
@@ -120,47 +126,71 @@ def test_the_losses_of_a_right_answer_are_least() -> None:
     for (turns, down), logits in places.items():
         logits[0, turns, down, 8] = 9
     losses = {
-        place: float(search_loss(logits, start, chain(start, right), search)) for place, logits in places.items()
+        place: float(search_loss(logits, start, chain(start, right), search))
+        for place, logits in places.items()
     }
     assert min(losses, key=lambda place: losses[place]) == (8, 4)
-    assert float(search_loss(places[8, 4], start, chain(start, turn(torch.tensor([60.0]), torch.zeros(1, 2))), search)) == 0
+    assert (
+        float(
+            search_loss(
+                places[8, 4], start, chain(start, turn(torch.tensor([60.0]), torch.zeros(1, 2))), search
+            )
+        )
+        == 0
+    )
 
     truth, head = grid(SIDE // CELL, CELL, right).expand(1, -1, -1), torch.ones(1, (SIDE // CELL) ** 2)
     answer = Registered(truth, [truth, truth + torch.tensor([3.0, 4.0])], [], [])
     same, other = point_losses(answer, truth, head)
-    assert float(same) == pytest.approx(0.1 / CELL) and float(other) == pytest.approx(5 / CELL, rel=1e-3)
+    assert float(same) == pytest.approx(0.1 / CELL)
+    assert float(other) == pytest.approx(5 / CELL, rel=1e-3)
 
 
-def test_a_few_steps_train(small_pairs: Path) -> None:
-    pairs = {task: load_pairs(task, "train", data=small_pairs)[:2] for task in TASKS}
+def test_a_few_steps_train(phantom: Path) -> None:
+    pairs = {task: load_pairs(task, "train", data=phantom)[:2] for task in TASKS}
     *_, (network, losses) = train(pairs, Schedule(steps=3, batch_size=2))
-    assert isinstance(network, SpatialTransformer) and np.isfinite(list(losses.values())).all()
+    assert isinstance(network, SpatialTransformer)
+    assert np.isfinite(list(losses.values())).all()
 
 
-def test_training_of_a_fold_sees_no_volume_that_is_held_out(small_pairs: Path) -> None:
-    from wdualmine.data import find_data, load_fold
-    from wdualmine.experiments import FOLDS
-
-    source = find_data(str(small_pairs))
+def test_training_of_a_fold_sees_no_volume_that_is_held_out(phantom: Path) -> None:
+    source = find_data(str(phantom))
     for task, own in training_pairs(source, 1).items():
         held = {volume_of(pair.name) for pair in load_fold(source, task, "test", 1, FOLDS)}
         assert not held & {volume_of(pair.name) for pair in own}
 
 
-def test_a_record_judges_ways_that_are_known(small_pairs: Path) -> None:
-    pairs = load_pairs("ct-mri", "test", 1, small_pairs)
-    table = judge(pairs, {"none": lambda fixed, _: identity(fixed.shape)})
-    still = table[table["condition"] == "still"]
-    assert (still["mean"] == 0).all() and len(table) == 1 + 5 * registration_record.DRAWS
-    largest = table.groupby("condition")["mean"].mean()
-    assert largest["4 px, 2°"] < largest["12 px, 5°"] < largest["25 px, 10°"]
+@pytest.fixture(scope="module")
+def run(small_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A record of two ways that are known: nothing done, and the center always a pixel to the right."""
+    ways = {
+        "none": lambda fixed, _: identity(fixed.shape),
+        "simpleitk": lambda fixed, _: identity(fixed.shape) + np.array([1.0, 0.0]),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registration_record, "methods", lambda: ways)
+        patch.setattr(registration_record, "FUSED_CONDITIONS", ("12 px, 5°",))
+        patch.setattr(registration_record, "FUSED_METHODS", ("none",))
+        return record(
+            "registration", "ct-mri", tmp_path_factory.mktemp("r") / "run", str(small_pairs), 2, False
+        )
 
 
-def test_signals_are_found_again_where_the_move_is_undone(small_pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = load_pairs("ct-mri", "test", 1, small_pairs)
-    monkeypatch.setattr(registration_record, "FUSED_CONDITIONS", ("12 px, 5°",))
-    ways = {name: lambda fixed, _: identity(fixed.shape) for name in FUSED_METHODS}
-    table = judge_fused(pairs, ways, lambda a, b: (a + b) / 2).set_index("method")
-    assert table.loc["none", "CC"] < table.loc[ALIGNED, "CC"]
-    assert table.loc["none", "found_b"] < table.loc[ALIGNED, "found_b"] <= table.loc[ALIGNED, "signals_b"]
-    assert callable(registration)
+def test_a_record_judges_ways_that_are_known(run: Run) -> None:
+    frame = run.table("registration.csv", text="volume")
+    still = frame[frame["condition"] == "still"].groupby("method")["mean"].mean()
+    assert still["none"] == 0
+    assert still["simpleitk"] == pytest.approx(1)
+    table = error_table(run).set_index(["method", "condition"])
+    medians = table.loc["none", "median"]
+    assert medians["4 px, 2°"] < medians["12 px, 5°"] < medians["25 px, 10°"]
+    assert table.loc[("none", "25 px, 10°"), "lost"] > table.loc[("none", "4 px, 2°"), "lost"]
+    assert "0.00 (0.0, 0%)" in render_errors(run)
+    assert registration_runs([run])["ct-mri"] is run
+
+
+def test_signals_are_found_again_where_the_move_is_undone(run: Run) -> None:
+    table = fusion_table(run).set_index("method")
+    assert table.loc[ALIGNED, "CC_share"] == table.loc[ALIGNED, "search_b_share"] == 1
+    assert table.loc["none", "CC_share"] < 1
+    assert table.loc["none", "search_b_share"] < 1

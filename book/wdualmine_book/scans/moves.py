@@ -1,9 +1,9 @@
 """Known random moves: rigid ones in three ranges, and smooth fields.
 
-Every move is drawn from a seed, the pair's name and the condition, so that all methods get the same ones and a
-record can be made again. A field p says where the moved image takes each of its pixels from; an answer q, where
-the registered image takes its pixels from in the moved one, is right where p(q(x)) = x. So p is drawn with a
-margin around the image, (H + 2 MARGIN, W + 2 MARGIN, 2), for what is moved out of it.
+Every move is drawn from a seed, the pair's name and the condition, so that all methods get the same ones and
+a record can be made again. A field p says where the moved image takes each of its pixels from; an answer q,
+where the registered image takes its pixels from in the moved one, is right where p(q(x)) = x. So p is drawn
+with a margin around the image, (H + 2 MARGIN, W + 2 MARGIN, 2), for what is moved out of it.
 """
 
 import zlib
@@ -32,7 +32,7 @@ MARGIN = 64
 
 
 def draw_move(condition: str, name: str, shape: tuple[int, ...], seed: int = SEED) -> Array:
-    """Draw the field p of a condition for the pair of a name, with its margin; points are (x, y) in pixels."""
+    """Draw the field p of a condition for the pair of a name, with its margin; points are (x, y)."""
     rng = np.random.default_rng((seed, zlib.crc32(name.encode()), CONDITIONS.index(condition)))
     if condition in SMOOTH:
         return identity(shape, MARGIN) + smooth_shift(rng, shape, SMOOTH[condition])

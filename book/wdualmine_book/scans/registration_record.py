@@ -1,19 +1,20 @@
 """Registration judged by known moves: where each pixel of the head ends up, and what fusing loses.
 
-A record of kind "registration" is of the pairs of fold :data:`FOLD`, whose volumes no network here has seen. It
-holds
+A record of kind "registration" is of the pairs of fold :data:`FOLD`, whose volumes no network here has seen.
+It holds
 
-- ``registration.csv``, a row a method, condition, pair and draw: mean, median and 95th percentile of the error
-  inside the head, in pixels, and the processor's seconds on one thread;
+- ``registration.csv``, a row a method, condition, pair and draw: mean, median and 95th percentile of the
+  error inside the head, in pixels, and the processor's seconds on one thread;
 - ``fusion.csv``, a row a method, condition and pair: CC of the light network's fused image with both sources
-  where they lay, and of signals in either source how many there are and how many a search finds (``_alone``: in
-  that source alone);
+  where they lay, and of signals in either source how many there are and how many a search finds (``_alone``:
+  in that source alone);
 - ``metrics.csv``, the same CC where the MRI lay.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,26 +26,36 @@ from wdualmine.data import Pair, load_fold, volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS
 from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.learned_registration import find_field, load_transformer
 from wdualmine.methods import LIGHT, load_fuse
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.signals import head
-from wdualmine.stn import find_field, load_transformer, sample
+from wdualmine.stn import sample
 from wdualmine_book.recorder import Request
 from wdualmine_book.records import results_folder
-from wdualmine_book.scans.moves import CONDITIONS, SEED, Array, draw_move, errors, identity, move_image, within
+from wdualmine_book.scans.moves import (
+    CONDITIONS,
+    SEED,
+    Array,
+    draw_move,
+    errors,
+    identity,
+    move_image,
+    within,
+)
 
 KIND = "registration"
 #: The fold that is judged; the design was chosen on fold 1.
 FOLD = 0
 #: Moves of a condition and pair.
-DRAWS = 3
+DRAWS = 2
 #: Finds the field of a pair: its two lumas, uint8, the MRI second.
 Find = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Array]
 #: Pairs that are fused and searched, spread over those judged, in these conditions, registered by these.
-FUSED = 5
+FUSED = 4
 FUSED_CONDITIONS = ("12 px, 5°", "25 px, 10°", "field of 4 px")
 FUSED_METHODS = ("none", "simpleitk", "stn-rigid", "stn-deformable", "joint-rigid", "joint-deformable")
 ALIGNED = "aligned"
@@ -71,7 +82,9 @@ def registration(request: Request) -> pd.DataFrame:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with task_bar(f"{task.key} registration", len(pairs) + len(FUSED_CONDITIONS) * 6, request.progress) as on:
+        with task_bar(
+            f"{task.key} registration", len(pairs) + len(FUSED_CONDITIONS) * 6, request.progress
+        ) as on:
             write_csv(request.output / "registration.csv", judge(pairs, methods(), on))
             fuse = load_fuse(LIGHT, results_folder() / "light" / f"all-fold-{FOLD}-seed0")
             few = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, FUSED).round().astype(int))]
@@ -82,7 +95,9 @@ def registration(request: Request) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(task=task.key, split="test", stretch=False)
 
 
-def judge(pairs: list[Pair], ways: dict[str, Find], advance: Callable[[], None] = lambda: None) -> pd.DataFrame:
+def judge(
+    pairs: Sequence[Pair], ways: dict[str, Find], advance: Callable[[], None] = lambda: None
+) -> pd.DataFrame:
     """Move each pair's MRI and measure where each way takes it; see the module for the columns."""
     rows = []
     for pair in pairs:
@@ -134,7 +149,9 @@ def judge_fused(
                 own[pair.name] = partial(_moved_back, fuse=fuse, move=within(move), answer=answer)
             found = _found(measure_recovery(own, pairs, volume_of)).join(alone)
             found["CC"] = {pair.name: _correlation(pair, own[pair.name]) for pair in pairs}
-            frames.append(found.reset_index().assign(method=name, condition=condition if name != ALIGNED else "still"))
+            frames.append(
+                found.reset_index().assign(method=name, condition=condition if name != ALIGNED else "still")
+            )
             advance()
     return pd.concat(frames, ignore_index=True)
 
@@ -165,9 +182,9 @@ def simpleitk_rigid(fixed: NDArray[np.uint8], moving: NDArray[np.uint8]) -> Arra
     return identity(fixed.shape) @ axes + origin
 
 
-def _learned(fixed: NDArray[np.uint8], moving: NDArray[np.uint8], path: object, kind: str) -> Array:
-    images = (torch.from_numpy(image.astype(np.float32) / 255)[None, None] for image in (fixed, moving))
-    field: Array = find_field(load_transformer(path), *images, kind).double().numpy()
+def _learned(fixed: NDArray[np.uint8], moving: NDArray[np.uint8], path: Path, kind: str) -> Array:
+    one, other = (torch.from_numpy(image.astype(np.float32) / 255)[None, None] for image in (fixed, moving))
+    field: Array = find_field(load_transformer(path), one, other, kind).double().numpy()
     return field
 
 
@@ -185,6 +202,6 @@ def _correlation(pair: Pair, fuse: Fuse) -> float:
 
 def _found(signals: pd.DataFrame) -> pd.DataFrame:
     """Count signals and those found, a row a pair: ``signals_a``, ``found_a``, and of source b."""
-    counts = signals.groupby(["pair", "source"])["found"].agg(["size", "sum"]).unstack(fill_value=0)
-    counts.columns = [f"{'signals' if what == 'size' else 'found'}_{source}" for what, source in counts.columns]
-    return counts
+    found = signals.groupby(["source", "pair"])["found"]
+    counts = {"signals": found.size(), "found": found.sum()}
+    return pd.DataFrame({f"{name}_{s}": count[s] for name, count in counts.items() for s in ("a", "b")})

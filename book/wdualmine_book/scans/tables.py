@@ -75,7 +75,7 @@ def fusion_table(run: Run) -> pd.DataFrame:
 
 
 def render_errors(run: Run) -> str:
-    """Print the errors as HTML: a row a method, a column a condition, median (95th percentile, share lost)."""
+    """Print the errors as HTML: median (95th percentile, share lost) of each method and condition."""
     table = error_table(run)
     cells = {
         key: f"{row['median']:.2f} ({row['p95']:.1f}, {row['lost']:.0%})"

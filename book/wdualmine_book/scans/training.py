@@ -1,8 +1,8 @@
 """Training of the spatial transformer: pairs moved by random moves that are known, alone or with fusion.
 
-The published alignment is the truth; nothing is labeled. Both images of a pair are turned, scaled, mirrored and
-changed in brightness alike or each by itself, the MRI is moved, and the network is asked where each cell belongs:
-by the cross entropy of the matches, and by the distance in pixels after every step.
+The published alignment is the truth; nothing is labeled. Both images of a pair are turned, scaled and
+mirrored alike and each changed in brightness, the MRI is moved, and the network is asked for the move: by the
+cross entropy of what it tries, and by the distance of each cell to where it belongs after every step.
 """
 
 import math
@@ -21,12 +21,23 @@ from torch.nn import functional as F
 from wdualmine.checkpoints import write_tensors
 from wdualmine.data import TASKS, DataSource, Pair, find_data, load_fold, load_pairs, volume_of
 from wdualmine.experiments import FOLDS
+from wdualmine.learned_registration import load_transformer
 from wdualmine.methods import LIGHT, load_network
 from wdualmine.records import write_csv
 from wdualmine.recovery.objective import source_correlation_loss
 from wdualmine.recovery.signals import HEAD_LEVEL
 from wdualmine.stn import (
-    CELL, SEARCHES, SIDE, Registered, Search, SpatialTransformer, apply, chain, fit, grid, load_transformer, sample,
+    CELL,
+    SEARCHES,
+    SIDE,
+    Registered,
+    Search,
+    SpatialTransformer,
+    apply,
+    chain,
+    fit,
+    grid,
+    sample,
 )  # fmt: skip
 from wdualmine_book.records import results_folder
 
@@ -169,7 +180,7 @@ def inverse(matrix: Tensor) -> Tensor:
 
 
 def search_loss(logits: Tensor, matrix: Tensor, right: Tensor, search: Search) -> Tensor:
-    """Cross entropy of a search, the truth shared by the places around it; what is out of its reach counts not.
+    """Cross entropy of a search, the truth shared by the places around; what is out of reach does not count.
 
     Args:
         logits: of the search, (N, turns, shifts, shifts).
@@ -181,7 +192,9 @@ def search_loss(logits: Tensor, matrix: Tensor, right: Tensor, search: Search) -
     degrees = torch.atan2(left[:, 1, 0], left[:, 0, 0]) * 180 / math.pi
     center = torch.full((2, 1), (SIDE - 1) / 2)
     shift = (left[:, :, :2].transpose(1, 2) @ (left[:, :, :2] @ center + left[:, :, 2:] - center)).squeeze(2)
-    place = torch.stack((degrees / search.degrees, shift[:, 1] / search.cell, shift[:, 0] / search.cell), dim=1)
+    place = torch.stack(
+        (degrees / search.degrees, shift[:, 1] / search.cell, shift[:, 0] / search.cell), dim=1
+    )
     share = torch.ones_like(logits)
     reach = torch.tensor([search.turns, search.shifts, search.shifts])
     for axis, steps in enumerate(reach.tolist()):
@@ -204,7 +217,7 @@ def point_losses(answer: Registered, truth: Tensor, head: Tensor) -> list[Tensor
 
 
 def fusion_loss(light: nn.Module, batch: Batch, answer: Registered) -> Tensor:
-    """Return what fusing the registered pair loses: correlation with the sources where they lay, and distance.
+    """Return what fusing the registered pair loses: correlation with the sources where they lay, distance.
 
     The distance, mean and absolute, is to the fused image of the aligned pair.
     """
@@ -220,7 +233,7 @@ def train(
     network: SpatialTransformer | None = None,
     light: nn.Module | None = None,
 ) -> Iterator[tuple[SpatialTransformer, dict[str, float]]]:
-    """Train a network, from the start or from one that is given, and yield it with its losses after each step.
+    """Train a network, a new one or the given, and yield it with its losses after each step.
 
     Every other batch is bent. With a frozen network that fuses, the fusion loss joins the others.
     """
@@ -252,7 +265,9 @@ def train(
         optimizer.step()
         rate.step()
         pixels = {f"pixels_{number}": CELL * float(x.detach()) for number, x in enumerate(points)}
-        losses = {f"search_{n}": float(x.detach()) for n, x in enumerate(searched)} | {"fusion": float(fusion.detach())}
+        losses = {f"search_{n}": float(x.detach()) for n, x in enumerate(searched)} | {
+            "fusion": float(fusion.detach())
+        }
         yield network, {"step": step, "bent": float(bent), **losses, **pixels}
 
 
@@ -281,7 +296,11 @@ def train_stages(output: Path, fold: int | None = None, data: str | Path | None 
         path = output / f"{stage}.safetensors"
         if path.is_file():
             continue
-        start = None if before is None else load_transformer(output / f"{before}.safetensors").requires_grad_(True)
+        start = (
+            None
+            if before is None
+            else load_transformer(output / f"{before}.safetensors").requires_grad_(True)
+        )
         began, rows = time.process_time(), []
         made = {"schedule": asdict(schedule), "fold": fold, "stage": stage}
         for network, losses in train(pairs, schedule, start, light if stage == "joint" else None):
