@@ -170,7 +170,7 @@ def run(small_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registration_record, "methods", lambda: ways)
         patch.setattr(registration_record, "FUSED_CONDITIONS", ("12 px, 5°",))
-        patch.setattr(registration_record, "FUSED_METHODS", ("none",))
+        patch.setattr(registration_record, "fused_methods", lambda _: ("none",))
         return record(
             "registration", "ct-mri", tmp_path_factory.mktemp("r") / "run", str(small_pairs), 2, False
         )

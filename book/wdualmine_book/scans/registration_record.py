@@ -39,6 +39,7 @@ from wdualmine_book.records import results_folder
 from wdualmine_book.scans.moves import (
     CONDITIONS,
     SEED,
+    SMOOTH,
     Array,
     draw_move,
     errors,
@@ -54,11 +55,16 @@ FOLD = 0
 DRAWS = 2
 #: Finds the field of a pair: its two lumas, uint8, the MRI second.
 Find = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Array]
-#: Pairs that are fused and searched, spread over those judged, in these conditions, registered by these.
+#: Pairs that are fused and searched, spread over those judged, and how the MRI is moved for that.
 FUSED = 4
 FUSED_CONDITIONS = ("12 px, 5°", "25 px, 10°", "field of 4 px")
-FUSED_METHODS = ("none", "simpleitk", "stn-rigid", "stn-deformable", "joint-rigid", "joint-deformable")
 ALIGNED = "aligned"
+
+
+def fused_methods(condition: str) -> tuple[str, ...]:
+    """Return the methods that register what is fused: of the networks that of the condition's kind."""
+    kind = "deformable" if condition in SMOOTH else "rigid"
+    return "none", "simpleitk", f"stn-{kind}", f"joint-{kind}"
 
 
 def methods() -> dict[str, Find]:
@@ -83,7 +89,7 @@ def registration(request: Request) -> pd.DataFrame:
     torch.set_num_threads(1)
     try:
         with task_bar(
-            f"{task.key} registration", len(pairs) + len(FUSED_CONDITIONS) * 6, request.progress
+            f"{task.key} registration", len(pairs) + 1 + 4 * len(FUSED_CONDITIONS), request.progress
         ) as on:
             write_csv(request.output / "registration.csv", judge(pairs, methods(), on))
             fuse = load_fuse(LIGHT, results_folder() / "light" / f"all-fold-{FOLD}-seed0")
@@ -136,7 +142,7 @@ def judge_fused(
     frames = []
     for condition in FUSED_CONDITIONS:
         moves = {pair.name: draw_move(condition, pair.name, pair.luma_b.shape) for pair in pairs}
-        for name in (ALIGNED, *FUSED_METHODS):
+        for name in (ALIGNED, *fused_methods(condition)):
             if name == ALIGNED and condition != FUSED_CONDITIONS[0]:
                 continue
             own: dict[str, Fuse] = {}
