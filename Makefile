@@ -5,6 +5,7 @@
 # make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
 # make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
 # make release: the book as zip and PDF, the package and their SHA-256 in dist/.   make wheel: the package alone.
+# make codecheck: make the files of codecheck.yml again from the committed records, and print what differs.
 # make fuzz CASES=10000: break files of every kind, kill a training at random moments; minutes.
 # make notebooks: stamp the set-up cell and, once there is an address, launch links.
 # make repository URL=https://github.com/OWNER/NAME: set the repository's address; URL=none takes it away.
@@ -24,7 +25,7 @@ HTML := book/_build/html/index.html
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --quiet rules reason --rerun-incomplete --nolock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book study ablations serve pdf wheel release publishable notebooks repository test test-all fuzz lint lock clean
+.PHONY: help setup book study ablations serve pdf wheel release publishable codecheck notebooks repository test test-all fuzz lint lock clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -75,6 +76,9 @@ release: publishable pdf wheel
 
 publishable:
 	@test "$(PAIRS)" = phantom || { echo "A release shows the phantom, whose license is known: make release, without PAIRS=$(PAIRS)"; exit 2; }
+
+codecheck: setup
+	@$(BIN)/wdualmine-book codecheck -o build/codecheck
 
 notebooks: setup
 	@$(BIN)/python notebooks/stamp.py

@@ -104,7 +104,7 @@ def train(
                 f"{experiment.name} epoch {epoch + 1}/{experiment.schedule.epochs}: "
                 f"loss {row['total']:.4f}, {row['seconds']:.1f} s"
             )
-        return _finish(output, state, experiment, source, description)
+        return finish(output, state, experiment, source, description)
 
 
 def check_same_data(run: Run, data: str | Path | None = None) -> None:
@@ -311,10 +311,10 @@ def _check_size(images: Tensor, schedule: Schedule, model: Any) -> None:
         )
 
 
-def _finish(
+def finish(
     output: Path, state: State, experiment: Experiment, source: DataSource, description: dict[str, Any]
 ) -> Run:
-    """Score the trained and the untrained network and write the record; run.json last, as the seal."""
+    """Score a trained network and an untrained one and write the record; run.json last, as the seal."""
     device = next(state.model.parameters()).device
     untrained = initial_state(experiment, device).model.eval().requires_grad_(False)
     trained = state.model.eval().requires_grad_(False)

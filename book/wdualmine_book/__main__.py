@@ -1,4 +1,5 @@
-"""The book's own program: ``wdualmine-book record KIND TASK``, ``cost`` and ``table``."""
+"""The book's own program: ``wdualmine-book record KIND TASK``, ``retrain``, ``cost``, ``table``, ``crate``,
+``codecheck``."""
 
 import sys
 from enum import StrEnum
@@ -30,7 +31,10 @@ class Format(StrEnum):
 @app.command()
 def record(
     kind: Annotated[
-        str, typer.Argument(help="baselines, conventions, audit, ranking, ghosting or registration.")
+        str,
+        typer.Argument(
+            help="baselines, conventions, audit, ranking, ghosting, nearness, choices, detector or registration."
+        ),
     ],
     task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The record's folder.")],
@@ -41,6 +45,21 @@ def record(
     from wdualmine_book.recorder import record as make
 
     make(kind, task, output, data, limit)
+    print(output)
+
+
+@app.command()
+def retrain(
+    method: Annotated[str, typer.Argument(help="A system that the paper names, such as sdnet-retrained.")],
+    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    data: DataOption = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+) -> None:
+    """Train a system of others until its validation loss no longer falls (an hour); stopped, it goes on."""
+    from wdualmine_book.systems.convergence import train_to_convergence
+
+    train_to_convergence(method, task, output, data, threads)
     print(output)
 
 
@@ -100,6 +119,35 @@ def table(
     if format is Format.csv:  # for programs: its columns are the same for all runs
         for title in titles:
             print(title, file=sys.stderr)
+
+
+@app.command()
+def crate(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the crate.")],
+) -> None:
+    """Pack a run as a Process Run Crate (RO-Crate), for archives."""
+    from wdualmine_book.crate import write_crate
+
+    print(write_crate(run, output))
+
+
+@app.command()
+def codecheck(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the files.")],
+    committed: Annotated[Path, typer.Option(help="The folder of the committed ones.")] = Path(
+        "results/codecheck"
+    ),
+) -> None:
+    """Make the files of codecheck.yml again from the records, and print what differs from those committed."""
+    from wdualmine_book.codecheck import differences, regenerate
+
+    output.mkdir(parents=True, exist_ok=True)
+    written = regenerate(output)
+    found = [line for path in written for line in differences(path, committed / path.name)]
+    print("\n".join(found) if found else f"{len(written)} files agree with {committed}")
+    if found:
+        raise typer.Exit(1)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from shutil import rmtree
 
 import pandas as pd
 
@@ -50,6 +51,29 @@ class Request:
     identity: str
 
 
+class Parts:
+    """Tables that are finished while a record is made, so that making it again goes on where it stopped."""
+
+    def __init__(self, request: Request) -> None:
+        self.folder = request.output / f"parts-{request.identity[:16]}"
+        for other in request.output.glob("parts-*"):
+            if other != self.folder:  # of other code or data
+                rmtree(other)
+
+    def __call__(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Read a table that is there, else make and keep it."""
+        path = self.folder / f"{name}.csv"
+        if not path.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_csv(path, make())
+        table = pd.read_csv(path, dtype={"pair": str, "without": str})
+        return table.fillna({"without": ""})
+
+    def clear(self) -> None:
+        """Delete them."""
+        rmtree(self.folder, ignore_errors=True)
+
+
 #: Makes the rows of ``metrics.csv``: a row per method and pair.
 Compute = Callable[[Request], pd.DataFrame]
 #: The kinds of record and the function that makes each, in its page's folder.
@@ -59,6 +83,9 @@ KINDS = {
     "audit": "audit.record:audit",
     "ranking": "recovery.record:ranking",
     "ghosting": "systems.ghosting:ghosting",
+    "nearness": "systems.nearness:nearness",
+    "choices": "recovery.study:choices",
+    "detector": "recovery.detector:detector",
     "registration": "scans.registration_record:registration",
 }
 

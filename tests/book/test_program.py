@@ -1,18 +1,26 @@
 """The book's own program, and how the library's leads to it."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 from calling import call
 
 from wdualmine.cli import MOVED
+from wdualmine.data.manifest import file_sha256
 from wdualmine.experiments import make_experiment
 from wdualmine.records import Run
 from wdualmine.training import train
 from wdualmine_book.__main__ import main as book_main
+from wdualmine_book.codecheck import differences, regenerate
+from wdualmine_book.crate import PROFILE, write_crate
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_table_prints_three_forms(capsys: pytest.CaptureFixture, smoke_run: Run) -> None:
@@ -47,3 +55,32 @@ def test_a_verb_of_the_book_says_where_it_went(capsys: pytest.CaptureFixture, ve
     assert (code, error.strip()) == (2, f"error: {verb}: belongs to the book now: `{MOVED[verb]}`")
     words = MOVED[verb].split()[1:]
     assert call(capsys, *words, "--help", main=book_main)[0] == 0
+
+
+def test_a_run_becomes_a_process_run_crate(tmp_path: Path) -> None:
+    """What the profile asks for; `rocrate-validator` needs the network and was run by hand."""
+    path = write_crate(ROOT / "results/reference/ct-mri-seed0", tmp_path)
+    graph = {entity["@id"]: entity for entity in json.loads(path.read_text())["@graph"]}
+    action = next(entity for entity in graph.values() if entity["@type"] == "CreateAction")
+    assert graph["./"]["conformsTo"]["@id"] == PROFILE
+    assert graph["./"]["mentions"]["@id"] == action["@id"]
+    assert graph[action["instrument"]["@id"]]["@type"] == "SoftwareApplication"
+    assert {"run.json", "metrics.csv", "log.csv"} <= {file["@id"] for file in action["result"]}
+    for file in action["result"]:
+        assert file_sha256(tmp_path / file["@id"]) == graph[file["@id"]]["sha256"]
+    assert action["endTime"] > action["startTime"]
+
+
+def test_the_codecheck_finds_what_was_changed_and_its_manifest_is_complete(tmp_path: Path) -> None:
+    """The files are made from the records and are those that are committed; a changed number is named."""
+    committed = ROOT / "results/codecheck"
+    manifest = yaml.safe_load((ROOT / "codecheck.yml").read_text())["manifest"]
+    written = regenerate(tmp_path)
+    assert {entry["file"] for entry in manifest} == {f"results/codecheck/{path.name}" for path in written}
+    assert [line for path in written for line in differences(path, committed / path.name)] == []
+    cost = tmp_path / "cost.csv"
+    frame = pd.read_csv(cost)
+    frame.loc[1, "processor_seconds"] *= 1.001
+    frame.to_csv(cost, index=False)
+    assert len(differences(cost, committed / "cost.csv")) == 1
+    assert differences(cost, tmp_path / "none.csv") == ["cost.csv: is not committed"]

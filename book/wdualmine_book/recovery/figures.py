@@ -23,7 +23,6 @@ from wdualmine_book.titles import title
 #: Side of a small detail, in pixels, and of the window that shows it.
 DETAIL, SIDE = 9, 57
 _MARKS = "osD^vP*X<>dhp"
-_MARKS = "osD^vP*X<>dhp"
 _COLOR = {LIGHT.name: COLORS[3], W_DUALMINE.name: COLORS[1]}
 #: Methods that the front names.
 SHOWN = (
@@ -150,6 +149,26 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
     for axes in grid.flat[: len(sources)]:
         corner = (window.left - 0.5, window.top - 0.5)
         axes.add_patch(Rectangle(corner, window.side, window.side, fill=False, color=COLORS[1]))
+    return figure
+
+
+@styled
+def plot_whole(pairs: Sequence[Pair], task: str, network: Fuse) -> Figure:
+    """Show whole pairs, the average and the light network, a row a pair; nothing is stretched."""
+    first, second = get_task(task).modalities
+    figure, grid = plt.subplots(
+        len(pairs), 4, figsize=(WIDTH, WIDTH / 4 * len(pairs) + 0.3), layout="constrained", squeeze=False
+    )
+    average = CLASSICAL["average"].fuse
+    assert average is not None
+    for line, pair in zip(grid, pairs, strict=True):
+        fused = [fuse_images(pair.image_a, pair.image_b, f, stretch=False) for f in (average, network)]
+        panels = {first: pair.image_a, second: pair.image_b, "Average": fused[0], "Light": fused[1]}
+        for axes, (name, image) in zip(line, panels.items(), strict=True):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set_axis_off()
+            if line is grid[0]:
+                axes.set_title(name)
     return figure
 
 

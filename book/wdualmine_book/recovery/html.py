@@ -8,7 +8,9 @@ from wdualmine.data.tasks import get_task
 from wdualmine.methods import LIGHT, W_DUALMINE
 from wdualmine.records import Run
 from wdualmine_book.printing import print_grid
-from wdualmine_book.recovery.record import RANKING_METRICS
+from wdualmine_book.recovery.detector import detector_table
+from wdualmine_book.recovery.record import ALONE, RANKING_METRICS
+from wdualmine_book.recovery.study import OWN
 from wdualmine_book.recovery.tables import (
     DETAILS,
     RANKED,
@@ -143,6 +145,53 @@ def render_noise(runs: Mapping[str, Run], form: str = "html") -> str:
             cells = {
                 modality: f"{row[source]:.2f}"
                 for source, modality in zip("ab", ("first scan", "MRI"), strict=True)
+            }
+            rows.append({"Task": get_task(task).folder, "Method": title(str(name))} | cells)
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_choices(table: pd.DataFrame, form: str = "html") -> str:
+    """Print :func:`~wdualmine_book.recovery.study.choices_table`."""
+    rows = [
+        {
+            "Choice": row["title"],
+            "found": f"{row['search']:.2f}",
+            "d′": f"{row['detection']:.2f}",
+            "contrast": f"{row['contrast']:.2f}",
+            "CC": f"{row['CC']:+.4f}",
+        }
+        for row in table.to_dict("records")
+    ]
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_bound(table: pd.DataFrame, form: str = "html") -> str:
+    """Print :func:`~wdualmine_book.recovery.study.bound_table`, d' over the average's of the same pairs."""
+    rows = []
+    for task, own in table.groupby("task", sort=False):
+        average = own.set_index("method").loc["average"]
+        for row in own[own["method"] != "average"].to_dict("records"):
+            ratios = [row[f"detectability_{s}"] / average[f"detectability_{s}"] for s in "ab"]
+            rows.append(
+                {
+                    "Task": get_task(str(task)).folder,
+                    "Network": "of the pair alone" if row["method"] == OWN else "of all volumes",
+                    "d′": ", ".join(f"{ratio:.2f}" for ratio in ratios),
+                    "CC": f"{row['CC'] - average['CC']:+.4f}",
+                }
+            )
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_reader(runs: Mapping[str, Run], form: str = "html") -> str:
+    """Print what a trained reader finds, as a share of what it finds in each scan alone."""
+    rows = []
+    for task, run in runs.items():
+        table = detector_table(run)
+        for name, row in table.drop(index=ALONE).iterrows():
+            cells = {
+                f"{label}: found": with_interval(*(row[f"{source}{end}"] for end in ("", "_low", "_high")))
+                for source, label in zip("ab", ("First scan", "MRI"), strict=True)
             }
             rows.append({"Task": get_task(task).folder, "Method": title(str(name))} | cells)
     return print_grid(pd.DataFrame(rows), form)

@@ -15,7 +15,6 @@ A record of kind "ranking" holds
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from shutil import rmtree
 from typing import Any
 
 import pandas as pd
@@ -34,7 +33,7 @@ from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.summary import leave_one_out
 from wdualmine.recovery.uptake import find_color_map
 from wdualmine_book.metrics.published import published_files, published_image
-from wdualmine_book.recorder import Request, limit_rows
+from wdualmine_book.recorder import Parts, Request, limit_rows
 from wdualmine_book.records import results_folder
 from wdualmine_book.recovery.noise import noise_gain
 from wdualmine_book.systems.retrained import trained_networks
@@ -103,29 +102,6 @@ def ranking(request: Request) -> pd.DataFrame:
     parts.clear()
     published = _published(request.pairs, task, request.source)
     return pd.concat([*frames, limit_rows(request.pairs, task), *published], ignore_index=True)
-
-
-class Parts:
-    """Tables that are finished while a record is made, so that making it again goes on where it stopped."""
-
-    def __init__(self, request: Request) -> None:
-        self.folder = request.output / f"parts-{request.identity[:16]}"
-        for other in request.output.glob("parts-*"):
-            if other != self.folder:  # of other code or data
-                rmtree(other)
-
-    def __call__(self, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-        """Read a table that is there, else make and keep it."""
-        path = self.folder / f"{name}.csv"
-        if not path.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_csv(path, make())
-        table = pd.read_csv(path, dtype={"pair": str, "without": str})
-        return table.fillna({"without": ""})
-
-    def clear(self) -> None:
-        """Delete them."""
-        rmtree(self.folder, ignore_errors=True)
 
 
 def light_networks(

@@ -133,6 +133,12 @@ def unseen_pairs(run: Run) -> list[str]:
     return sorted(run.metrics.loc[own if own.any() else slice(None), "pair"].unique())
 
 
+def worst_pairs(run: Run, count: int = 3) -> list[str]:
+    """Name the unseen pairs in which the light network's SSIM falls furthest below the average's."""
+    scores = unseen_scores(run).pivot(index="pair", columns="method", values="SSIM")
+    return [str(pair) for pair in (scores[LIGHT.name] - scores["average"]).nsmallest(count).index]
+
+
 def best_of(run: Run, names: Sequence[str], least: float = GOALS.correlation) -> str:
     """Name the baseline that shows most of the worse kept source at a CC within a limit of the average's."""
     gap = correlation(run)

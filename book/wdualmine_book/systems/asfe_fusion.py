@@ -177,4 +177,5 @@ SYSTEM = System(
     ASFEWeights,
     schedule={"epochs": 100, "batch_size": 4, "learning_rate": 1e-4},
     smoke={"width": 4},
+    half_precision=True,
 )

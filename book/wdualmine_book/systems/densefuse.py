@@ -45,4 +45,5 @@ SYSTEM = System(
     DenseFuseWeights,
     schedule={"epochs": 4, "batch_size": 2, "learning_rate": 1e-4},
     smoke={"channels": 4},
+    half_precision=True,
 )

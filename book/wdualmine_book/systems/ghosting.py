@@ -5,6 +5,7 @@ A record of kind "ghosting" holds ``ghosting.csv``, a row a method, pair and mov
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,7 @@ from wdualmine.methods import CLASSICAL, load_fuse
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
-from wdualmine.recovery.measure import measure_recovery
-from wdualmine_book.recorder import Request
+from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "ghosting"
@@ -43,17 +43,21 @@ def ghosting(request: Request) -> pd.DataFrame:
 
     Columns of its ``ghosting.csv``: method, move, amount (of :data:`MOVES`, or 0), pair;
     :data:`GHOSTING_METRICS` of the fused image with the sources where they lay, and, named ``METRIC_given``,
-    with those that the method got; recovery_a and recovery_b, the means over the signals of a pair. Images
-    are not stretched.
+    with those that the method got. Images are not stretched.
     """
     pairs, task = request.pairs, request.task
     chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
     methods = [*CLASSICAL.values(), *trained_networks(task.key)]
-    candidates = [Candidate(method.name, load_fuse(method, task.key), False) for method in methods]
-    frame = measure_ghosting(candidates, chosen, request.progress, task.key)
+    parts, frames = Parts(request), []
+    for method in methods:
+        own = [Candidate(method.name, load_fuse(method, task.key), False)]
+        measure = partial(measure_ghosting, own, chosen, request.progress, f"{task.key} {method.name}")
+        frames.append(parts(method.name, measure))
+    frame = pd.concat(frames, ignore_index=True)
     write_csv(request.output / "ghosting.csv", frame)
     still = frame[(frame["move"] == STILL[0]) & (frame["amount"] == STILL[1])]
-    columns = ["pair", "method", *GHOSTING_METRICS, "recovery_a", "recovery_b"]
+    columns = ["pair", "method", *GHOSTING_METRICS]
+    parts.clear()
     return still[columns].assign(task=task.key, split="test", stretch=False)
 
 
@@ -69,8 +73,6 @@ def measure_ghosting(
                 for pair in pairs:
                     given = Pair(pair.name, pair.image_a, moved(pair.image_b, move, amount))
                     fused = fuse_images(given.image_a, given.image_b, candidate.fuse, stretch=False)
-                    signals = measure_recovery(candidate.fuse, [given], signals=1)
-                    own = signals.groupby("source")["recovery"].mean()
                     scores = score(given.image_a, given.image_b, fused, GHOSTING_METRICS)
                     rows.append(
                         {
@@ -80,8 +82,6 @@ def measure_ghosting(
                             "pair": pair.name,
                             **score(pair.image_a, pair.image_b, fused, GHOSTING_METRICS),
                             **{f"{name}{GIVEN}": value for name, value in scores.items()},
-                            "recovery_a": own.get("a"),
-                            "recovery_b": own.get("b"),
                         }
                     )
                 advance()

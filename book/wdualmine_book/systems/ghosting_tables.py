@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from wdualmine.data.tasks import get_task
 from wdualmine.methods import CLASSICAL, LEARNED
 from wdualmine.records import Run, find_runs
 from wdualmine_book.printing import html_grid
@@ -15,7 +14,7 @@ from wdualmine_book.titles import title
 #: Units of the amounts of :data:`~wdualmine_book.systems.ghosting.MOVES`.
 UNITS = {"shift": "pixels", "turn": "degrees"}
 ORDER = (*CLASSICAL, *LEARNED)
-SCORES = (*GHOSTING_METRICS, *(f"{name}{GIVEN}" for name in GHOSTING_METRICS), "recovery_a", "recovery_b")
+SCORES = (*GHOSTING_METRICS, *(f"{name}{GIVEN}" for name in GHOSTING_METRICS))
 
 
 def ghosting_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:
@@ -59,9 +58,8 @@ def changes_table(run: Run) -> pd.DataFrame:
 def render_ghosting(run: Run) -> str:
     """Print as HTML where the largest shift and turn leave each method, and by how much that changes it."""
     table = ghosting_table(run).set_index(["method", "move", "amount"])
-    changes, first = changes_table(run), get_task(run.info.task).a
-    names = {"CC": "CC", "CC_given": "CC, as given", "Qabf": "Qabf", "recovery_a": f"recovery {first}"}
-    names["recovery_b"] = "recovery MRI"
+    changes = changes_table(run)
+    names = {"CC": "CC", "CC_given": "CC, as given", "Qabf": "Qabf"}
     rows = []
     for method in changes.index:
         row = {"Method": title(method)}

@@ -64,4 +64,5 @@ SYSTEM = System(
     IFCNNWeights,
     schedule={"epochs": 60, "batch_size": 32, "learning_rate": 1e-3},
     smoke={"channels": 8},
+    half_precision=True,
 )

@@ -12,7 +12,7 @@ from wdualmine.methods.authors import AUTHORS
 from wdualmine_book.systems import adafuse, asfe_fusion, densefuse, ifcnn, sdnet, u2fusion
 
 WEIGHTS = Path(__file__).parent / "weights"
-SUFFIX = "-retrained"
+RETRAINED = "-retrained"
 #: Bytes a pixel of a network that looks at the whole of a large image at once.
 AT_ONCE = 1200
 
@@ -54,9 +54,9 @@ NETWORKS = {method.name: method for method in (W_DUALMINE, LIGHT, *AUTHORS, *SYS
 
 
 def trained_networks(task: str) -> list[Method]:
-    """Return the networks of the book that need no training: those whose weights for a task are here."""
+    """Return W-DUALMINE, the light network and the authors' networks whose weights for a task are here."""
     return [
         method
-        for method in NETWORKS.values()
+        for method in (W_DUALMINE, LIGHT, *AUTHORS)
         if (path := method.weights(task)) is not None and path.is_file()
     ]

@@ -66,4 +66,5 @@ SYSTEM = System(
     SDNetWeights,
     schedule={"epochs": 30, "batch_size": 32, "patch_size": 60, "learning_rate": 1e-4},
     smoke={"channels": 4},
+    half_precision=True,
 )

@@ -72,4 +72,5 @@ SYSTEM = System(
     U2FusionWeights,
     schedule={"epochs": 3, "batch_size": 30, "patch_size": 64, "learning_rate": 1e-4},
     smoke={"channels": 4},
+    half_precision=True,
 )

@@ -1,0 +1,211 @@
+"""What the light network was chosen from: its parts and terms exchanged one at a time, as networks to train.
+
+Each is trained on the volumes of folds 0 and 2 and scored on those of fold 1, which decide nothing else.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wdualmine.blur import gaussian_blur
+from wdualmine.errors import WdualmineError
+from wdualmine.losses import TermWeights
+from wdualmine.methods import W_DUALMINE, Method, System, register
+from wdualmine.methods.learned import load_network
+from wdualmine.methods.light import OFFSET, SYSTEM, Light, LightConfig, LightFusion
+from wdualmine.model import DualExpertFusion, ModelConfig
+from wdualmine.recovery.objective import DetectionObjective, DetectionWeights
+from wdualmine_book.records import results_folder
+
+#: Of the blur whose rest are a scan's details, in pixels.
+DETAIL = 2.0
+
+
+class Gated(Light):
+    """Each scan through one first layer; the paper's gate, experts and mixer (Eq. 2-10) fuse the features."""
+
+    def __init__(self, config: LightConfig | None = None) -> None:
+        super().__init__(config)
+        width = self.config.width
+        self.first = nn.Conv2d(self.config.block**2, width, 3, padding=1)
+        self.fusion = DualExpertFusion(width, ModelConfig())
+        self.multiple = 2 * self.config.block  # halved once more by the wavelets
+        self.reach = None
+
+    def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
+        """Fuse two images (N, 1, H, W) in [0, 1]."""
+        features1, features2 = (
+            F.relu(self.first(F.pixel_unshuffle(image - OFFSET, self.config.block)))
+            for image in (image1, image2)
+        )
+        features = self.fusion(features1, features2).fused
+        for layer in self.middle:
+            features = features + F.relu(layer(features))
+        residual = torch.tanh(F.pixel_shuffle(self.last(features), self.config.block))
+        return self.add(image1, image2, residual)
+
+
+class Gains(Light):
+    """Two maps of gains of the scans' details, at a quarter of the size, as HDRNet has.
+
+    Gharbi et al. 2017, doi:10.1145/3072959.3073592.
+    """
+
+    def __init__(self, config: LightConfig | None = None) -> None:
+        super().__init__(config)
+        self.last = nn.Conv2d(self.config.width, 2, 3, padding=1)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
+        """Fuse two images (N, 1, H, W) in [0, 1]."""
+        gains = self.last(self.features(image1, image2))
+        gains = F.interpolate(gains, scale_factor=self.config.block, mode="bilinear")
+        details = [image - gaussian_blur(image, DETAIL, 6) for image in (image1, image2)]
+        residual = torch.tanh(gains[:, :1] * details[0] + gains[:, 1:] * details[1])
+        return self.add(image1, image2, residual)
+
+
+@dataclass(frozen=True)
+class Narrow(LightConfig):
+    """Two thirds of the channels."""
+
+    width: int = 32
+
+
+@dataclass(frozen=True)
+class Shallow(LightConfig):
+    """Half of the middle layers."""
+
+    depth: int = 4
+
+
+@dataclass(frozen=True)
+class Fine(LightConfig):
+    """Blocks of 2 x 2 pixels, half as wide, so that it costs twice as much."""
+
+    block: int = 2
+    width: int = 24
+
+
+@dataclass(frozen=True)
+class Dense(LightConfig):
+    """Whole convolutions, as many parameters."""
+
+    width: int = 32
+    depth: int = 4
+    separable: bool = False
+
+
+@dataclass(frozen=True)
+class ContrastWeights(DetectionWeights):
+    """Without the term of detection."""
+
+    detection: float = 0.0
+
+
+@dataclass(frozen=True)
+class FilterWeights(DetectionWeights):
+    """Without the term of contrast."""
+
+    signal: float = 0.0
+
+
+@dataclass(frozen=True)
+class Large(LightConfig):
+    """Four times as large: the teacher."""
+
+    width: int = 128
+
+
+@dataclass(frozen=True)
+class TeacherWeights(TermWeights):
+    """One term; its size matters to Adam's epsilon alone."""
+
+    teacher: float = 1000.0
+
+
+class Distillation(nn.Module):
+    """Be like a teacher: in the fused image, and in what signals in a source change in it.
+
+    Hinton et al. 2015, arXiv:1503.02531.
+    """
+
+    def __init__(self, weights: TeacherWeights, teacher: nn.Module) -> None:
+        super().__init__()
+        self.weights = weights
+        self._teacher = (teacher.eval().requires_grad_(False),)  # hidden: it is no part of a checkpoint
+        self.inputs = DetectionObjective().inputs
+
+    def forward(
+        self, pieces: Sequence[LightFusion], image1: Tensor, image2: Tensor, _: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted and the plain mean square of what differs, of images and of changes."""
+        own = torch.cat([piece.unclipped for piece in pieces])
+        with torch.no_grad():
+            wanted = self._teacher[0](image1, image2).fused
+        without, *changed = (own - wanted).chunk(3)
+        change = torch.cat(changed) - without.repeat(2, 1, 1, 1)
+        term = without.square().mean() + change.square().mean()
+        return self.weights.teacher * term, {"teacher": term}
+
+
+def _paper(_: LightConfig, weights: TeacherWeights) -> Distillation:
+    return Distillation(weights, load_network(W_DUALMINE, "ct-mri"))
+
+
+def _large(_: LightConfig, weights: TeacherWeights) -> Distillation:
+    folder = choices_folder() / LARGE.name
+    if not (folder / "model.safetensors").is_file():
+        raise WdualmineError(f"{folder}: train {LARGE.name} there first; it is the teacher")
+    return Distillation(weights, load_network(LARGE, folder))
+
+
+def choices_folder() -> Path:
+    """Return the folder of the trained choices, each in a folder of its name."""
+    return results_folder() / "choices"
+
+
+def _choice(
+    name: str,
+    title: str,
+    network: type[Light] = Light,
+    config: type[LightConfig] = LightConfig,
+    weights: type[TermWeights] = DetectionWeights,
+    objective: Callable[[Any, Any], nn.Module] = lambda _, terms: DetectionObjective(terms),
+) -> Method:
+    system = System(
+        f"light-{name}",
+        network,
+        config,
+        objective,
+        weights,
+        schedule=SYSTEM.schedule,
+        smoke=SYSTEM.smoke,
+        half_precision=True,
+    )
+    return Method(system.name, title, "this book", system=system)
+
+
+LARGE = _choice("large", "Width 128 in place of 48", config=Large)
+LIGHT_AS_IT_IS = _choice("same", "As it is")
+CHOICES = (
+    LIGHT_AS_IT_IS,
+    _choice("narrow", "Width 32 in place of 48", config=Narrow),
+    _choice("shallow", "4 layers in place of 8", config=Shallow),
+    _choice("dense", "Whole convolutions, width 32, 4 layers", config=Dense),
+    _choice("fine", "Blocks of 2 × 2, width 24", config=Fine),
+    _choice("gated", "The paper's gate, wavelet and spatial experts and mixer (Eq. 2-10) first", Gated),
+    _choice("gains", "Gains of the scans' details in place of pixels (HDRNet)", Gains),
+    _choice("contrast", "Without the term of detection", weights=ContrastWeights),
+    _choice("filter", "Without the term of contrast", weights=FilterWeights),
+    LARGE,
+    _choice("from-large", "Distilled from the large one", weights=TeacherWeights, objective=_large),
+    _choice("from-paper", "Distilled from W-DUALMINE", weights=TeacherWeights, objective=_paper),
+)
+register(*CHOICES)
