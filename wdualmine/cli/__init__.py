@@ -16,7 +16,7 @@ from wdualmine.errors import WdualmineError
 __all__ = ["app", "main", "run_app"]
 
 #: Verbs that make the book's own records and tables, and where they went.
-_RECORDS = ("baselines", "conventions", "audit", "ranking", "ghosting", "registration")
+_RECORDS = ("baselines", "conventions", "audit", "ranking", "ghosting")
 MOVED = {
     **{kind: f"wdualmine-book record {kind}" for kind in _RECORDS},
     **dict.fromkeys(("bound", "comparison"), "wdualmine-book record ranking"),
