@@ -32,7 +32,8 @@ class Search(NamedTuple):
     shifts: int  #: cells to either side, along each axis
 
 
-SEARCHES = (Search(2 * CELL, 6, 2.25, 5), Search(CELL, 2, 0.9, 3))
+#: The fine one twice: the first time it may end at its edge.
+SEARCHES = (Search(2 * CELL, 6, 2.25, 5), *[Search(CELL, 2, 0.9, 3)] * 2)
 #: Cells to either side that bent anatomy is followed by, and the deviation of the window that it is seen in.
 REACH, WINDOW = 3, 2.0
 
@@ -82,16 +83,13 @@ class SpatialTransformer(nn.Module):
         one, other = (self.features(image, number) for number, image in enumerate((fixed, moving)))
         matrix = torch.eye(2, 3).to(fixed).expand(len(fixed), 2, 3)
         fields, matrices, logits = [], [], []
-        for number, search in enumerate(SEARCHES):
-            matrices.append(matrix)
-            found = (10 * self.sharpness[number]).exp() * correlations(
-                one[number], other[number], matrix, search
-            )
-            matrix = chain(matrix, expected(found, search))
+        for search in SEARCHES:
+            fine = int(search.cell == CELL)
+            matrices.append(matrix.detach())
+            alike = correlations(one[fine], other[fine], matrices[-1], search)
+            logits.append((10 * self.sharpness[fine]).exp() * alike)
+            matrix = chain(matrices[-1], expected(logits[-1], search))
             fields.append(apply(matrix, centers))
-            logits.append(found)
-            if number + 1 < len(SEARCHES):
-                matrix = matrix.detach()
         field = apply(matrix, pixels).unflatten(1, (SIDE, SIDE))
         if kind != "rigid":
             shift, weights = follow(one[1], other[1], matrix.detach(), (10 * self.sharpness[2]).exp())
