@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from wdualmine.data import TASKS, find_data, load_fold, load_pairs, volume_of
 from wdualmine.experiments import FOLDS
+from wdualmine.learned_registration import register
 from wdualmine.records import Run
 from wdualmine.stn import CELL, SEARCHES, SIDE, Registered, SpatialTransformer, chain, grid, sample, turn
 from wdualmine_book.recorder import record
@@ -158,6 +159,16 @@ def test_training_of_a_fold_sees_no_volume_that_is_held_out(phantom: Path) -> No
     for task, own in training_pairs(source, 1).items():
         held = {volume_of(pair.name) for pair in load_fold(source, task, "test", 1, FOLDS)}
         assert not held & {volume_of(pair.name) for pair in own}
+
+
+@pytest.mark.parametrize("task", list(TASKS))
+def test_the_package_network_registers_pairs_unlike_those_it_was_trained_on(phantom: Path, task: str) -> None:
+    """Of the embedded phantom, of which no training saw an image; moved by more than 10 pixels."""
+    (pair,) = load_pairs(task, "test", 1, phantom)
+    move = draw_move("25 px, 10°", pair.name, pair.luma_b.shape)
+    _, answer = register(move_image(pair.luma_b, move), pair.luma_a)
+    assert errors(move, identity(pair.luma_b.shape)).mean() > 10
+    assert errors(move, answer).mean() < 5
 
 
 @pytest.fixture(scope="module")
