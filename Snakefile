@@ -37,8 +37,7 @@ def code_of(page):
 
 
 RESULTS = [str(path) for path in sorted(Path("results").rglob("*.*"))]
-PAGES = ["results", "figures", "ablations", "studies", "recovery", "audit", "metrics", "explore", "provenance"]
-PAGES += ["training", "comparison"]
+PAGES = ["results", "figures", "studies", "recovery", "audit", "metrics", "provenance", "training", "comparison", "scans"]
 
 if PAIRS not in ("phantom", "real"):
     raise SystemExit(f"error: PAIRS={PAIRS}: choose phantom or real")
@@ -180,12 +179,10 @@ rule page_of_records:
         RESULTS,
         "data_manifest/paper_tables.csv",
     output: "book/runs/{page}.ipynb"
-    params:
-        command=NOTEBOOK, shown=SHOWN,
-        options=lambda wildcards: "live=no" if wildcards.page == "explore" else "",
-    wildcard_constraints: page="ablations|studies|recovery|audit|explore|comparison"
+    params: command=NOTEBOOK, shown=SHOWN,
+    wildcard_constraints: page="studies|recovery|audit|comparison|scans"
     message: "Filling the page {wildcards.page}"
-    shell: "{params.command} {wildcards.page}.ipynb {output} {params.options}"
+    shell: "{params.command} {wildcards.page}.ipynb {output}"
 
 
 # What runs in the pages: each network as ONNX, then everything that the pages load.

@@ -70,10 +70,8 @@ def _portable(path: Path) -> str:
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         tags = cell.metadata.get("tags", [])
-        if "injected-parameters" in tags:  # folders of the build
+        if {"injected-parameters", "parameters"} & set(tags):  # a page begins with what it shows
             cell.metadata["tags"] = [*tags, "remove-cell"]
-        elif "parameters" in tags:
-            cell.metadata["tags"] = [*tags, "hide-input"]
     text = nbformat.writes(notebook)
     places = {
         str(Path(os.environ.get("WDUALMINE_DATA") or HERE.parent).resolve()): "$WDUALMINE_DATA",

@@ -28,9 +28,12 @@ COPIES = {
             "      repository_url: {address}\n      use_repository_button: true\n",
         ),
     ),
-    "book/index.md": (
-        ("```console\n", "$ git clone {address}\n$ cd {folder}\n"),
-        ("$ make test    # check the code\n```\n", f"\n{LAUNCH.replace('{notebook}', 'train.ipynb')}"),
+    "book/reproduce.md": (
+        (
+            "needed; everything else goes into `.venv` in the repository.\n\n```console\n",
+            "$ git clone {address}\n$ cd {folder}\n",
+        ),
+        ("make test-all runs all\n```\n", f"\n{LAUNCH.replace('{notebook}', 'train.ipynb')}"),
     ),
 }
 

@@ -94,7 +94,8 @@ def test_the_wheel_works_by_itself(installed: Path, tmp_path: Path) -> None:
 
 def test_what_is_missing_is_named_with_its_extra() -> None:
     assert "wdualmine[dicom]" in str(missing_extra(ModuleNotFoundError("no", name="pydicom")))
-    assert "wdualmine[nifti]" in str(missing_extra(ModuleNotFoundError("no", name="nibabel")))
+    assert "wdualmine[volumes]" in str(missing_extra(ModuleNotFoundError("no", name="nibabel")))
+    assert "wdualmine[volumes]" in str(missing_extra(ModuleNotFoundError("no", name="SimpleITK")))
     words = "`Import tabulate` failed. Use pip or conda to install the tabulate package."
     assert "wdualmine[figures]" in str(missing_extra(ImportError(words)))
     assert missing_extra(ModuleNotFoundError("no", name="torchvision")) is None

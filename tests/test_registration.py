@@ -90,7 +90,7 @@ def test_fuse_and_report_say_so_and_go_on_with_allow(
     code, _, error = call(capsys, "fuse", a, b, "-o", output, "--method", "average")
     assert code == 2
     assert error.startswith(f"error: {b}: seems mirrored top to bottom (undoing that raises the normalized")
-    assert error.endswith("register them, or go on with --allow\n")
+    assert error.endswith("; undo that, or go on with --allow\n")
     assert not output.exists()
     code, _, error = call(capsys, "fuse", a, b, "-o", output, "--method", "average", "--allow")
     assert code == 0, error
@@ -115,5 +115,5 @@ def test_the_real_pairs_pass(task: str, harvard: Path) -> None:
 
 
 def test_the_message_names_both(pairs: list[Pair]) -> None:
-    with pytest.raises(WdualmineError, match=r"^mri: seems mirrored .* against ct; register them"):
+    with pytest.raises(WdualmineError, match=r"^mri: seems mirrored .* against ct; undo that"):
         require_registered(pairs[0].image_a, np.ascontiguousarray(pairs[0].image_b[::-1]), ("ct", "mri"))

@@ -330,7 +330,7 @@ def test_processes_change_no_value(
     pd.testing.assert_frame_equal(parallel.scores, findings.scores)
     for path in (case / "b").iterdir():
         write_image(tmp_path / path.name, read_image(path)[::-1])
-    with pytest.raises(WdualmineError, match="register them, or go on with --allow"):
+    with pytest.raises(WdualmineError, match="or go on with --allow"):
         judge(case / "a", tmp_path, judged, KEYS, progress=False, workers=2)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wdualmine.data.color import is_color
-from wdualmine.data.images import check_image, read_image
+from wdualmine.data.images import check_image, read_image, write_image
 from wdualmine.data.pairs import check_folder_order
-from wdualmine.data.scans import Window
+from wdualmine.data.scans import Window, read_geometry
 from wdualmine.data.tasks import TASKS, get_task
+from wdualmine.data.volumes import Volume, are_volumes, check_written, read_volume, write_volume
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods.classical import blend as blend_with_average
@@ -23,8 +24,16 @@ from wdualmine.methods.learned import WHOLE, describe_weights, fuse_with, load_f
 from wdualmine.methods.method import NETWORK, Method
 from wdualmine.methods.registry import get_method
 from wdualmine.progress import task_bar
-from wdualmine.registration import require_one_place, require_registered
+from wdualmine.registration import (
+    AS_IS,
+    Alignment,
+    align_images,
+    align_volumes,
+    require_one_place,
+    require_registered,
+)
 from wdualmine.runtime import available_memory, pick_device
+from wdualmine.volumes import fuse_volumes
 
 NAMES = ("image A", "image B")
 PathLike = str | os.PathLike[str]
@@ -43,6 +52,7 @@ def fuse(
     blend: float = ...,
     stretch: bool = ...,
     allow: bool = ...,
+    register: str | None = ...,
     device: str = ...,
 ) -> Tensor: ...
 @overload
@@ -57,6 +67,10 @@ def fuse(
     blend: float = ...,
     stretch: bool = ...,
     allow: bool = ...,
+    register: str | None = ...,
+    grid: str = ...,
+    transform: PathLike | None = ...,
+    output: PathLike | None = ...,
     device: str = ...,
 ) -> NDArray: ...
 def fuse(
@@ -70,14 +84,19 @@ def fuse(
     blend: float = 1.0,
     stretch: bool = True,
     allow: bool = False,
+    register: str | None = None,
+    grid: str = "finest",
+    transform: PathLike | None = None,
+    output: PathLike | None = None,
     device: str = "auto",
 ) -> NDArray | Tensor:
-    """Fuse two registered images of any size.
+    """Fuse two images of any size, or two volumes.
 
     Args:
         a: CT, PET or SPECT: a file, an array (H, W) or (H, W, 3), or a tensor (H, W), (C, H, W) or
             (N, C, H, W) of 1 or 3 channels; uint8, uint16 or float in [0, 1]. At most one source may be in
-            color: its luma is fused and its chroma kept.
+            color: its luma is fused and its chroma kept. Of files also a volume, NIfTI or the folder of a
+            DICOM series, which is fused slice by slice.
         b: the MRI, likewise; a tensor goes with a tensor of as many dimensions.
         method: a name (:func:`~wdualmine.list_methods`), "module:function", a network, or a function of two
             lumas (N, 1, H, W) in [0, 1].
@@ -87,12 +106,17 @@ def fuse(
         residual_scale: the lambda of Eq. 11 at inference, from -2 to 2; the paper's is 0.5.
         blend: this much of the method, the rest of the average; from 0 to 1.
         stretch: stretch the fused luma to the full range and round down, as published images are; False
-            rounds to the nearest level and keeps intensities.
+            rounds to the nearest level and keeps intensities, as volumes always do.
         allow: go on with sources that seem swapped, mirrored, turned or shifted.
+        register: "rigid", "affine" or "deformable": move the second source onto the first before.
+        grid: whose pixels the result has, "a", "b", or "finest", those of the source with the smaller ones.
+        transform: a file, .tfm or .h5: written by a registration, read and applied without one.
+        output: a file for the result, too; of volumes with the geometry of the grid.
         device: see :func:`~wdualmine.runtime.pick_device`.
 
     Returns:
-        The fused image, an array or tensor as the sources are, of their size, channels and (wider) type.
+        The fused image, an array or tensor as the sources are, of their size, channels and (wider) type; of
+        volumes (X, Y, Z), in the units and of the type of the first.
 
     Raises:
         WdualmineError: an image cannot be read or used (:func:`~wdualmine.fusion.fuse_images`), the sources
@@ -100,14 +124,23 @@ def fuse(
             trained for another task, or the memory does not suffice.
     """
     way = Way(method, task, weights, residual_scale, blend, device)
+    target = Path(output) if output else None
+    how = Alignment(register, grid, Path(transform) if transform else None)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return _fuse_tensors(way, a, b, stretch, allow)
+        return _fuse_tensors(way, a, b, stretch, allow, how)
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         raise WdualmineError("one source is a tensor, the other not; give two tensors, or files and arrays")
     if isinstance(a, str | os.PathLike) and isinstance(b, str | os.PathLike):
-        return way.fuse_files(Path(a), Path(b), stretch, allow)
-    (first, name_a), (second, name_b) = _read(a, NAMES[0]), _read(b, NAMES[1])
-    return way.fuse(first, second, (name_a, name_b), stretch, allow)
+        paths = Path(a), Path(b)
+        if are_volumes(*paths, target or Path("fused.nii" if paths[0].is_dir() else "fused.png")):
+            return way.fuse_volume_files(*paths, target, allow=allow, how=how).values
+        fused = way.fuse_files(*paths, stretch, allow, how=how)
+    else:
+        (first, name_a), (second, name_b) = _read(a, NAMES[0]), _read(b, NAMES[1])
+        fused = way.fuse(first, second, (name_a, name_b), stretch, allow, how)
+    if target:
+        write_image(target, fused)
+    return fused
 
 
 @dataclass(frozen=True)
@@ -138,13 +171,50 @@ class Way:
         stretch: bool = True,
         allow: bool = False,
         windows: tuple[Window | None, Window | None] = (None, None),
+        how: Alignment = AS_IS,
     ) -> NDArray:
         """Fuse two image files; see :func:`fuse`, for windows :func:`~wdualmine.data.images.read_image`."""
         first, second = (read_image(path, window=w) for path, w in zip((a, b), windows, strict=True))
         if not allow:
             check_folder_order(a, b)
+        if not allow and not how.moves:
             require_one_place(a, b)
-        return self.fuse(first, second, (str(a), str(b)), stretch, allow)
+        places = [read_geometry(path) if how.moves else None for path in (a, b)]
+        spacings = [place.spacing if place else None for place in places]
+        return self.fuse(first, second, (str(a), str(b)), stretch, allow, how, (spacings[0], spacings[1]))
+
+    def fuse_volume_files(
+        self,
+        a: Path,
+        b: Path,
+        output: Path | None = None,
+        axis: int | None = None,
+        windows: tuple[Window | None, Window | None] = (None, None),
+        allow: bool = False,
+        how: Alignment = AS_IS,
+    ) -> Volume:
+        """Fuse two volumes, and write the result where that is asked for; see :func:`fuse`.
+
+        For windows and the axis (default: axial slices) see :func:`~wdualmine.volumes.fuse_volumes`.
+        """
+        for source in (a, b) if output else ():
+            if output and output.exists() and source.exists() and output.samefile(source):
+                raise WdualmineError(f"{output}: is one of the volumes to fuse; name another with -o")
+        if axis not in (None, 0, 1, 2):
+            raise WdualmineError(f"axis {axis}: choose 0, 1 or 2")
+        first, second = read_volume(a), read_volume(b)
+        if output:
+            check_written(output, first)
+        first, second, said = align_volumes(first, second, how, allow)
+        if said:
+            print(said, file=sys.stderr)
+        across = first.axial if axis is None else axis
+        with task_bar("fuse", first.values.shape[across]) as advance:
+            fuser, _ = self.function(color=False)
+            values = fuse_volumes(first, second, fuser, across, windows, allow, advance)
+        if output:
+            write_volume(output, values, first)
+        return replace(first, values=values)
 
     def fuse(
         self,
@@ -153,9 +223,14 @@ class Way:
         names: tuple[str, str] = NAMES,
         stretch: bool = True,
         allow: bool = False,
+        how: Alignment = AS_IS,
+        spacings: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None),
     ) -> NDArray:
-        """Fuse two arrays; see :func:`fuse`."""
+        """Fuse two arrays; see :func:`fuse`, for spacings :func:`~wdualmine.registration.align_images`."""
         first, second = check_image(a, names[0]), check_image(b, names[1])
+        if how.moves:
+            first, second, said = align_images(first, second, how, names, spacings)
+            print(said, file=sys.stderr)
         if not allow:
             require_registered(first, second, names)
         function, _ = self.function(is_color(first) or is_color(second))
@@ -211,7 +286,7 @@ def _read(source: PathLike | NDArray, name: str) -> tuple[NDArray, str]:
     return source, name
 
 
-def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool) -> Tensor:
+def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool, how: Alignment) -> Tensor:
     if a.ndim != b.ndim or a.ndim not in (2, 3, 4) or a.shape[:-3] != b.shape[:-3]:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise WdualmineError(f"tensors of shape {shapes}: give two of (H, W), (C, H, W) or (N, C, H, W)")
@@ -219,7 +294,7 @@ def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool) ->
     fused = []
     for number, (first, second) in enumerate(zip(*batches, strict=True)):
         names = [f"{name}{f' {number} of the batch' * (a.ndim == 4)}" for name in NAMES]
-        fused.append(way.fuse(first, second, (names[0], names[1]), stretch, allow))
+        fused.append(way.fuse(first, second, (names[0], names[1]), stretch, allow, how))
     result = torch.from_numpy(np.stack(fused)).to(a.device)
     return result[0] if a.ndim == 2 else result.movedim(-1, 1).reshape(*a.shape[:-3], -1, *a.shape[-2:])
 

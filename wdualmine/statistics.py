@@ -166,7 +166,7 @@ def _signs(groups: int) -> Floats:
     return signs
 
 
-def detectable(error: Floats, critical: float, groups: int) -> Floats:
+def detectable(error: Floats, critical: float, groups: float) -> Floats:
     """Return the smallest difference that a test finds four times in five (:data:`POWER`), infinite if none.
 
     From the standard errors of differences over so many volumes, and the t that :func:`flip_test` asks for.

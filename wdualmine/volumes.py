@@ -34,7 +34,11 @@ def fuse_volumes(
             slice's size, or, unless allowed, the places of the volumes differ by more than half a millimeter
             or their slices are evidently not registered.
     """
-    require_one_grid(a, b, allow)
+    if a.values.shape != b.values.shape:
+        shapes = f"has shape {b.values.shape} but {a.name} {a.values.shape}"
+        raise WdualmineError(f"{b.name}: {shapes}; wdualmine.registration.align_volumes makes them alike")
+    if not allow and a.affine is not None and b.affine is not None:
+        check_distance(distance(a.affine, b.affine, a.values.shape), (a.name, b.name))
     low, high = _window(a, windows[0])
     ranges = ((low, high), _window(b, windows[1]))
     result = np.empty(a.values.shape, _holding(a.values.dtype, (low, high)))
@@ -57,15 +61,6 @@ def fuse_volumes(
         result[(slice(None),) * axis + (number,)] = np.rint(levels) if result.dtype.kind in "iu" else levels
         progress()
     return result
-
-
-def require_one_grid(a: Volume, b: Volume, allow: bool = False) -> None:
-    """Refuse two volumes, read or not, of different shapes or, unless allowed, in different places."""
-    if a.values.shape != b.values.shape:
-        shapes = f"has shape {b.values.shape} but {a.name} {a.values.shape}"
-        raise WdualmineError(f"{b.name}: {shapes}; resample it to one grid")
-    if not allow and a.affine is not None and b.affine is not None:
-        check_distance(distance(a.affine, b.affine, a.values.shape), (a.name, b.name))
 
 
 def _window(volume: Volume, window: Window | None) -> Window:

@@ -21,16 +21,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wdualmine.data import TASKS, DataSource, Pair, find_data, load_pairs
-from wdualmine.data.color import to_rgb
 from wdualmine.errors import WdualmineError
-from wdualmine.fusion import fuse_images, luma_tensor
-from wdualmine.methods import LIGHT, W_DUALMINE, Method, fuse_with, load_network
+from wdualmine.fusion import luma_tensor
+from wdualmine.methods import LIGHT, W_DUALMINE, Method, load_network
 
 WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "vendor"
 #: In the order of their imports.
 MODULES = (
-    *("color", "image", "methods", "metrics", "signal", "command"),
+    *("color", "image", "methods", "metrics", "registered", "signal", "command"),
     *("assets", "network", "bases", "panels", "answers", "scores", "page", "opening", "start"),
 )
 #: ONNX Runtime for WebAssembly and for WebGPU: their scripts, and what these load.
@@ -41,6 +40,9 @@ RUNTIME_FILES = (
 PART = 400_000  # bytes in a script: a step of the progress bar
 OPENING = "ct-mri"
 PHANTOMS = 4  # pairs a task
+#: The networks of the first page, and in how many steps per grey level their residuals are kept: W-DUALMINE's
+#: is shown a hundred times as large, the other needs less than half the bytes in half levels.
+OPENING_STEPS = ((W_DUALMINE, 32), (LIGHT, 2))
 
 
 def bundle(folder: Path = WEB / "src") -> str:
@@ -159,10 +161,16 @@ def main(output: Path, onnx: dict[str, Path]) -> None:
     if source.name != "phantom":
         examples += add_examples(assets, source, None)
     pair = middle_pair(phantom)
-    opening = next(weights for weights in packaged_weights() if weights.task == OPENING)
-    model = load_network(opening.method, opening.path)
-    # In steps of 1 / 1023, a quarter of a grey level, which take less than half the bytes.
-    residual = model(luma_tensor(pair.image_a), luma_tensor(pair.image_b)).residual[0, 0].numpy()
+    mean = (pair.image_a / 255 + pair.image_b / 255) / 2
+    fused: list[NDArray[np.float64]] = []
+    opening = []
+    for method, levels in OPENING_STEPS:
+        model = load_network(method, method.weights(OPENING))
+        residual = model(luma_tensor(pair.image_a), luma_tensor(pair.image_b)).residual[0, 0].numpy()
+        steps = np.rint(residual * model.config.residual_scale * 255 * levels).astype("<i2")
+        asset = assets.add(f"opening-{method.name}", steps.tobytes())
+        opening.append({"title": method.title, "asset": asset, "step": 1 / (255 * levels)})
+        fused.append(np.clip(mean + steps / (255 * levels), 0, 1))
     contents = {
         "tasks": [{"task": t.key, "title": t.folder, "a": t.a, "b": t.b} for t in TASKS.values()],
         "networks": networks,
@@ -172,19 +180,20 @@ def main(output: Path, onnx: dict[str, Path]) -> None:
             "pair": f"{phantom.name} {pair.name}",
             "a": assets.add("opening-a", png(pair.image_a), packed=False),
             "b": assets.add("opening-b", png(pair.image_b), packed=False),
-            "residual": assets.add(
-                "opening-residual", (np.rint(residual * 1023) * 32).astype("<i2").tobytes()
-            ),
-            "scale": model.config.residual_scale,
-            "title": opening.method.title,
+            "networks": opening,
         },
     }
     for name in RUNTIME_FILES:
         assets.add(name, vendored(name))
     contents["assets"] = assets.listing
-    fused = fuse_images(pair.image_a, pair.image_b, fuse_with(model))
-    still = np.concatenate([to_rgb(image) for image in (pair.image_a, pair.image_b, fused)], axis=1)
-    (output / "still.png").write_bytes(png(still[..., 0]))
+    paper, light = fused
+    rows = (
+        (pair.image_a / 255, pair.image_b / 255, mean),
+        (paper, np.clip(0.5 + 100 * (paper - mean), 0, 1), light),
+    )
+    still = np.concatenate([np.concatenate(row, axis=1) for row in rows]) * 255
+    small = Image.fromarray(np.rint(still).astype(np.uint8)).resize((480, 320), Image.Resampling.LANCZOS)
+    small.save(output / "still.png", optimize=True)
     shutil.copy(VENDOR / "LICENSE", output / "ort.LICENSE.txt")
     shutil.copy(WEB / "page.css", output / "page.css")
     script = f"globalThis.wdualmineContents = {json.dumps(contents)};\n{bundle()}"

@@ -46,24 +46,23 @@ def arrow(metric: str, form: str) -> str:
 def html_grid(grid: pd.DataFrame, classes: str = "comparison") -> str:
     """Print a frame of HTML fragments as a table.
 
-    Each cell names its column, which the book's style sheet shows where a row becomes a card on a phone. A
-    first cell that repeats the one above has the class "repeat": only a card shows it. One without a value
-    has the class "none": a card leaves it out. A second cell that is a number has the class "number": the
-    title of a card, which it belongs to, names its column.
+    A first column that repeats becomes a line above each group, unless the table can be sorted. Each cell
+    names its column, for the style sheet.
     """
     names = [str(name) for name in grid.columns]
-    head = "".join(f"<th>{name}</th>" for name in names)
+    first = grid.iloc[:, 0]
+    grouped = "sortable" not in classes and len(names) > 2 and bool(first.duplicated().any())
+    shown = names[grouped:]
     rows = []
-    repeated = (grid.iloc[:, 0] == grid.iloc[:, 0].shift()).tolist()
-    for values, again in zip(grid.itertuples(index=False), repeated, strict=True):
-        cells = []
-        for number, (name, value) in enumerate(zip(names, values, strict=True)):
-            kind = " class=repeat" if again and number == 0 else " class=none" if value == "–" else ""
-            if number == 1 and str(value)[:1] in set("+-0123456789"):
-                kind = " class=number"
-            cells.append(f'<td data-label="{escape(name)}"{kind}>{value}</td>')
-        rows.append(f"<tr>{''.join(cells)}</tr>")
+    for again, values in zip((first == first.shift()).tolist(), grid.itertuples(index=False), strict=True):
+        if grouped and not again:
+            rows.append(f'<tr class="group"><th colspan="{len(shown)}"><span>{values[0]}</span></th></tr>')
+        cells = zip(shown, values[grouped:], strict=True)
+        line = "".join(f'<td data-label="{escape(name)}">{value}</td>' for name, value in cells)
+        rows.append(f"<tr>{line}</tr>")
+    head = "".join(f"<th>{name}</th>" for name in shown)
     body = "\n".join(rows)
+    classes += " grouped" * grouped
     return (
         f'<table class="dataframe {classes}">\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody>\n</table>"

@@ -5,6 +5,7 @@ at desktop and phone width, cut off from any other host.
 """
 
 import functools
+import json
 import os
 import re
 import shlex
@@ -22,8 +23,13 @@ from scripts import load_script
 
 from wdualmine.data import SPLITS, TASKS, read_manifest
 from wdualmine.experiments import PRESETS
+from wdualmine.methods import LIGHT
+from wdualmine.methods.learned import network_of, parameters
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.model import ModelConfig
+from wdualmine_book.audit.tables import audit_runs, average_gaps, paper_row
+from wdualmine_book.records import reference_runs
+from wdualmine_book.recovery.tables import correlation, rankings, recovery_runs, wide
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 TOC = yaml.safe_load((BOOK / "_toc.yml").read_text())
@@ -95,18 +101,19 @@ def test_what_the_paper_does_not_give_is_not_called_its_own() -> None:
         words = " ".join(path.read_text().split())
         assert "paper's widths" not in words, path
         assert "five metrics of the paper it is the paper's" not in words, path
-    assert "that of FMI does not" in " ".join((BOOK / "metrics.md").read_text().split())
+    assert "but not in FMI" in " ".join((BOOK / "data.md").read_text().split())
 
 
-def test_every_page_of_results_has_a_conclusion() -> None:
-    for name in ("recovery", "comparison"):  # these open with it
-        cells = nbformat.read(BOOK.parent / "notebooks" / f"{name}.ipynb", as_version=4).cells
-        first = next(cell for cell in cells if "remove-input" in cell.metadata.get("tags", ()))
-        assert "display(Markdown(" in first.source, name
-    for name in ("results", "figures", "ablations", "audit", "studies", "metrics", "train"):
-        cells = nbformat.read(BOOK.parent / "notebooks" / f"{name}.ipynb", as_version=4).cells
-        assert any(cell.source.startswith("## In short") for cell in cells[-3:-1]), name
-        assert "Markdown(" in cells[-1].source, name
+@pytest.mark.parametrize(
+    "name", ["results", "figures", "audit", "studies", "metrics", "recovery", "comparison", "scans"]
+)
+def test_every_page_of_results_opens_with_its_conclusion(name: str) -> None:
+    cells = nbformat.read(BOOK.parent / "notebooks" / f"{name}.ipynb", as_version=4).cells
+    hidden = ("remove-cell", "parameters")
+    shown = [cell for cell in cells[1:] if not set(hidden) & set(cell.metadata.get("tags", ()))]
+    assert "Markdown(" in shown[0].source, "the first thing shown is a computed sentence"
+    tags = shown[0].metadata.get("tags", ())
+    assert "hide-input" not in tags, "no folded code before the first words"
 
 
 def test_training_is_one_page_with_a_section_a_task(tmp_path: Path) -> None:
@@ -219,17 +226,54 @@ def test_the_three_tables_are_filled_from_this_build(smoke_book: Path) -> None:
             "W-DUALMINE, untrained": [build],
             "Average, stretched": [build],
         }.items():
-            cells = [row[column] for row in rows for column in columns if row[1] == method]
+            cells = [row[column] for row in rows for column in columns if row[0] == method]
             assert len(cells) == len(columns) * len(PAPER_METRICS), method
             assert all(re.fullmatch(r"\d+\.\d{4} ± \d+\.\d{4}", cell) for cell in cells), cells
 
 
-def test_first_page_shows_the_summary_of_this_build(smoke_book: Path) -> None:
-    landing = parse(smoke_book, "index").select_one(".landing")
-    cells = [cell.get_text(strip=True) for cell in landing.select("table tbody td")]
-    numbers = [cell for cell in cells if re.fullmatch(r"\d+\.\d{2,3}", cell)]  # as many as they can carry
-    assert len(numbers) == 3 * len(TASKS) * len(PAPER_METRICS)
-    assert "This build (smoke, phantom; 2 epochs" in landing.get_text(" ", strip=True)
+def test_every_number_of_the_first_page_is_one_of_the_committed_records(built_book: Path) -> None:
+    """The landing page of a book built on the phantom shows no number of the phantom."""
+    article = parse(built_book, "index").select_one("article").get_text(" ", strip=True)
+    audits, ranked = audit_runs(reference_runs()), rankings(recovery_runs())
+    gaps = average_gaps(audits)
+    more = [100 * gaps.loc["MI", task] / paper_row(task)["MI"] for task in TASKS]
+    light = [correlation(run)[LIGHT.name] - correlation(run)["average"] for run in ranked.values()]
+    numbers = [
+        *(f"{value(paper_row(task)['CC'] for task in TASKS):.2f}" for value in (min, max)),
+        f"{gaps.loc['CC'].abs().max():.5f}",
+        *(f"{value(more):.0f}" for value in (min, max)),
+        *(
+            f"{100 * wide(run, 'search', 'share').loc[method, 'a']:.0f}"
+            for method in ("average", "w-dualmine", LIGHT.name)
+            for run in ranked.values()
+        ),
+        *(f"{value(light):+.4f}" for value in (min, max)),
+    ]
+    assert min(more) > 0
+    shown = article[article.index("What we found.") : article.index("What we could not do.")]
+    typed = ["1", "100", f"{parameters(network_of(LIGHT)):,}"]
+    found = re.findall(r"(?<![\w.,])[+-]?\d+(?:[.,]\d+)*", shown)
+    assert set(found) == {*numbers, *typed}
+    assert len(article.split()) < 260, "about 120 words, besides formulas and captions"
+
+
+def test_first_page_says_whom_to_cite() -> None:
+    cite = yaml.safe_load((BOOK.parent / "CITATION.cff").read_text())
+    words = " ".join((BOOK / "index.md").read_text().split())
+    date = cite["date-released"]
+    version = f"Version {cite['version']}, {date.day} {date:%B %Y}"
+    assert f"{cite['authors'][0]['name']}. {version}. [How to cite](#citing)." in words
+
+
+def test_results_say_that_the_numbers_of_the_phantom_are_its_own(smoke_book: Path) -> None:
+    article = parse(smoke_book, "runs/results").select_one("article").get_text(" ", strip=True)
+    assert "This build ran on other images (phantom)" in article
+
+
+def test_the_book_holds_no_pair_but_the_phantoms(smoke_book: Path) -> None:
+    script = (smoke_book / "web" / "page.js").read_text().partition(";\n")[0]
+    contents = json.loads(script.removeprefix("globalThis.wdualmineContents = "))
+    assert {example["data"] for example in contents["examples"]} == {"phantom"}
 
 
 def test_second_figure_draws_the_network_of_its_preset(built_book: Path) -> None:
@@ -281,5 +325,5 @@ def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int)
     assert seen == []
     assert found.pop("width") <= width, "the page scrolls sideways"
     assert found.pop("title")
-    assert found.pop("math") >= {"method": 17, "metrics": 5}.get(page, 0)
+    assert found.pop("math") >= {"method": 17, "data": 5}.get(page, 0)
     assert {name: value for name, value in found.items() if value} == {}

@@ -1,11 +1,23 @@
 """Differences over seeds and volumes, and Holm's correction."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from wdualmine.errors import WdualmineError
-from wdualmine_book.statistics import crossed_interval, crossed_p_value, holm
+from wdualmine_book.records import reference_runs, study_runs, training_length_runs
+from wdualmine_book.statistics import (
+    MARGIN,
+    alike,
+    crossed_detectable,
+    crossed_interval,
+    crossed_p_value,
+    higher,
+    holm,
+    no_lower,
+)
 
 
 def test_holm_by_hand():
@@ -54,3 +66,35 @@ def test_crossed_p_value_agrees_with_the_interval(seed: int) -> None:
         assert (p < 1 - level) == (low > 0 or high < 0)
     assert crossed_p_value(np.zeros((2, 24))) == 1
     assert crossed_p_value(np.ones((2, 24))) == 0
+
+
+@pytest.mark.parametrize("metric", MARGIN)
+def test_the_margin_is_what_another_seed_changed_at_most(metric: str) -> None:
+    seeds: dict[tuple[str, ...], list[float]] = {}
+    for name, runs in (("r", reference_runs()), ("s", study_runs()), ("l", training_length_runs())):
+        for run in runs:
+            if run.info.kind == "training" and run.variant == "proposed":
+                score = run.metrics.query("method == 'w-dualmine' and stretch")[metric].mean()
+                seeds.setdefault((name, run.info.task, run.label), []).append(score)
+    largest = max(max(values) - min(values) for values in seeds.values())
+    digit = 10 ** (math.floor(math.log10(largest)) - 1)
+    assert MARGIN[metric] == pytest.approx(math.ceil(largest / digit) * digit)
+
+
+def test_what_counts_as_a_difference() -> None:
+    assert higher([0.141, 0.139, -1], "MI") == [True, False, False]
+    assert no_lower([0.141, -0.139, -0.141], "MI") == [True, True, False]
+    assert alike([0.139, -0.141], "MI") == [True, False]
+    assert higher([1e-9, 0], "Qabf") == [True, False]  # no record over seeds, no margin
+
+
+def test_a_detectable_difference_is_found_four_times_in_five() -> None:
+    rng = np.random.default_rng(1)
+    samples = np.repeat(rng.normal(0, 0.1, (1000, 3, 1)), 12, axis=2)  # seeds alone make a difference
+    errors = samples.mean(axis=2).std(axis=1, ddof=1) / np.sqrt(3)
+    times = crossed_detectable(samples[0], 1) / errors[0]
+    assert crossed_detectable(samples[1], 1) == pytest.approx(times * errors[1])
+    least = times * 0.1 / np.sqrt(3)
+    found = np.mean([crossed_p_value(sample + least) < 0.05 for sample in samples])
+    assert found == pytest.approx(0.8, abs=0.04)
+    assert crossed_detectable(samples[0], 40) > 5 * crossed_detectable(samples[0], 1)

@@ -1,6 +1,5 @@
 """Figures: true to the modules, records and pairs that they draw; what is in them is checked, not pixels."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,16 +42,13 @@ from wdualmine_book.figures.qualitative import (
 from wdualmine_book.figures.scores import (
     by_method,
     curves_caption,
-    on_front,
     pair_scores,
     plot_curves,
-    plot_distributions,
-    plot_front,
     radar_values,
     records_label,
 )
 from wdualmine_book.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
-from wdualmine_book.figures.training import LOG_COLUMNS, group_logs, plot_log, plot_logs
+from wdualmine_book.figures.training import LOG_COLUMNS, plot_log, plot_logs
 from wdualmine_book.records import published_scores, reference_runs
 
 TINY = ModelConfig(widths=(4, 8))
@@ -325,43 +321,6 @@ def test_relative_curves_are_paired_differences(scores: pd.DataFrame) -> None:
     assert np.allclose(lines["W-DUALMINE"], expected, atol=1e-12)
 
 
-def test_distributions_draw_a_panel_a_metric(scores: pd.DataFrame) -> None:
-    figure = plot_distributions(scores, ["MI", "CC"], ["AdaFuse", "W-DUALMINE", "not scored"])
-    assert [axes.get_title() for axes in figure.axes] == ["MI (bit)", "CC"]
-    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["AdaFuse", "W-DUALMINE"]
-    points = np.concatenate([c.get_offsets()[:, 0] for c in figure.axes[1].collections])
-    expected = scores.loc[scores["method"].isin(labels), "CC"]
-    assert np.allclose(np.sort(points), np.sort(expected))
-
-
-def test_front_marks_what_nothing_beats() -> None:
-    methods = {
-        "AdaFuse": (1, 1),
-        "W-DUALMINE": (2, 3),
-        "Maximum": (3, 2),
-        "blend-1.0": (4, 4),
-        "blend-0": (0, 0),
-    }
-    rows = [
-        {"method": name, "pair": str(number), "CC": x + number, "MI": y - number}
-        for name, (x, y) in methods.items()
-        for number in (0, 1)
-    ]
-    limit = {"method": "Closed-form limit", "pair": "0", "CC": 5.0, "MI": np.nan}
-    axes = plot_front(pd.DataFrame([*rows, limit])).axes[0]
-    filled = {c.get_label(): len(c.get_facecolor()) > 0 for c in axes.collections}
-    assert filled == {"AdaFuse": False, "W-DUALMINE": True, "Maximum": True}
-    lines = {line.get_label(): list(line.get_xdata()) for line in axes.get_lines()}
-    assert lines == {"blends of average and maximum": [0.5, 4.5], "Closed-form limit of CC": [5.0, 5.0]}
-
-
-def test_front_against_its_definition(rng: np.random.Generator) -> None:
-    values = rng.integers(0, 5, (30, 3))
-    by_hand = [not any((other >= row).all() and (other > row).any() for other in values) for row in values]
-    assert on_front(values).tolist() == by_hand
-
-
 def test_scores_that_are_missing(scores: pd.DataFrame) -> None:
     with pytest.raises(WdualmineError, match="VIF: is not a column"):
         plot_curves(scores, ["VIF"])
@@ -369,12 +328,6 @@ def test_scores_that_are_missing(scores: pd.DataFrame) -> None:
         plot_curves(scores, ["MI"], ["nothing"])
     with pytest.raises(WdualmineError, match="nothing: has no scores to relate to"):
         plot_curves(scores, ["MI"], relative_to="nothing")
-    with pytest.raises(WdualmineError, match="no scores of these methods"):
-        plot_distributions(scores, ["MI"], ["nothing"])
-    with pytest.raises(WdualmineError, match="VIF: is not a column"):
-        plot_front(scores, "CC", "VIF")
-    with pytest.raises(WdualmineError, match="no method has scores of CC and MI"):
-        plot_front(scores[scores["method"] == "Closed-form limit"])
     with pytest.raises(WdualmineError, match="lower is better"):
         radar_values(scores.assign(Nabf=0.0), ["Nabf"], ["AdaFuse"])
 
@@ -418,15 +371,6 @@ def test_logs_of_several_runs_are_drawn_as_they_are() -> None:
 def test_logs_that_cannot_be_drawn(logs: dict[str, list[pd.DataFrame]], message: str) -> None:
     with pytest.raises(WdualmineError, match=message):
         plot_logs(logs)
-
-
-def test_every_committed_seed_is_among_the_logs() -> None:
-    trained = [run for run in reference_runs() if run.info.kind == "training"]
-    groups = group_logs(reference_runs())
-    tasks = Counter(run.info.task for run in trained)
-    assert {name.partition(",")[0]: len(seeds) for name, seeds in groups.items()} == tasks
-    lines = plot_logs(groups).axes[0].get_lines()
-    assert len(lines) == len(trained)
 
 
 def test_a_preset_is_drawn_with_its_own_network() -> None:

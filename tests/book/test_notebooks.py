@@ -52,7 +52,7 @@ def test_train_then_results_then_provenance(tmp_path: Path) -> None:
         assert "smoke" in text
         assert str(ROOT) not in text  # no path of the machine that ran it
         tags = [set(cell.metadata.get("tags", [])) for cell in nbformat.reads(text, 4).cells]
-        assert {"parameters", "hide-input"} in tags
+        assert {"parameters", "remove-cell"} in tags
         assert {"injected-parameters", "remove-cell"} in tags
         assert "error" not in {
             o.output_type for c in nbformat.reads(text, 4).cells for o in c.get("outputs", [])

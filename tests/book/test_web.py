@@ -28,6 +28,7 @@ from wdualmine.data.images import read_image, write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import CLASSICAL, load_fuse
+from wdualmine.registration import misalignment
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 METRICS = ("EN", "MI", "CC", "PSNR", "Qabf")
@@ -329,6 +330,62 @@ def test_mistakes_are_named(
     tab.wait_for_selector("#fusion-page .kept:not(:empty)")
 
 
+def test_images_that_are_not_registered_get_the_warning_of_the_command_line(
+    tab: Any, address: str, files: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    """In the same words and numbers; they are fused all the same."""
+    open_page(tab, address)
+    ct, mri = (read_image(path) for path in files["spect-mri"])
+    for number, undo in enumerate((lambda x: np.roll(x, (20, 12), (0, 1)), np.rot90)):
+        moved = np.ascontiguousarray(undo(mri))
+        path = write_image(tmp_path / f"moved-{number}.png", moved)
+        found = misalignment(ct, moved)
+        assert found is not None
+        drop(tab, files["spect-mri"][0], path)
+        tab.wait_for_selector(f"#fusion-page .warning:has-text({json.dumps(str(found))})")
+        wait(tab)
+    drop(tab, *files["spect-mri"])
+    wait(tab)
+    assert tab.inner_text("#fusion-page .warning") == ""
+
+
+def test_a_link_brings_settings_back_and_undo_takes_them_away(tab: Any, address: str) -> None:
+    open_page(tab, address)
+    wait(tab)
+    opened = tab.evaluate("wdualminePage.settings()")
+    undo = tab.get_by_role("button", name="Undo")
+    assert undo.is_disabled()
+    choose(tab, "Task", "pet-mri")
+    choose(tab, "Method", "laplacian-pyramid")
+    before = tab.evaluate("wdualminePage.settings()")
+    move(tab, "^Blend", 0.35)
+    tab.get_by_label("Stretch to the full range").uncheck()
+    tab.wait_for_timeout(300)
+    wait(tab)
+    settings, scores = tab.evaluate("wdualminePage.settings()"), shown_scores(tab)
+    tab.get_by_role("button", name="Copy a link").click()
+    link = tab.evaluate("location.href")
+    assert link.endswith(settings)
+    tab.goto("about:blank")
+    tab.goto(link)
+    wait(tab)
+    assert tab.evaluate("wdualminePage.settings()") == settings
+    assert shown_scores(tab) == scores
+    tab.get_by_role("button", name="Start again").click()
+    tab.wait_for_function(f"wdualminePage.settings() === {json.dumps(opened)}", timeout=PATIENCE)
+    wait(tab)
+    tab.wait_for_timeout(300)
+    undo.click()
+    tab.wait_for_function(f"wdualminePage.settings() === {json.dumps(settings)}", timeout=PATIENCE)
+    assert undo.is_disabled()
+    assert before != settings
+    for hostile in ("task=none&pair=x&method=y&scale=NaN&spot=a 9999 9", "task=ct-mri&share=-5&left=<b>"):
+        tab.goto("about:blank")
+        tab.goto(f"{link.partition('#')[0]}#{hostile}")
+        wait(tab)
+        assert tab.inner_text("#fusion-page .message:not(.warning)") == ""
+
+
 def test_jpeg_files_fuse_as_on_the_command_line(tab: Any, address: str, tmp_path: Path) -> None:
     paths = []
     for path, image in zip(("pet.jpg", "mri.jpg"), example("pet-mri"), strict=True):
@@ -443,7 +500,9 @@ def test_the_first_page_opens_with_a_fusion_and_little_weight(
     tab.wait_for_function(
         "document.querySelector('#fusion-opening .status').textContent.includes('λ = 0.00')"
     )
-    assert "by 0.00 of 255" in status.inner_text()
+    assert status.inner_text().count("0.00 of 255") == 1
+    assert status.inner_text().endswith("by 0.00.")
+    assert tab.locator("#fusion-opening canvas").count() == 6
 
 
 def test_without_javascript_a_still_with_text_stands_there(built_book: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from calling import call
+from dicom_files import write_dicom
 from numpy.typing import NDArray
 
 from wdualmine.data.images import read_image, write_image
@@ -17,32 +18,6 @@ from wdualmine.registration import require_one_place
 pydicom = pytest.importorskip("pydicom", reason="pydicom reads DICOM")
 
 RAMP = np.arange(600, dtype=np.int16).reshape(20, 30) - 100  # as stored
-
-
-def write_dicom(path: Path, pixels: NDArray, **fields: Any) -> Path:
-    """A slice as a scanner writes it, uncompressed."""
-    from pydicom.dataset import FileDataset, FileMetaDataset
-    from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
-
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    data.PatientName, data.PatientID = "Doe^Jane", "4711"
-    data.Rows, data.Columns = pixels.shape[:2]
-    data.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
-    data.PhotometricInterpretation = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
-    if pixels.ndim == 3:
-        data.PlanarConfiguration = 0
-    bits = 8 * pixels.dtype.itemsize
-    data.BitsAllocated, data.BitsStored, data.HighBit = bits, bits, bits - 1
-    data.PixelRepresentation = int(pixels.dtype.kind == "i")
-    data.PixelData = pixels.tobytes()
-    for name, value in fields.items():
-        setattr(data, name, value)
-    data.save_as(path, enforce_file_format=True)
-    return path
 
 
 def scaled(values: NDArray, low: float, high: float, top: int = 65535) -> NDArray:

@@ -76,7 +76,7 @@ def missing_extra(error: ImportError) -> str | None:
     for requirement in requirements:
         if found := re.match(r"([\w.-]+)[^;]*; extra == ['\"](\w+)['\"]", requirement):
             extras.setdefault(found[2], set()).add(found[1])
-    words = set(re.findall(r"\w+", error.name or str(error)))  # pandas names it in words only
+    words = set(re.findall(r"\w+", (error.name or str(error)).lower()))  # pandas names it in words only
     for extra, packages in sorted(extras.items(), key=lambda item: len(item[1])):  # the least to install
         if missing := words & packages:
             return f"{missing.pop()}: is not installed; run `pip install 'wdualmine[{extra}]'`"

@@ -20,7 +20,14 @@ from wdualmine.cli.common import (
     app,
     print_table,
 )
-from wdualmine.cli.volumes import WindowAOption, WindowBOption, fuse_volume_files, read_window
+from wdualmine.cli.scans import (
+    GridOption,
+    RegisterOption,
+    TransformOption,
+    WindowAOption,
+    WindowBOption,
+    read_window,
+)
 from wdualmine.errors import WdualmineError
 
 _STRETCH = """Stretch to the full range, as the published images and by default; else keep intensities. Slices
@@ -31,10 +38,10 @@ _VOLUME = "What arrays (H, W, 3) are, where neither the other source nor the res
 @app.command()
 def fuse(
     a: Annotated[
-        Path, typer.Argument(metavar="A", help="CT, PET or SPECT: an image, or a folder of images.")
+        Path, typer.Argument(metavar="A", help="CT, PET or SPECT: an image, a volume, or a folder.")
     ],
-    b: Annotated[Path, typer.Argument(metavar="B", help="The registered MRI, or a folder of them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The fused image, or the folder for them.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The MRI, likewise.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The fused image or volume, or the folder.")],
     task: Annotated[
         str | None, typer.Option(help="Whose weights: ct-mri, pet-mri, spect-mri. Default: by color.")
     ] = None,
@@ -47,37 +54,45 @@ def fuse(
     stretch: Annotated[bool | None, typer.Option(help=_STRETCH, show_default=False)] = None,
     allow: AllowOption = False,
     axis: Annotated[
-        int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default 2.")
+        int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default: axial.")
     ] = None,
     volume: Annotated[bool | None, typer.Option("--volume/--color", help=_VOLUME, show_default=False)] = None,
     window_a: WindowAOption = None,
     window_b: WindowBOption = None,
+    register: RegisterOption = None,
+    grid: GridOption = "finest",
+    transform: TransformOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fuse two registered images, or two folders of them matched by name; a color image keeps its color.
+    """Fuse two images, or two folders of them matched by name; a color image keeps its color.
 
-    Also DICOM slices and NumPy arrays, and, slice by slice, two NIfTI volumes, whose geometry is kept.
+    Also DICOM slices and NumPy arrays, and, slice by slice, two volumes (NIfTI, or folders that hold a DICOM
+    series and a result that ends in .nii.gz), which are brought onto one grid by their headers.
     """
     from wdualmine.data.images import check_suffix, needs_tiff, write_image
     from wdualmine.data.pairs import paired_files
     from wdualmine.data.volumes import are_volumes
     from wdualmine.flat import Way
     from wdualmine.progress import task_bar
+    from wdualmine.registration import Alignment
 
     default = method == "w-dualmine" and weights is None
     way = Way(method, task, weights, residual_scale, blend, device)
     windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
+    how = Alignment(register, grid, transform)
     if are_volumes(a, b, output, volume):
         if stretch:
             raise WdualmineError("--stretch: slices of a volume keep their intensities; leave it out")
-        fuser, label = way.function(color=False)
-        fuse_volume_files(a, b, output, fuser, 2 if axis is None else axis, windows, allow)
-        _print_weights([label], default)
+        way.fuse_volume_files(a, b, output, axis, windows, allow, how)
+        _print_weights([way.function(color=False)[1]], default)
+        print(output)
         return
     if axis is not None:
         raise WdualmineError(f"--axis {axis}: is for volumes, {a} is none; leave it out")
     if a.is_dir() != b.is_dir():
         raise WdualmineError(f"{a} and {b}: give two images or two folders")
+    if a.is_dir() and transform:
+        raise WdualmineError(f"--transform {transform}: is of one pair, {a} is a folder; leave it out")
     if a.is_dir():
         jobs = [(*paths, output / f"{name}.png") for name, paths in paired_files(a, b).items()]
     else:
@@ -86,7 +101,7 @@ def fuse(
     labels: dict[str, None] = {}  # in order, each once
     with task_bar("fuse", len(jobs)) as advance:
         for path_a, path_b, path_fused in jobs:
-            fused = way.fuse_files(path_a, path_b, stretch is not False, allow, windows)
+            fused = way.fuse_files(path_a, path_b, stretch is not False, allow, windows, how)
             labels[way.function(color=fused.ndim == 3)[1]] = None
             if a.is_dir() and needs_tiff(fused):
                 path_fused = _as_tiff(path_fused)

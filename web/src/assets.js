@@ -12,7 +12,7 @@
  *   tasks: Task[], networks: Network[], examples: Example[],
  *   assets: Record<string, {parts: number[], packed: boolean}>,
  *   opening: {
- *     task: string, pair: string, a: string, b: string, residual: string, scale: number, title: string,
+ *     task: string, pair: string, a: string, b: string, networks: {title: string, asset: string, step: number}[],
  *   },
  * }} Contents
  */

@@ -33,7 +33,7 @@ function histogram(levels) {
 }
 
 /** @param {Float64Array} counts */
-function entropy(counts) {
+export function entropy(counts) {
   const total = counts.reduce((sum, count) => sum + count, 0);
   let sum = 0;
   for (const count of counts) if (count) sum -= (count / total) * Math.log2(count / total);

@@ -1,51 +1,58 @@
-/** The first page's opening: one pair, one swipe, one slider. The network's residual was computed by the build. */
+/** The first page's opening: one pair, two networks, one slider. The networks' residuals were computed by the build. */
 
 import { CONTENTS, loadAsset } from "./assets.js";
-import { joinColor, splitColor, toGrey } from "./color.js";
+import { splitColor } from "./color.js";
 import { readPicture } from "./image.js";
 import { addResidual, average, finish, toLuma } from "./methods.js";
-import { everyFrame, LARGEST_LAMBDA, make, Panel, slider, Stage, View } from "./panels.js";
+import { everyFrame, LARGEST_LAMBDA, make, Panel, slider, View } from "./panels.js";
+
+const TIMES = 100; // how often the difference from the average is enlarged
 
 /** @param {HTMLElement} root */
 export async function startOpening(root) {
-  const { task, a, b, residual: name, scale, title } = CONTENTS.opening;
+  const { task, a, b, networks } = CONTENTS.opening;
   const [first, second] = await Promise.all(
     [a, b].map(async (asset) => readPicture(new Blob([await loadAsset(asset)]), asset)),
   );
-  const bytes = await loadAsset(name);
-  const residual = Float32Array.from(new Int16Array(bytes.buffer), (value) => value / 32767);
+  const residuals = await Promise.all(
+    networks.map(async (/** @type {{asset: string, step: number}} */ { asset, step }) =>
+      Float32Array.from(new Int16Array((await loadAsset(asset)).buffer), (value) => value * step),
+    ),
+  );
   const { width, height } = first;
-  const { chroma } = splitColor(first);
   const [lumaA, lumaB] = [first, second].map((picture) => toLuma(splitColor(picture).luma, width, height));
   const mean = average(lumaA, lumaB);
-  const plain = toGrey(joinColor(finish(mean, true), chroma, width, height));
   const known = CONTENTS.tasks.find((entry) => entry.task === task);
+  const [paper, light] = networks.map((/** @type {{title: string}} */ { title }) => title);
 
-  const stage = new Stage();
-  stage.show([first, known?.a ?? "image A"], [second, known?.b ?? "image B"]);
-  const fused = new Panel(new View(root), "Fused");
+  const view = new View(root);
+  const panels = ["", "", "", "", "", ""].map((label) => new Panel(view, label));
+  /** @type {(luma: import("./methods.js").Luma) => import("./color.js").Picture} */
+  const pictureOf = (luma) => ({ width, height, channels: 1, data: finish(luma, false) });
+  panels[0].show(first, known?.a ?? "image A");
+  panels[1].show(second, known?.b ?? "image B");
+  panels[2].show(pictureOf(mean), "Average");
   const words = make("p", { class: "status", role: "status" });
-  let lambda = scale;
+  let lambda = 1;
   const redraw = everyFrame(() => {
-    const result = joinColor(finish(addResidual(mean, residual, lambda), true), chroma, width, height);
-    const grey = toGrey(result);
-    const away = grey.reduce((sum, level, i) => sum + Math.abs(level - plain[i]), 0) / grey.length;
-    fused.show(result, "Fused by the network");
+    const [own, other] = residuals.map((residual) => addResidual(mean, residual, lambda));
+    const away = [own, other].map(
+      ({ values }) => (255 * values.reduce((sum, value, i) => sum + Math.abs(value - mean.values[i]), 0)) / values.length,
+    );
+    const enlarged = own.values.map((value, i) => Math.max(0, Math.min(1, 0.5 + TIMES * (value - mean.values[i]))));
+    panels[3].show(pictureOf(own), paper);
+    panels[4].show(pictureOf({ ...own, values: enlarged }), `${paper} − average, × ${TIMES}`);
+    panels[5].show(pictureOf(other), light);
     words.textContent =
-      `At λ = ${lambda.toFixed(2)}, ${title} differs from the average of the two scans by ` +
-      `${away.toFixed(2)} of 255 grey levels per pixel.`;
+      `At λ = ${lambda.toFixed(2)}, ${paper} differs from the average by ${away[0].toFixed(2)} of 255 grey levels ` +
+      `per pixel, the ${light.toLowerCase()} by ${away[1].toFixed(2)}.`;
   });
-  const control = slider("λ: 0 is the average", scale, (value) => {
+  const control = slider("λ: 0 is the average, 1 is the network as it was trained", lambda, (value) => {
     lambda = value;
     redraw();
   }, LARGEST_LAMBDA);
   root.replaceChildren(
-    make(
-      "div", { class: "pair" },
-      make("figure", { class: "panel" }, make("figcaption", {}, `${known?.a} | ${known?.b}, one head`), stage.element),
-      make("div", {}, fused.figure, control.element),
-    ),
-    words,
+    make("div", { class: "six" }, ...panels.map((panel) => panel.figure)), control.element, words,
   );
   redraw();
 }

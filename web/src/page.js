@@ -8,6 +8,7 @@ import { commandOf } from "./command.js";
 import { Mistake, readPicture, savePicture } from "./image.js";
 import { average, CLASSICAL, maximum } from "./methods.js";
 import { choice, everyFrame, LARGEST_LAMBDA, make, Panel, slider, Stage, View } from "./panels.js";
+import { misalignment } from "./registered.js";
 import { showScores } from "./scores.js";
 import { findSpot, insertSpot, recovery } from "./signal.js";
 
@@ -53,6 +54,9 @@ export class TryIt {
     this.scale = 0.5;
     this.share = 1;
     this.stretch = true;
+    /** @type {string[]} what was set before, as links, the last one now */
+    this.past = [];
+    this.restoring = false;
 
     this.view = new View(this.root);
     this.tasks = choice("Task", (task) => this.chooseTask(task));
@@ -67,9 +71,9 @@ export class TryIt {
       this.share = value;
       this.redraw();
     });
-    const stretch = make("input", { type: "checkbox", checked: true });
-    stretch.addEventListener("change", () => {
-      this.stretch = stretch.checked;
+    this.stretched = make("input", { type: "checkbox", checked: true });
+    this.stretched.addEventListener("change", () => {
+      this.stretch = this.stretched.checked;
       this.redraw();
     });
     const file = (/** @type {Side} */ side) => {
@@ -78,6 +82,7 @@ export class TryIt {
       return make("label", {}, make("span", {}, `Your image ${side.toUpperCase()}`), input);
     };
     this.message = make("p", { class: "message", role: "alert" });
+    this.warning = make("p", { class: "message warning", role: "status" });
     this.progress = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "Loading the network" });
     this.status = make("p", { class: "status", role: "status" });
 
@@ -128,6 +133,13 @@ export class TryIt {
     });
     this.command = make("code");
     this.note = make("p", { class: "hint" });
+    this.undo = button("Undo", () => this.goBack());
+    this.undo.disabled = true;
+    const reset = button("Start again", () => this.restore(this.opening));
+    const link = button("Copy a link to this", () => {
+      history.replaceState(null, "", `#${this.settings()}`);
+      navigator.clipboard?.writeText(location.href);
+    });
     const copy = button("Copy the command", () => navigator.clipboard?.writeText(this.command.textContent ?? ""));
     const save = button("Save the result as PNG", () => this.result && savePicture(this.result, "fused.png"));
     save.classList.add("save");
@@ -160,7 +172,7 @@ export class TryIt {
         make("div", {}, this.kept, make("div", { class: "buttons" }, this.putIn, this.takeOut, this.saveSource)),
         make("div", {}, this.scores),
       ),
-      make("div", { class: "buttons" }, save, copy),
+      make("div", { class: "buttons" }, save, copy, link, this.undo, reset),
       make("pre", { class: "command" }, this.command),
       this.note,
     );
@@ -169,16 +181,82 @@ export class TryIt {
         "div", { class: "controls" },
         this.tasks.element, this.pairs.element, this.methods.element, this.lambda.element, this.blend.element,
       ),
-      this.message, make("div", { class: "waiting" }, this.status, this.progress),
+      this.message, this.warning, make("div", { class: "waiting" }, this.status, this.progress),
       this.results,
       make(
         "div", { class: "controls" },
         file("a"), file("b"),
-        make("label", { class: "check" }, stretch, make("span", {}, "Stretch to the full range")),
+        make("label", { class: "check" }, this.stretched, make("span", {}, "Stretch to the full range")),
       ),
     );
     this.redraw = everyFrame(() => this.drawResult());
-    this.chooseTask(this.task);
+    this.opening = this.settings().replace(/&(scale|spot)=[^&]*/g, ""); // the network and the pair know theirs
+    if (location.hash.startsWith("#task=")) this.restore(location.hash.slice(1));
+    else this.chooseTask(this.task);
+  }
+
+  /** What is set, but no image, as the end of a link. */
+  settings() {
+    const { task, pair, method, scale, share, stretch, spot } = this;
+    const where = spot ? `${spot.source} ${spot.x} ${spot.y}` : "none";
+    const values = { task, pair, method, scale, share, stretch, left: this.left.select.value, right: this.right.select.value };
+    const known = Object.entries(values).map(([key, value]) => [key, String(value)]);
+    return new URLSearchParams([...known, ["spot", where]]).toString();
+  }
+
+  /**
+   * Set what a link says; what it does not say, or what is not here, stays as it opens.
+   * @param {string} settings
+   */
+  async restore(settings) {
+    const wanted = new URLSearchParams(settings);
+    const number = (/** @type {string} */ key, /** @type {number} */ least, /** @type {number} */ most) => {
+      const value = Number.parseFloat(wanted.get(key) ?? "");
+      return Number.isFinite(value) ? Math.max(least, Math.min(most, value)) : null;
+    };
+    this.restoring = true;
+    try {
+      const task = wanted.get("task") ?? "";
+      if (CONTENTS.tasks.some((known) => known.task === task)) this.task = task;
+      this.tasks.select.value = this.task;
+      this.pair = wanted.get("pair") ?? this.pair;
+      if (this.pair === OWN && !(this.own.a && this.own.b)) this.pair = CONTENTS.opening.pair;
+      this.method = wanted.get("method") ?? this.method;
+      await this.chooseTask(this.task);
+      this.scale = number("scale", 0, LARGEST_LAMBDA) ?? this.scale;
+      this.share = number("share", 0, 1) ?? this.share;
+      this.lambda.set(this.scale);
+      this.blend.set(this.share);
+      this.stretch = this.stretched.checked = wanted.get("stretch") !== "false";
+      for (const side of /** @type {const} */ (["left", "right"])) {
+        const { select } = this[side];
+        const value = wanted.get(side) ?? "";
+        if ([...select.options].some((option) => option.value === value)) select.value = value;
+      }
+      const spot = /^([ab]) (\d+) (\d+)$/.exec(wanted.get("spot") ?? "");
+      const size = this.sources?.a.picture;
+      if (spot && size && Number(spot[2]) < size.width && Number(spot[3]) < size.height) {
+        await this.setSpot({ source: /** @type {Side} */ (spot[1]), x: Number(spot[2]), y: Number(spot[3]) });
+      } else if (wanted.get("spot") === "none") await this.setSpot(null);
+      else if (this.base) this.drawResult();
+    } finally {
+      this.restoring = false;
+    }
+  }
+
+  /** Keep what is set once it is shown, for the way back. */
+  remember() {
+    const now = this.settings();
+    if (this.restoring || this.past.at(-1) === now) return;
+    this.past.push(now);
+    this.undo.disabled = this.past.length < 2;
+  }
+
+  goBack() {
+    this.past.pop();
+    this.undo.disabled = this.past.length < 2;
+    const before = this.past.at(-1);
+    if (before) return this.restore(before);
   }
 
   get network() {
@@ -295,6 +373,7 @@ export class TryIt {
   /** Take everything that was computed from the screen, and stop waiting for more. */
   clear() {
     this.turn++;
+    this.warning.textContent = "";
     clearTimeout(this.pause);
     this.sources = null;
     this.shown = this.base = this.without = this.result = undefined;
@@ -318,6 +397,10 @@ export class TryIt {
    */
   setSources(sources, spot = null) {
     this.sources = sources;
+    const found = this.pair === OWN ? misalignment(sources.a.picture, sources.b.picture) : "";
+    this.warning.textContent = found
+      ? `${sources.b.name}: ${found} against ${sources.a.name}; register them, or take what follows for what it is.`
+      : "";
     this.bases.clear();
     this.spot = spot;
     this.view.reset();
@@ -485,6 +568,7 @@ export class TryIt {
     if (!this.shown || !this.result || !this.references) return;
     showScores(this.scores, this.shown, { Result: this.result, Average: this.references.average });
     this.root.dataset.scored = "yes";
+    this.remember();
   }
 
   spotName() {

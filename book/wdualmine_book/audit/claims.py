@@ -27,13 +27,11 @@ from wdualmine_book.audit.tables import (
 )
 from wdualmine_book.printing import html_grid, training_words
 from wdualmine_book.records import study_runs
-from wdualmine_book.statistics import holm
-from wdualmine_book.studies.tables import ABLATIONS, ablation_table
+from wdualmine_book.statistics import higher, holm, margin, no_lower
+from wdualmine_book.studies.tables import ABLATIONS, ablation_table, within_margin
 
 #: True where a claim holds, False where it fails, None where the records cannot tell.
 Answer = bool | None
-#: A lead in PSNR that tables of two decimals would not show.
-LEAD = 0.01
 VERDICTS = ("holds", "holds in part", "does not hold", "undecided", "not tested")
 
 
@@ -97,37 +95,68 @@ class Evidence:
     ablations: Sequence[Run] | None = None
 
     def printed_above(self, metric: str, tasks: Iterable[str] = TASKS) -> list[Answer]:
-        """Ask for each task and rival whether the paper prints a higher value for W-DUALMINE."""
-        return [
-            bool(paper_row(task)[metric] > paper_row(task, rival)[metric])
-            for task in tasks
-            for rival in RIVALS.values()
-        ]
+        """Ask for each task and rival whether the paper prints a value higher by more than the margin."""
+        gaps = (
+            paper_row(t)[metric] - paper_row(t, rival)[metric] for t in tasks for rival in RIVALS.values()
+        )
+        return [*higher(gaps, metric)]
 
     def ours_above(self, metric: str) -> list[Answer]:
-        """Ask for each task and rival whether our network is better, by volumes; None where that is open.
-
-        The p values of all tasks and rivals are corrected for their number.
-        """
-        found = [_compare(run, "w-dualmine", rival, metric) for run in self.runs.values() for rival in RIVALS]
-        asked = [row for row in found if row is not None]
-        return [
-            bool(row["difference"] > 0) if p < SIGNIFICANT else None
-            for row, p in zip(asked, holm(np.array([row["p"] for row in asked])), strict=True)
-        ]
+        """Ask for each task and rival, by volumes, whether our network is higher by more than the margin."""
+        return self._ask([(task, "w-dualmine", rival, metric) for task in self.runs for rival in RIVALS])
 
     def printed_no_lower(self, metric: str) -> list[Answer]:
-        """Ask for each task whether the paper prints no lower a value than for the weaker rival."""
-        return [bool(paper_row(task)[metric] >= weaker_rival(task, metric)) for task in TASKS]
+        """Ask for each task whether the paper prints a value no lower than the weaker rival's, by margin."""
+        return [*no_lower((paper_row(t)[metric] - weaker_rival(t, metric) for t in TASKS), metric)]
 
     def ours_no_lower(self, metric: str) -> list[Answer]:
-        """Ask for each task whether our network's mean is no lower than the weaker rival's."""
-        means = [
-            [mean_scores(run, method)[metric] for method in ("w-dualmine", *RIVALS)]
-            for run in self.runs.values()
+        """Ask for each task, by volumes, whether our network is no lower than the weaker rival, by margin."""
+        weaker = {
+            task: min(RIVALS, key=lambda rival: mean_scores(run, rival)[metric])
+            for task, run in self.runs.items()
             if all(len(method_scores(run, rival)) for rival in RIVALS)
+        }
+        asked = [(task, "w-dualmine", rival, metric) for task, rival in weaker.items()]
+        return self._ask(asked, sign=-1)
+
+    def trade_offs(self) -> list[Answer]:
+        """Ask for each task and rival, by volumes, whether it trades CC and MI for Qabf.
+
+        It does where its Qabf is higher than the stretched average's, and its CC and MI are both lower, each
+        by more than the margin; it does not where one of the three is told to be otherwise.
+        """
+        pairs = [(task, rival) for task, run in self.runs.items() for rival in RIVALS if _shared(run, rival)]
+        asked = [
+            question
+            for task, rival in pairs
+            for question in (
+                (task, rival, "blend-0.0", "Qabf"),
+                (task, "blend-0.0", rival, "CC"),
+                (task, "blend-0.0", rival, "MI"),
+            )
         ]
-        return [bool(own >= min(rivals)) for own, *rivals in means]
+        answers = self._ask(asked)
+        threes = [answers[start : start + 3] for start in range(0, len(answers), 3)]
+        return [False if False in three else True if all(three) else None for three in threes]
+
+    def _ask(self, questions: Sequence[tuple[str, str, str, str]], sign: int = 1) -> list[Answer]:
+        """Test by volumes whether the first method's score exceeds the second's by more than the margin.
+
+        Args:
+            questions: task, first method, second method and metric of each; what was not recorded on enough
+                pairs is left out. The p values are corrected for the number of those left.
+            sign: -1 asks whether the first is lower by less than the margin.
+        """
+        found = [
+            _compare(self.runs[task], first, second, metric, sign * margin(metric))
+            for task, first, second, metric in questions
+            if _shared(self.runs[task], first, second)
+        ]
+        corrected = holm(np.array([row["p"] for row in found]))
+        return [
+            bool(row["difference"] > 0) if p < SIGNIFICANT else None
+            for row, p in zip(found, corrected, strict=True)
+        ]
 
     def means(self, method: str, metric: str, stretch: bool = True) -> dict[str, float]:
         """Return a method's mean over the pairs, by task."""
@@ -177,12 +206,13 @@ class Evidence:
         return shares
 
     def difference(self, task: str, first: str, second: str, metric: str) -> Difference:
-        """Compare two audited methods by volumes: is the first one's score higher?"""
-        row = _compare(self.runs[task], first, second, metric) if task in self.runs else None
-        if row is None:
+        """Compare two audited methods by volumes: is the first one's score higher by more than the margin?"""
+        run = self.runs.get(task)
+        if run is None or not _shared(run, first, second):
             return Difference([], "not recorded")
-        answer = None if row["p"] >= SIGNIFICANT else bool(row["difference"] > 0)
-        return Difference([answer], f"[{row['low']:+z.4f}, {row['high']:+z.4f}] over {row['groups']} volumes")
+        row = _compare(run, first, second, metric)
+        interval = f"[{row['low']:+z.4f}, {row['high']:+z.4f}] over {row['groups']} volumes"
+        return Difference(self._ask([(task, first, second, metric)]), interval)
 
     @cached_property
     def _tables(self) -> dict[int, pd.DataFrame]:
@@ -193,17 +223,20 @@ class Evidence:
         """Return what leaving a part out does, a row per metric of Table 4 or 5.
 
         Returns:
-            Index metric; columns difference and p_corrected of ours, printed (the paper's difference), falls
-            (whether the metric falls without the part; None where that is not told from zero).
+            Index metric; columns difference and detectable of ours, printed (the paper's difference), printed
+            falls (whether that is a fall by more than the margin) and falls (whether the metric falls so in
+            ours; False too where the whole interval is within the margin, None where neither is told).
         """
         table = self._tables[number].set_index(["variant", "metric"])
         rows = table.loc[variant].loc[list(metrics)]
-        falls = [
-            bool(difference < 0) if told is True else None
-            for difference, told in zip(rows["difference"], rows["told_apart"], strict=True)
+        same = within_margin(rows.reset_index())["metric"].tolist()
+        falls: list[Answer] = [
+            bool(row["difference"] < 0) if row["told_apart"] is True else False if metric in same else None
+            for metric, row in rows.iterrows()
         ]
         printed = rows["paper"] - table.loc["the full model"].loc[list(metrics), "paper"]
-        frame = rows[["difference", "p_corrected"]].assign(printed=printed)
+        frame = rows[["difference", "detectable"]].assign(printed=printed)
+        frame["printed falls"] = [higher([-change], str(metric))[0] for metric, change in printed.items()]
         return frame.assign(falls=pd.Series(falls, index=rows.index, dtype=object))
 
 
@@ -221,15 +254,16 @@ def largest_difference(metric: str) -> float:
     )
 
 
-def beyond(values: Iterable[float], least: float) -> list[Answer]:
-    """Answer for each value whether it is above ``least``, below ``-least`` or, between them, open."""
-    return [None if abs(value) <= least else bool(value > 0) for value in values]
+def _shared(run: Run, *methods: str) -> bool:
+    """Say whether an audit has so many pairs of all these methods that they can be compared."""
+    return min(len(method_scores(run, method)) for method in methods) >= 3
 
 
-def _compare(run: Run, first: str, second: str, metric: str) -> pd.Series | None:
-    """Compare two audited methods by volumes; None where there are too few pairs."""
+def _compare(run: Run, first: str, second: str, metric: str, expected: float = 0.0) -> pd.Series:
+    """Compare two audited methods by volumes, and test their difference against an expected one."""
     x, y = method_scores(run, first).reset_index(), method_scores(run, second).reset_index()
-    return None if min(len(x), len(y)) < 3 else compare(x, y, [metric], volume_of).iloc[0]
+    x[metric] -= expected
+    return compare(x, y, [metric], volume_of).iloc[0]
 
 
 def yes(answers: Sequence[Answer]) -> str:

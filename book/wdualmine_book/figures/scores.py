@@ -1,4 +1,4 @@
-"""Figure 6 and other views of per-pair scores: curves over the pairs, radar chart, distributions, front."""
+"""Figure 6: per-pair scores as curves over the pairs, and their radar chart."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,9 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from wdualmine.data.pairs import natural_key
 from wdualmine.data.tasks import get_task
@@ -207,24 +205,6 @@ def curves_caption(scores: pd.DataFrame, task: str, label: str, relative_to: str
     )
 
 
-def distributions_caption(scores: pd.DataFrame, task: str, label: str) -> str:
-    """Say in Markdown what :func:`plot_distributions` shows."""
-    return (
-        f"**{_pairs(scores, task)}.** A point a pair; boxes span the quartiles, whiskers at most 1.5 times "
-        f"their distance. {_records(scores, label)}"
-    )
-
-
-def front_caption(scores: pd.DataFrame, task: str, label: str) -> str:
-    """Say in Markdown what :func:`plot_front` shows."""
-    line = any(BLEND.match(name) for name in scores["method"])
-    blends = " The line joins blends from the average to the pixelwise maximum." if line else ""
-    return (
-        f"**{_pairs(scores, task)}.** Filled: no other method is better in one metric and as good in both."
-        f"{blends} {_records(scores, label)}"
-    )
-
-
 def _records(scores: pd.DataFrame, label: str) -> str:
     published = [name for name in PUBLISHED.values() if name in set(scores["method"])]
     images = f" {' and '.join(published)}: the images that their authors published." if published else ""
@@ -233,104 +213,3 @@ def _records(scores: pd.DataFrame, label: str) -> str:
 
 def _pairs(scores: pd.DataFrame, task: str) -> str:
     return f"{get_task(task).folder}, {scores['pair'].nunique()} pairs"
-
-
-@styled
-def plot_distributions(
-    scores: pd.DataFrame, metrics: Sequence[str] = FIGURE_6, methods: Sequence[str] = tuple(ROWS.values())
-) -> Figure:
-    """Draw how the scores of each method spread over the pairs: a point a pair, box of the quartiles.
-
-    Args:
-        scores: what :func:`pair_scores` gives.
-        metrics: columns of it, a panel each.
-        methods: in this order; those without scores are left out.
-
-    Raises:
-        WdualmineError: a metric is no column, or there are no scores.
-    """
-    shown = [method for method in methods if method in set(scores["method"]) and method != LIMIT]
-    if not shown:
-        raise WdualmineError("no scores of these methods; give a frame of pair_scores with some")
-    height = 0.24 * len(shown) + 0.6
-    columns = min(2, len(metrics))
-    rows = -(-len(metrics) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(WIDTH, height * rows), layout="constrained", sharey=True, squeeze=False
-    )
-    palette = {method: method_style(method)["color"] for method in shown}
-    chosen = scores[scores["method"].isin(shown)]
-    for axes, metric in zip(grid.flat, metrics, strict=False):
-        if metric not in scores.columns:
-            raise WdualmineError(f"{metric}: is not a column of the scores; score it first")
-        common = {"data": chosen, "x": metric, "y": "method", "order": shown, "hue": "method", "ax": axes}
-        sns.boxplot(**common, palette=palette, fliersize=0, linewidth=0.9, fill=False, width=0.75)
-        sns.stripplot(**common, palette=palette, size=2.6, alpha=0.6, jitter=False)
-        axes.set(title=_title(metric), xlabel="", ylabel="")
-        axes.grid(True, axis="x")
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-    for axes in grid.flat[len(metrics) :]:
-        axes.set_axis_off()
-    return figure
-
-
-@styled
-def plot_front(scores: pd.DataFrame, x: str = "CC", y: str = "MI") -> Figure:
-    """Draw the methods' means in the plane of two metrics; filled are those that no other beats in both.
-
-    Args:
-        scores: what :func:`pair_scores` gives. Methods named "blend-T", blends (1 - T) average + T maximum,
-            are joined by a line; the closed-form limit of a metric is drawn as one.
-        x: metric along the horizontal axis.
-        y: metric along the vertical one.
-
-    Raises:
-        WdualmineError: a metric is no column, or no method has scores of both.
-    """
-    for metric in (x, y):
-        if metric not in scores.columns:
-            raise WdualmineError(f"{metric}: is not a column of the scores; score it first")
-    means = scores.groupby("method", sort=False)[[x, y]].mean()
-    limits = means.loc[means.index == LIMIT].dropna(axis="columns")
-    means = means.drop(index=limits.index).dropna()
-    if means.empty:
-        raise WdualmineError(f"no method has scores of {x} and {y}; score both first")
-    figure, axes = plt.subplots(figsize=(WIDTH, 3.4), layout="constrained")
-    blends = {float(found[1]): name for name in means.index if (found := BLEND.match(str(name)))}
-    if blends:
-        line = means.loc[[blends[t] for t in sorted(blends)]]
-        label = "blends of average and maximum"
-        axes.plot(line[x], line[y], color="0.5", marker=".", linewidth=1.2, label=label, zorder=1)
-    for metric, draw in ((x, axes.axvline), (y, axes.axhline)):
-        for limit in limits.get(metric, []):
-            draw(limit, color="0.3", linestyle="--", linewidth=1, label=f"{LIMIT} of {metric}")
-    methods = means.drop(index=list(blends.values()))
-    front = on_front(methods.to_numpy() * [_sign(x), _sign(y)])
-    for (method, row), undominated in zip(methods.iterrows(), front, strict=True):
-        style = method_style(str(method))
-        axes.scatter(
-            row[x],
-            row[y],
-            s=48,
-            marker=style["marker"],
-            facecolor=style["color"] if undominated else "none",
-            edgecolors=style["color"],
-            linewidths=1.6,
-            label=method,
-            zorder=2,
-        )
-    axes.set(xlabel=f"{_title(x)}, mean over the pairs", ylabel=f"{_title(y)}, mean over the pairs")
-    axes.grid(True)
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
-def on_front(values: NDArray) -> NDArray[np.bool_]:
-    """Say for each row of (n, metrics), higher better, whether no other is as good in all, better in one."""
-    as_good = (values[:, None] >= values).all(axis=-1)
-    better = (values[:, None] > values).any(axis=-1)
-    return np.logical_not((as_good & better).any(axis=0))
-
-
-def _sign(metric: str) -> int:
-    return -1 if metric in METRICS and METRICS[metric].direction == "lower" else 1

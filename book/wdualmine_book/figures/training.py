@@ -107,16 +107,3 @@ def score_changes(run: Run) -> pd.Series:
     """Return by how much training changed each mean score of a network, against itself untrained."""
     means = {result.method: pd.Series(result.mean) for result in run.info.results}
     return means[W_DUALMINE.name] - means["untrained"]
-
-
-def group_logs(runs: Sequence[Run]) -> dict[str, list[pd.DataFrame]]:
-    """Collect the logs of training runs for :func:`plot_logs`: all seeds of a task and a kind of training.
-
-    Args:
-        runs: records; those that trained nothing are passed over.
-    """
-    groups: dict[str, list[pd.DataFrame]] = {}
-    for run in runs:
-        if run.info.kind == "training":
-            groups.setdefault(f"{run.info.task}, {run.label}", []).append(run.log)
-    return groups

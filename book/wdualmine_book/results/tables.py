@@ -369,15 +369,3 @@ def render_networks(table: pd.DataFrame) -> str:
     for name in PAPER_METRICS[:4]:
         shown[name] = [f"{value:.4f}" for value in shown[name]]
     return print_grid(shown, "html")
-
-
-def render_summary(summary: pd.DataFrame) -> str:
-    """Print :func:`summary_table` as HTML, rounded to what the differences between the columns can carry."""
-    places = {"CC": 3, "FMI": 2}
-    shown = summary.reset_index()
-    for column in summary.columns:
-        shown[column] = [
-            "–" if pd.isna(value) else f"{value:.{places.get(metric, 2)}f}"
-            for value, metric in zip(shown[column], shown["Metric"], strict=True)
-        ]
-    return print_grid(shown, "html")

@@ -1,1 +1,1 @@
-"""Scans as they come: registration, judged against known moves."""
+"""Real scans: registration and volumes."""

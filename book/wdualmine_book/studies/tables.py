@@ -13,7 +13,7 @@ from wdualmine.records import Run
 from wdualmine_book.experiments import STUDIES
 from wdualmine_book.printing import anchor, check_alike, print_grid
 from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
-from wdualmine_book.statistics import crossed_interval, crossed_p_value, holm
+from wdualmine_book.statistics import crossed_detectable, crossed_interval, crossed_p_value, holm, margin
 
 #: Tables 4 and 5: what each row removes. The machine names are those of wdualmine.experiments.VARIANTS.
 ABLATIONS = {
@@ -43,11 +43,9 @@ DISJOINT = "volume-disjoint"
 PROPOSED = "proposed"
 PAPER = "the paper's row"
 _FULL = "the full model"
-#: A smaller difference is none, however sure it is: four decimals do not show it.
-SHOWN = 5e-5
 _COLUMNS = [
     "task", "metric", "variant", "paper", "seeds", "mean", "seed_std",
-    "difference", "low", "high", "p", "p_corrected", "told_apart", "run",
+    "difference", "low", "high", "p", "p_corrected", "detectable", "told_apart", "run",
 ]  # fmt: skip
 
 
@@ -64,8 +62,9 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
         (its number), seeds, mean (over seeds and pairs), seed_std (sample deviation of the seeds' means),
         difference (to the full model, over the seeds that both have and the volumes), low, high
         (:func:`wdualmine_book.statistics.crossed_interval`), p (of a difference of 0), p_corrected (by Holm's
-        method for all differences of Tables 4 and 5 together, as they come from one study), told_apart
-        (whether p_corrected is below 1 - level and four decimals show the difference) and run (name of the
+        method for all differences of Tables 4 and 5 together, as they come from one study), detectable (the
+        smallest difference that this test finds four times in five), told_apart (whether p_corrected is below
+        1 - level and the difference beyond :data:`~wdualmine_book.statistics.MARGIN`) and run (name of the
         first run's folder).
         Values are NaN where nothing ran, intervals also with a single seed.
 
@@ -117,11 +116,16 @@ def leakage_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.
 
 
 def _corrected(table: pd.DataFrame, level: float) -> pd.DataFrame:
-    """Correct the p values for their number, and say which differences can be told from zero."""
+    """Correct p values and detectable differences for their number; say which differences count."""
     known = table["p"].notna()
+    samples = table.pop("samples")
+    table["detectable"] = [
+        crossed_detectable(own, int(known.sum())) if asked else np.nan
+        for own, asked in zip(samples, known, strict=True)
+    ]
     table["p_corrected"] = table["p"].astype(float)
     table.loc[known, "p_corrected"] = holm(table.loc[known, "p"].to_numpy(float))
-    told = (table["p_corrected"] < 1 - level) & (table["difference"].abs() >= SHOWN)
+    told = (table["p_corrected"] < 1 - level) & (table["difference"].abs() > table["metric"].map(margin))
     table["told_apart"] = told.astype(object).where(known)
     return table
 
@@ -239,8 +243,9 @@ def _differences(
                 if len(difference) > 1:  # one seed says nothing about the spread over seeds
                     low, high = crossed_interval(difference, level)
                     row |= {"low": low, "high": high, "p": crossed_p_value(difference)}
+                    row["samples"] = difference
             rows.append(row)
-    return pd.DataFrame(rows).reindex(columns=_COLUMNS)
+    return pd.DataFrame(rows).reindex(columns=[*_COLUMNS, "samples"])
 
 
 def printed_information() -> pd.Series:
@@ -268,6 +273,30 @@ def listed_differences(table: pd.DataFrame) -> str:
         )
         or "none"
     )
+
+
+def printed_changes(table: pd.DataFrame) -> pd.DataFrame:
+    """Add "change": what the paper's Tables 4 and 5 print for each variant less their full model."""
+    full = table[table["variant"] == _FULL].groupby("metric")["paper"].first()
+    variants = table[table["variant"] != _FULL]
+    return variants.assign(change=variants["paper"] - variants["metric"].map(full))
+
+
+def beyond_margin(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`printed_changes` whose change is larger than the margin."""
+    return changes[changes["change"].abs() > changes["metric"].map(margin)]
+
+
+def within_margin(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of this module whose whole interval is within the margin."""
+    ends = table[["low", "high"]].astype(float).abs().max(axis=1, skipna=False)
+    return table[ends <= table["metric"].map(margin)]
+
+
+def whole_rows(chosen: pd.DataFrame, table: pd.DataFrame) -> list[str]:
+    """Return the variants of which every row of a table that has an interval is among the chosen ones."""
+    counts = table[table["low"].notna()].groupby("variant", sort=False).size()
+    return [str(name) for name, count in counts.items() if (chosen["variant"] == name).sum() == count]
 
 
 def largest_change(table: pd.DataFrame, metric: str) -> pd.Series | None:
@@ -320,7 +349,8 @@ def render_differences(table: pd.DataFrame, form: str = "md", title: str = "Ours
                 "Difference": signed(row["difference"]),
                 "Interval": f"[{signed(row['low'])}, {signed(row['high'])}]" if known else dash,
                 "p, corrected": f"{row['p_corrected']:.3f}" if known else dash,
-                "Told from 0": ("yes" if row["told_apart"] else "no") if known else dash,
+                "Detectable": f"{row['detectable']:.2g}" if known else dash,
+                "Differs": ("yes" if row["told_apart"] else "no") if known else dash,
             }
         )
     return print_grid(pd.DataFrame(rows), form)

@@ -12,8 +12,7 @@ from wdualmine.records import Run
 from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine_book.printing import anchor, print_grid, training_words
 from wdualmine_book.records import LEVELS, average_moved, paper_values, reference_runs, training_length_runs
-from wdualmine_book.statistics import holm
-from wdualmine_book.studies.tables import SHOWN
+from wdualmine_book.statistics import holm, margin
 
 _COLUMNS = [
     "task", "metric", "paper", "long", "short", "short_seeds", "short_seed_std",
@@ -36,7 +35,7 @@ def training_length_table(
         W-DUALMINE), long and short (means over the pairs; short over its seeds, too), short_seeds,
         short_seed_std (sample deviation of the seeds' means, NaN for one seed), difference (long - short of
         the same seed, over the volumes), low and high (its interval), p, p_corrected (by Holm's method for
-        all rows), told_apart (whether p_corrected is below 0.05 and four decimals show the difference),
+        all rows), told_apart (whether p_corrected is below 0.05 and the difference beyond the margin),
         training (in words) and moved (by how many grey levels the network moves
         the average) of the longer one, and long_run and short_run (names of the folders of that seed).
     """
@@ -79,7 +78,9 @@ def training_length_table(
         return pd.DataFrame(columns=_COLUMNS)
     table = pd.concat(parts, ignore_index=True)
     table["p_corrected"] = holm(table["p"].to_numpy())
-    table["told_apart"] = (table["p_corrected"] < SIGNIFICANT) & (table["difference"].abs() >= SHOWN)
+    table["told_apart"] = (table["p_corrected"] < SIGNIFICANT) & (
+        table["difference"].abs() > table["metric"].map(margin)
+    )
     return table[_COLUMNS]
 
 
@@ -102,7 +103,7 @@ def render_training_length(table: pd.DataFrame) -> str:
             "Difference": f"{row['difference']:+.4f}",
             "Interval": f"[{row['low']:+.4f}, {row['high']:+.4f}]" if row["low"] == row["low"] else "–",
             "p, corrected": f"{row['p_corrected']:.3f}",
-            "Told from 0": "yes" if row["told_apart"] else "no",
+            "Differs": "yes" if row["told_apart"] else "no",
         }
         for row in table.to_dict("records")
     ]

@@ -61,6 +61,11 @@ class Misalignment:
             f"to {self.moved:.3f})"
         )
 
+    @property
+    def remedy(self) -> str:
+        """What to do: no registration mirrors a source, or turns it by a right angle."""
+        return f"{'try --register rigid' if 'about' in self.what else 'undo that'}, or go on with --allow"
+
 
 def misalignment(
     a: NDArray, b: NDArray, names: tuple[str, str] = ("image A", "image B")
@@ -110,7 +115,7 @@ def misalignment(
 def require_registered(a: NDArray, b: NDArray, names: tuple[str, str]) -> None:
     """Refuse two sources that are evidently not registered; other sizes are refused where they are fused."""
     if a.shape[:2] == b.shape[:2] and (found := misalignment(a, b, names)):
-        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; register them, or go on with --allow")
+        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {found.remedy}")
 
 
 def slice_misalignment(a: NDArray, b: NDArray, step: int = 1) -> Misalignment | None:
@@ -151,7 +156,7 @@ def require_registered_slices(
     ]
     first, second = map(np.stack, zip(*coarse, strict=True))
     if found := slice_misalignment(first, second, step):
-        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; register them, or go on with --allow")
+        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {found.remedy}")
 
 
 def distance(a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:
@@ -217,6 +222,11 @@ def _levels(image: NDArray[np.float64]) -> Levels:
     low, high = image.min(), image.max()
     scaled = (image - low) / (high - low) if high > low else np.zeros_like(image)
     return np.minimum(scaled * LEVELS, LEVELS - 1).astype(np.uint8)
+
+
+def mutual_information(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Compute the normalized mutual information of two arrays of one shape, in 16 levels: 0 (none) to 1."""
+    return _information(_levels(x), _levels(y))
 
 
 def _information(x: Levels, y: Levels) -> float:
