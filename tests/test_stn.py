@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from wdualmine.errors import WdualmineError
-from wdualmine.learned_registration import find_field, load_transformer, register
 from wdualmine.methods.registry import WEIGHTS
-from wdualmine.stn import (
+from wdualmine.registration.learned import find_field, load_transformer, register
+from wdualmine.registration.stn import (
     CELL,
     KINDS,
     SEARCHES,

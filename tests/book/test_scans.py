@@ -9,9 +9,19 @@ from scipy import ndimage
 
 from wdualmine.data import TASKS, find_data, load_fold, load_pairs, volume_of
 from wdualmine.experiments import FOLDS
-from wdualmine.learned_registration import register
 from wdualmine.records import Run
-from wdualmine.stn import CELL, SEARCHES, SIDE, Registered, SpatialTransformer, chain, grid, sample, turn
+from wdualmine.registration.learned import register
+from wdualmine.registration.stn import (
+    CELL,
+    SEARCHES,
+    SIDE,
+    Registered,
+    SpatialTransformer,
+    chain,
+    grid,
+    sample,
+    turn,
+)
 from wdualmine_book.recorder import record
 from wdualmine_book.scans import registration_record
 from wdualmine_book.scans.moves import (

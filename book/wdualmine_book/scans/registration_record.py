@@ -26,14 +26,14 @@ from wdualmine.data import Pair, load_fold, volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import FOLDS
 from wdualmine.fusion import Fuse, fuse_images
-from wdualmine.learned_registration import find_field, load_transformer
 from wdualmine.methods import LIGHT, load_fuse
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.signals import head
-from wdualmine.stn import sample
+from wdualmine.registration.learned import find_field, load_transformer
+from wdualmine.registration.stn import sample
 from wdualmine_book.recorder import Request
 from wdualmine_book.records import results_folder
 from wdualmine_book.scans.moves import (

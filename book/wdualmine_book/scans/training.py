@@ -21,12 +21,12 @@ from torch.nn import functional as F
 from wdualmine.checkpoints import write_tensors
 from wdualmine.data import TASKS, DataSource, Pair, find_data, load_fold, load_pairs, volume_of
 from wdualmine.experiments import FOLDS
-from wdualmine.learned_registration import load_transformer
 from wdualmine.methods import LIGHT, load_network
 from wdualmine.records import write_csv
 from wdualmine.recovery.objective import source_correlation_loss
 from wdualmine.recovery.signals import HEAD_LEVEL
-from wdualmine.stn import (
+from wdualmine.registration.learned import load_transformer
+from wdualmine.registration.stn import (
     CELL,
     SEARCHES,
     SIDE,

@@ -13,7 +13,7 @@ from wdualmine.checkpoints import read_tensors
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods.registry import WEIGHTS
-from wdualmine.stn import KINDS, SIDE, SpatialTransformer, TransformerConfig, grid, sample
+from wdualmine.registration.stn import KINDS, SIDE, SpatialTransformer, TransformerConfig, grid, sample
 
 
 @torch.inference_mode()
