@@ -33,7 +33,8 @@ def record(
     kind: Annotated[
         str,
         typer.Argument(
-            help="baselines, conventions, audit, ranking, ghosting, nearness, choices, detector or volumes."
+            help="baselines, conventions, audit, ranking, ghosting, nearness, choices, detector, "
+            "registration or volumes."
         ),
     ],
     task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],

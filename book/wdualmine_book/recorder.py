@@ -87,6 +87,7 @@ KINDS = {
     "choices": "recovery.study:choices",
     "detector": "recovery.detector:detector",
     "volumes": "scans.volume_record:volumes",
+    "registration": "scans.registration_record:registration",
 }
 
 

@@ -1,0 +1,94 @@
+"""What registration gives, in tables: errors in pixels, time, and what fusing keeps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from wdualmine.records import Run, find_runs
+from wdualmine.statistics import jackknife_interval
+from wdualmine_book.printing import html_grid
+from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.scans.registration_record import ALIGNED, KIND
+
+#: A pair is lost where the mean error in its head is above so many pixels.
+LOST = 5.0
+STATISTICS = ("median", "p95", "lost", "seconds")
+TITLES = {
+    "none": "not registered",
+    "simpleitk": "SimpleITK, rigid",
+    "stn-rigid": "network, rigid",
+    "stn-deformable": "network, deformable",
+    "joint-rigid": "with fusion, rigid",
+    "joint-deformable": "with fusion, deformable",
+    ALIGNED: "where it lay",
+}
+
+
+def registration_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:
+    """Give the records of registration by task: of the given runs, then those in ``results/scans``."""
+    return records_by_task([*runs, *find_runs([results_folder() / "scans"])], KIND)
+
+
+def error_table(run: Run, level: float = 0.95) -> pd.DataFrame:
+    """Summarize the mean errors inside the head over pairs and moves.
+
+    Returns:
+        A row a method and condition: columns method, condition, and of ``median``, ``p95`` (95th percentile),
+        ``lost`` (share above :data:`LOST` pixels) and ``seconds`` (median) the value and, named ``_low`` and
+        ``_high``, its interval by the jackknife over the volumes; NaN for a single volume.
+    """
+    frame = run.table("registration.csv", text="volume")
+    rows = []
+    for (method, condition), own in frame.groupby(["method", "condition"], sort=False):
+        volumes = sorted(set(own["volume"]))
+        left = np.array([_statistics(own[own["volume"] != volume]) for volume in volumes if len(volumes) > 1])
+        value = _statistics(own)
+        low, high = jackknife_interval(value, left.reshape(-1, len(value)))
+        row = {"method": method, "condition": condition}
+        for number, name in enumerate(STATISTICS):
+            row |= {name: value[number], f"{name}_low": low[number], f"{name}_high": high[number]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def fusion_table(run: Run) -> pd.DataFrame:
+    """Summarize what fusing keeps: a row a condition and method, beside the pair where it lay.
+
+    Returns:
+        Columns condition, method, ``CC`` (mean over the pairs), ``search_a`` and ``search_b``, the share of
+        signals found over that in the source alone, and ``CC_share``, ``search_a_share``, ``search_b_share``,
+        each over that of the pair where it lay.
+    """
+    frame = run.table("fusion.csv")
+    rows = []
+    for (condition, method), own in frame.groupby(["condition", "method"], sort=False):
+        row = {"condition": condition, "method": method, "CC": own["CC"].mean()}
+        for source in "ab":
+            row[f"search_{source}"] = own[f"found_{source}"].sum() / own[f"found_{source}_alone"].sum()
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    still = table[table["method"] == ALIGNED].iloc[0]
+    for name in ("CC", "search_a", "search_b"):
+        table[f"{name}_share"] = table[name] / still[name]
+    return table
+
+
+def render_errors(run: Run) -> str:
+    """Print the errors as HTML: median (95th percentile, share lost) of each method and condition."""
+    table = error_table(run)
+    cells = {
+        key: f"{row['median']:.2f} ({row['p95']:.1f}, {row['lost']:.0%})"
+        for key, row in table.set_index(["method", "condition"]).iterrows()
+    }
+    conditions = list(dict.fromkeys(table["condition"]))
+    rows = [
+        {"MRI": TITLES[method]} | {condition: cells[method, condition] for condition in conditions}
+        for method in dict.fromkeys(table["method"])
+    ]
+    return html_grid(pd.DataFrame(rows))
+
+
+def _statistics(frame: pd.DataFrame) -> np.ndarray:
+    error = frame["mean"]
+    return np.array([error.median(), error.quantile(0.95), (error > LOST).mean(), frame["seconds"].median()])
