@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from wdualmine.data import TASKS, find_data, load_pairs, volume_of
+from wdualmine.data import SPLITS, TASKS, find_data, load_pairs, volume_of
 from wdualmine.methods import LIGHT, average
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.observers import CHANCE, REGION
@@ -21,6 +21,7 @@ from wdualmine_book.recovery.tables import (
     DETAILS,
     GOALS,
     RANKED,
+    SHARED,
     WINDOWS,
     agreement,
     agreement_table,
@@ -33,6 +34,7 @@ from wdualmine_book.recovery.tables import (
     survival,
     unseen_pairs,
     wide,
+    without_shared,
 )
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks/recovery.ipynb"
@@ -133,3 +135,22 @@ def test_the_table_names_every_column_of_both_scans() -> None:
     assert len(render_survival(COMMITTED["pet-mri"], few=True, form="md")) < len(text) * 2 / 3
     assert "nan" not in text
     assert not math.isnan(correlation(COMMITTED["pet-mri"])["average"])
+
+
+def test_the_one_patient_of_two_tasks_is_named(harvard: Path) -> None:
+    """Equal MRI slices in two tasks, where one's volume is scored and the other's was trained on."""
+    source, seen = find_data(harvard), {}
+    for task in TASKS:
+        for split in SPLITS:
+            for pair in load_pairs(task, split, data=source):
+                seen.setdefault(pair.image_b.tobytes(), set()).add((task, volume_of(pair.name)))
+    shared = {place for places in seen.values() if len({task for task, _ in places}) > 1 for place in places}
+    scored = {
+        (task, volume_of(pair)) for task, run in COMMITTED.items() for pair in unseen_pairs(run)
+    } & shared
+    assert scored == {*SHARED.items()}
+    assert without_shared(COMMITTED["pet-mri"]) == {}
+    share = without_shared(COMMITTED["ct-mri"])
+    found = wide(COMMITTED["ct-mri"], "search", "share").loc[LIGHT.name]
+    assert share["a"] == pytest.approx(found["a"], abs=0.03)
+    assert share["b"] == pytest.approx(found["b"], abs=0.03)

@@ -34,6 +34,8 @@ DETAILS = tuple(name for name in BASELINES if name.startswith("detail"))
 SOURCES = ("first-source", "second-source")
 #: Of an interval that is asked for each metric on each task, so that 95 % are of all of them together.
 AGREEMENT_LEVEL = 1 - 0.05 / (len(RANKING_METRICS) * len(TASKS))
+#: The volume of a task whose MRI is also in another task, in a fold that its network was trained on.
+SHARED = {"ct-mri": "21"}
 SEED = f"{LIGHT.name}-seed-"
 #: So few volumes have no interval worth printing: Student's t of one degree of freedom is 12.7.
 FEW_VOLUMES = 2
@@ -105,6 +107,14 @@ def _one_light(table: pd.DataFrame) -> pd.DataFrame:
     """Call every seed of the light network by the network's name."""
     names = table["method"]
     return table.assign(method=names.where(~names.str.startswith(SEED), LIGHT.name))
+
+
+def without_shared(run: Run) -> dict[str, float]:
+    """Return what search finds with the light network without the volume of :data:`SHARED`, by source."""
+    table = statistics(run)
+    own = table[(table["without"] == SHARED.get(run.info.task, "none")) & (table["statistic"] == "search")]
+    values = own.set_index(["method", "source"])["value"]
+    return {s: values[LIGHT.name, s] / values[ALONE, s] for s in "ab"} if len(own) else {}
 
 
 def wide(run: Run, statistic: str, column: str, reference: str = ALONE, view: str = "luma") -> pd.DataFrame:

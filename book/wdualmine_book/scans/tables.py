@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from wdualmine.records import Run, find_runs
-from wdualmine.statistics import jackknife_interval
 from wdualmine_book.printing import html_grid
 from wdualmine_book.records import records_by_task, results_folder
 from wdualmine_book.scans.registration_record import ALIGNED, KIND
 
 #: A pair is lost where the mean error in its head is above so many pixels.
 LOST = 5.0
+RESAMPLED = 300
 STATISTICS = ("median", "p95", "lost", "seconds")
 TITLES = {
     "none": "not registered",
@@ -36,15 +36,13 @@ def error_table(run: Run, level: float = 0.95) -> pd.DataFrame:
     Returns:
         A row a method and condition: columns method, condition, and of ``median``, ``p95`` (95th percentile),
         ``lost`` (share above :data:`LOST` pixels) and ``seconds`` (median) the value and, named ``_low`` and
-        ``_high``, its interval by the jackknife over the volumes; NaN for a single volume.
+        ``_high``, its interval by drawing volumes with replacement; NaN for a single one.
     """
     frame = run.table("registration.csv", text="volume")
     rows = []
     for (method, condition), own in frame.groupby(["method", "condition"], sort=False):
-        volumes = sorted(set(own["volume"]))
-        left = np.array([_statistics(own[own["volume"] != volume]) for volume in volumes if len(volumes) > 1])
         value = _statistics(own)
-        low, high = jackknife_interval(value, left.reshape(-1, len(value)))
+        low, high = _interval(own, level)
         row = {"method": method, "condition": condition}
         for number, name in enumerate(STATISTICS):
             row |= {name: value[number], f"{name}_low": low[number], f"{name}_high": high[number]}
@@ -87,6 +85,34 @@ def render_errors(run: Run) -> str:
         for method in dict.fromkeys(table["method"])
     ]
     return html_grid(pd.DataFrame(rows))
+
+
+def render_fusion(run: Run) -> str:
+    """Print as HTML what fusing keeps of the pair where it lay: CC, and the signals found of both sources."""
+    table = fusion_table(run)
+    rows = [
+        {
+            "Move": row["condition"],
+            "MRI": TITLES[row["method"]],
+            "CC": f"{row['CC']:.3f} ({row['CC_share']:.0%})",
+            "found, first scan": f"{row['search_a_share']:.0%}",
+            "found, MRI": f"{row['search_b_share']:.0%}",
+        }
+        for row in table[table["method"] != ALIGNED].to_dict("records")
+    ]
+    return html_grid(pd.DataFrame(rows))
+
+
+def _interval(frame: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Percentiles of the statistics over volumes drawn with replacement."""
+    parts = [own for _, own in frame.groupby("volume")]
+    if len(parts) < 2:
+        return np.full(len(STATISTICS), np.nan), np.full(len(STATISTICS), np.nan)
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(parts), size=(RESAMPLED, len(parts)))
+    drawn = np.array([_statistics(pd.concat([parts[k] for k in draw])) for draw in draws])
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
 
 
 def _statistics(frame: pd.DataFrame) -> np.ndarray:
