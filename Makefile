@@ -5,7 +5,7 @@
 # make study STUDY=ablations: train a study's variants with SEEDS seeds each; stopped anywhere, it resumes.
 # make serve: show the built book at http://localhost:8000/ until Ctrl-C.   make pdf: print it to dist/.
 # make release: the book as zip and PDF, the package and their SHA-256 in dist/.   make wheel: the package alone.
-# make codecheck: make the files of codecheck.yml again from the committed records, and print what differs.
+# make codecheck: write the files of codecheck.yml again from the committed records, and print what differs.
 # make fuzz CASES=10000: break files of every kind, kill a training at random moments; minutes.
 # make notebooks: stamp the set-up cell and, once there is an address, launch links.
 # make repository URL=https://github.com/OWNER/NAME: set the repository's address; URL=none takes it away.
