@@ -64,7 +64,7 @@ def fuse(
     transform: TransformOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fuse two images, or two folders of them matched by name; a color image keeps its color.
+    """Fuse two images, two volumes, or two folders of images matched by name; a color image keeps its color.
 
     Also DICOM slices and NumPy arrays, and, slice by slice, two volumes (NIfTI, or folders that hold a DICOM
     series and a result that ends in .nii.gz), which are brought onto one grid by their headers.
