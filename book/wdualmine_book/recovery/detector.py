@@ -2,8 +2,8 @@
 
 The observers of :mod:`wdualmine.recovery.observers` know what they look for. This one does not: it learns
 from signals of all shapes and sizes in fused images of other volumes, one reader per method and source, and
-one for each source alone. A record of kind "detector" holds, in ``metrics.csv``, the share found per method,
-pair and source.
+one for each source alone. A record of kind "detector" holds, in ``metrics.csv``, the share found per method and
+pair of either source.
 """
 
 import zlib
@@ -150,7 +150,9 @@ def detector(request: Request) -> pd.DataFrame:
                 frames.append(table.assign(method=name, source=source))
             advance()
     parts.clear()
-    return pd.concat(frames, ignore_index=True).assign(task=task.key, split="test", stretch=False)
+    wide = pd.concat(frames).pivot(index=["method", "pair"], columns="source", values=["found", "signals"])
+    wide.columns = [f"{value}_{source}" for value, source in wide.columns]
+    return wide.reset_index().assign(task=task.key, split="test", stretch=False)
 
 
 def _search(
@@ -170,16 +172,15 @@ def detector_runs() -> dict[str, Run]:
 def detector_table(run: Run, reference: str = ALONE) -> pd.DataFrame:
     """Return the share found over that in a reference, by method: a, a_low, a_high, and so on of b."""
     scores = run.metrics
-    scores = scores.assign(
-        volume=scores["pair"].astype(str).map(volume_of), hits=scores["found"] * scores["signals"]
-    )
+    volumes = scores["pair"].astype(str).map(volume_of)
     tables = {}
     for name, own in scores.groupby("method", sort=False):
         rows = []
-        for without in ("", *sorted(set(own["volume"]))):
-            kept = own[own["volume"] != without].groupby("source")[["hits", "signals"]].sum()
-            shares = kept["hits"] / kept["signals"]
-            rows += [(source, "found", without, share) for source, share in shares.items()]
+        for without in ("", *sorted(set(volumes[own.index]))):
+            kept = own[volumes[own.index] != without]
+            for s in "ab":
+                hits = (kept[f"found_{s}"] * kept[f"signals_{s}"]).sum()
+                rows.append((s, "found", without, hits / kept[f"signals_{s}"].sum()))
         tables[str(name)] = pd.DataFrame(rows, columns=["source", "statistic", "without", "value"])
     result = {}
     for name, own in tables.items():
