@@ -2,8 +2,8 @@
 
 The observers of :mod:`wdualmine.recovery.observers` know what they look for. This one does not: it learns
 from signals of all shapes and sizes in fused images of other volumes, one reader per method and source, and
-one for each source alone. A record of kind "detector" holds, in ``metrics.csv``, the share found per method and
-pair of either source.
+one for each source alone. A record of kind "detector" holds, in ``metrics.csv``, the share found of the
+signals in either source per method and pair.
 """
 
 import zlib
@@ -151,7 +151,7 @@ def detector(request: Request) -> pd.DataFrame:
             advance()
     parts.clear()
     wide = pd.concat(frames).pivot(index=["method", "pair"], columns="source", values=["found", "signals"])
-    wide.columns = [f"{value}_{source}" for value, source in wide.columns]
+    wide.columns = pd.Index([f"{value}_{source}" for value in ("found", "signals") for source in "ab"])
     return wide.reset_index().assign(task=task.key, split="test", stretch=False)
 
 
