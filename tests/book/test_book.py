@@ -29,6 +29,7 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.model import ModelConfig
 from wdualmine_book.audit.tables import audit_runs, average_gaps, paper_row
 from wdualmine_book.records import reference_runs
+from wdualmine_book.recovery.detector import detector_runs, detector_table
 from wdualmine_book.recovery.tables import correlation, rankings, recovery_runs, wide
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -238,6 +239,7 @@ def test_every_number_of_the_first_page_is_one_of_the_committed_records(built_bo
     gaps = average_gaps(audits)
     more = [100 * gaps.loc["MI", task] / paper_row(task)["MI"] for task in TASKS]
     light = [correlation(run)[LIGHT.name] - correlation(run)["average"] for run in ranked.values()]
+    learned = [detector_table(run, "average").loc[LIGHT.name, "a"] for run in detector_runs().values()]
     numbers = [
         *(f"{value(paper_row(task)['CC'] for task in TASKS):.2f}" for value in (min, max)),
         f"{gaps.loc['CC'].abs().max():.5f}",
@@ -248,6 +250,7 @@ def test_every_number_of_the_first_page_is_one_of_the_committed_records(built_bo
             for run in ranked.values()
         ),
         *(f"{value(light):+.4f}" for value in (min, max)),
+        *(f"{value(learned):.1f}" for value in (min, max)),
     ]
     assert min(more) > 0
     shown = article[article.index("What we found.") : article.index("What we could not do.")]
