@@ -31,6 +31,7 @@ from wdualmine.recovery.summary import relate
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import records_by_task, results_folder
 from wdualmine_book.recovery.record import ALONE, light_networks
+from wdualmine_book.recovery.tables import FEW_VOLUMES
 
 KIND = "detector"
 PLACES = 2 * REGION + 1
@@ -170,7 +171,10 @@ def detector_runs() -> dict[str, Run]:
 
 
 def detector_table(run: Run, reference: str = ALONE) -> pd.DataFrame:
-    """Return the share found over that in a reference, by method: a, a_low, a_high, and so on of b."""
+    """Return the share found over that in a reference, by method: a, a_low, a_high, and so on of b.
+
+    As in a ranking, so few volumes as :data:`~wdualmine_book.recovery.tables.FEW_VOLUMES` give no interval.
+    """
     scores = run.metrics
     volumes = scores["pair"].astype(str).map(volume_of)
     tables = {}
@@ -185,6 +189,8 @@ def detector_table(run: Run, reference: str = ALONE) -> pd.DataFrame:
     result = {}
     for name, own in tables.items():
         table = relate(own, tables[reference]).set_index("source")
+        if own["without"].nunique() - 1 <= FEW_VOLUMES:  # "" is none left out
+            table[["share_low", "share_high"]] = np.nan
         result[name] = {
             f"{s}{end}": table.loc[s, f"share{end}"] for s in "ab" for end in ("", "_low", "_high")
         }
