@@ -20,6 +20,10 @@ app = typer.Typer(
 )
 
 
+TaskArgument = Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")]
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")]
+
+
 class Format(StrEnum):
     """How a table is printed."""
 
@@ -37,8 +41,8 @@ def record(
             "registration or volumes."
         ),
     ],
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The record's folder.")],
+    task: TaskArgument,
+    output: OutputOption,
     data: DataOption = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many test pairs.")] = None,
 ) -> None:
@@ -52,8 +56,8 @@ def record(
 @app.command()
 def retrain(
     method: Annotated[str, typer.Argument(help="A system that the paper names, such as sdnet-retrained.")],
-    task: Annotated[str, typer.Argument(help="ct-mri, pet-mri or spect-mri.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    task: TaskArgument,
+    output: OutputOption,
     data: DataOption = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
@@ -66,7 +70,7 @@ def retrain(
 
 @app.command()
 def cost(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    output: OutputOption,
     method: Annotated[
         list[str] | None, typer.Option(help="Only this one; may be repeated. Default: all.")
     ] = None,

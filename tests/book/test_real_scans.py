@@ -206,7 +206,7 @@ def test_a_record_judges_ways_that_are_known(run: Run) -> None:
     medians = table.loc["none", "median"]
     assert medians["4 px, 2°"] < medians["12 px, 5°"] < medians["25 px, 10°"]
     assert table.loc[("none", "25 px, 10°"), "lost"] > table.loc[("none", "4 px, 2°"), "lost"]
-    assert "0.00 (0.0, 0%)" in render_errors(run)
+    assert "0.00; 0.0, 0%" in render_errors(error_table(run))
     assert registration_runs([run])["ct-mri"] is run
 
 

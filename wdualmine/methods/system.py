@@ -67,7 +67,7 @@ class System:
     config: Callable[..., Any]
     #: makes the objective from the configuration and the weights of its terms; None where it is not trained
     objective: Callable[[Any, Any], nn.Module] | None = None
-    weights: type | None = None  #: the data class of these weights, with their defaults
+    weights: Callable[..., Any] | None = None  #: makes these weights, with their defaults
     #: fields of :class:`~wdualmine.experiments.Schedule` for the preset "paper": the publication's where it
     #: states them and they fit this loop, else ours
     schedule: Mapping[str, Any] = field(default_factory=dict)

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
+
 #: Side of the frame that the network sees, and of its cells, in pixels.
 SIDE, CELL = 256, 4
 KINDS = ("rigid", "affine", "deformable")
@@ -207,15 +209,8 @@ def blur(image: Tensor) -> Tensor:
     """Average (N, C, H, W) over 2 x 2 cells, then over the window that bent anatomy is seen in."""
     image = F.avg_pool2d(image, 2)
     radius = int(2 * WINDOW)
-    line = torch.exp(-torch.arange(-radius, radius + 1.0).square() / (2 * WINDOW**2)).to(image)
-    line = line / line.sum()
-    flat = image.flatten(0, 1).unsqueeze(1)
-    flat = F.conv2d(
-        F.conv2d(flat, line.view(1, 1, -1, 1), padding=(radius, 0)),
-        line.view(1, 1, 1, -1),
-        padding=(0, radius),
-    )
-    return flat.view_as(image)
+    padded = F.pad(image, (radius,) * 4).flatten(0, 1).unsqueeze(1)
+    return gaussian_blur(padded, WINDOW, radius, pad=False).view_as(image)
 
 
 def grid(count: int, step: int, like: Tensor) -> Tensor:

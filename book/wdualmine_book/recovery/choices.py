@@ -5,6 +5,7 @@ Each is trained on the volumes of folds 0 and 2 and scored on those of fold 1, w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,58 +73,6 @@ class Gains(Light):
 
 
 @dataclass(frozen=True)
-class Narrow(LightConfig):
-    """Two thirds of the channels."""
-
-    width: int = 32
-
-
-@dataclass(frozen=True)
-class Shallow(LightConfig):
-    """Half of the middle layers."""
-
-    depth: int = 4
-
-
-@dataclass(frozen=True)
-class Fine(LightConfig):
-    """Blocks of 2 x 2 pixels, half as wide, so that it costs twice as much."""
-
-    block: int = 2
-    width: int = 24
-
-
-@dataclass(frozen=True)
-class Dense(LightConfig):
-    """Whole convolutions, as many parameters."""
-
-    width: int = 32
-    depth: int = 4
-    separable: bool = False
-
-
-@dataclass(frozen=True)
-class ContrastWeights(DetectionWeights):
-    """Without the term of detection."""
-
-    detection: float = 0.0
-
-
-@dataclass(frozen=True)
-class FilterWeights(DetectionWeights):
-    """Without the term of contrast."""
-
-    signal: float = 0.0
-
-
-@dataclass(frozen=True)
-class Large(LightConfig):
-    """Four times as large: the teacher."""
-
-    width: int = 128
-
-
-@dataclass(frozen=True)
 class TeacherWeights(TermWeights):
     """One term; its size matters to Adam's epsilon alone."""
 
@@ -175,14 +124,14 @@ def _choice(
     name: str,
     title: str,
     network: type[Light] = Light,
-    config: type[LightConfig] = LightConfig,
-    weights: type[TermWeights] = DetectionWeights,
+    weights: Callable[..., TermWeights] = DetectionWeights,
     objective: Callable[[Any, Any], nn.Module] = lambda _, terms: DetectionObjective(terms),
+    **config: Any,
 ) -> Method:
     system = System(
         f"light-{name}",
         network,
-        config,
+        partial(LightConfig, **config),
         objective,
         weights,
         schedule=SYSTEM.schedule,
@@ -192,18 +141,18 @@ def _choice(
     return Method(system.name, title, "this book", system=system)
 
 
-LARGE = _choice("large", "Width 128 in place of 48", config=Large)
+LARGE = _choice("large", "Width 128 in place of 48", width=128)
 LIGHT_AS_IT_IS = _choice("same", "As it is")
 CHOICES = (
     LIGHT_AS_IT_IS,
-    _choice("narrow", "Width 32 in place of 48", config=Narrow),
-    _choice("shallow", "4 layers in place of 8", config=Shallow),
-    _choice("dense", "Whole convolutions, width 32, 4 layers", config=Dense),
-    _choice("fine", "Blocks of 2 × 2, width 24", config=Fine),
+    _choice("narrow", "Width 32 in place of 48", width=32),
+    _choice("shallow", "4 layers in place of 8", depth=4),
+    _choice("dense", "Whole convolutions, width 32, 4 layers", width=32, depth=4, separable=False),
+    _choice("fine", "Blocks of 2 × 2, width 24", block=2, width=24),
     _choice("gated", "The paper's gate, wavelet and spatial experts and mixer (Eq. 2-10) first", Gated),
     _choice("gains", "Gains of the scans' details in place of pixels (HDRNet)", Gains),
-    _choice("contrast", "Without the term of detection", weights=ContrastWeights),
-    _choice("filter", "Without the term of contrast", weights=FilterWeights),
+    _choice("contrast", "Without the term of detection", weights=partial(DetectionWeights, detection=0.0)),
+    _choice("filter", "Without the term of contrast", weights=partial(DetectionWeights, signal=0.0)),
     LARGE,
     _choice("from-large", "Distilled from the large one", weights=TeacherWeights, objective=_large),
     _choice("from-paper", "Distilled from W-DUALMINE", weights=TeacherWeights, objective=_paper),

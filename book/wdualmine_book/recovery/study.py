@@ -106,6 +106,11 @@ def choices_runs() -> dict[str, Run]:
     return records_by_task(find_runs([choices_folder()]), KIND)
 
 
+def choice_trainings() -> dict[str, Run]:
+    """Return the committed trainings of the choices by method."""
+    return {run.info.trained.method: run for run in find_runs([choices_folder()]) if run.info.experiment}
+
+
 def bound_table(runs: dict[str, Run]) -> pd.DataFrame:
     """Return :func:`bound` as means over its pairs: a row a task and method.
 

@@ -8,6 +8,7 @@ import pandas as pd
 from wdualmine.records import Run, find_runs
 from wdualmine_book.printing import html_grid
 from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.recovery.html import with_interval
 from wdualmine_book.scans.registration_record import ALIGNED, KIND
 
 #: A pair is lost where the mean error in its head is above so many pixels.
@@ -41,7 +42,7 @@ def error_table(run: Run, level: float = 0.95) -> pd.DataFrame:
     frame = run.table("registration.csv", text="volume")
     rows = []
     for (method, condition), own in frame.groupby(["method", "condition"], sort=False):
-        value = _statistics(own)
+        value = _statistics(own[["mean", "seconds"]].to_numpy())
         low, high = _interval(own, level)
         row = {"method": method, "condition": condition}
         for number, name in enumerate(STATISTICS):
@@ -72,11 +73,11 @@ def fusion_table(run: Run) -> pd.DataFrame:
     return table
 
 
-def render_errors(run: Run) -> str:
-    """Print the errors as HTML: median (95th percentile, share lost) of each method and condition."""
-    table = error_table(run)
+def render_errors(table: pd.DataFrame) -> str:
+    """Print :func:`error_table` as HTML: median with its interval; 95th percentile, share lost."""
     cells = {
-        key: f"{row['median']:.2f} ({row['p95']:.1f}, {row['lost']:.0%})"
+        key: f"{with_interval(row['median'], row['median_low'], row['median_high'])}; "
+        f"{row['p95']:.1f}, {row['lost']:.0%}"
         for key, row in table.set_index(["method", "condition"]).iterrows()
     }
     conditions = list(dict.fromkeys(table["condition"]))
@@ -105,16 +106,17 @@ def render_fusion(run: Run) -> str:
 
 def _interval(frame: pd.DataFrame, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Percentiles of the statistics over volumes drawn with replacement."""
-    parts = [own for _, own in frame.groupby("volume")]
+    parts = [own[["mean", "seconds"]].to_numpy() for _, own in frame.groupby("volume")]
     if len(parts) < 2:
         return np.full(len(STATISTICS), np.nan), np.full(len(STATISTICS), np.nan)
     rng = np.random.default_rng(0)
     draws = rng.integers(len(parts), size=(RESAMPLED, len(parts)))
-    drawn = np.array([_statistics(pd.concat([parts[k] for k in draw])) for draw in draws])
+    drawn = [_statistics(np.concatenate([parts[k] for k in draw])) for draw in draws]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 
 
-def _statistics(frame: pd.DataFrame) -> np.ndarray:
-    error = frame["mean"]
-    return np.array([error.median(), error.quantile(0.95), (error > LOST).mean(), frame["seconds"].median()])
+def _statistics(rows: np.ndarray) -> np.ndarray:
+    """Of rows of error and seconds, the :data:`STATISTICS`."""
+    error, seconds = rows.T
+    return np.array([np.median(error), np.quantile(error, 0.95), (error > LOST).mean(), np.median(seconds)])
