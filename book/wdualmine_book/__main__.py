@@ -45,11 +45,15 @@ def record(
     output: OutputOption,
     data: DataOption = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first so many test pairs.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure this one again, the others stay (ranking, ghosting, detector)."),
+    ] = None,
 ) -> None:
     """Make a record that pages of the book are filled from, on a task's test pairs (minutes)."""
     from wdualmine_book.recorder import record as make
 
-    make(kind, task, output, data, limit)
+    make(kind, task, output, data, limit, only=method or ())
     print(output)
 
 

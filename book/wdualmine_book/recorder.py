@@ -41,6 +41,7 @@ class Request:
         output: the record's folder, for tables beside ``metrics.csv``.
         progress: whether to show a progress bar.
         identity: of the code and data, SHA-256; parts of a record that was interrupted belong to one.
+        only: the methods to measure, each with those whose names go on after a hyphen; () for all.
     """
 
     pairs: Sequence[Pair]
@@ -49,6 +50,11 @@ class Request:
     output: Path
     progress: bool
     identity: str
+    only: tuple[str, ...] = ()
+
+    def wants(self, method: str) -> bool:
+        """Say whether a method is to be measured."""
+        return not self.only or any(f"{method}-".startswith(f"{name}-") for name in self.only)
 
 
 class Parts:
@@ -98,8 +104,12 @@ def record(
     data: str | Path | None = None,
     limit: int | None = None,
     progress: bool = True,
+    only: Sequence[str] = (),
 ) -> Run:
     """Make a record of a kind and write it as a run, unless the folder holds the same one already.
+
+    With ``only``, a record that is there gets new rows of some methods; ``kept`` in its ``run.json`` names
+    the others and what code measured them.
 
     Args:
         kind: one of :data:`KINDS`.
@@ -108,10 +118,11 @@ def record(
         data: see :func:`~wdualmine.data.find_data`.
         limit: use only the first so many test pairs.
         progress: show a progress bar.
+        only: see :class:`Request`.
 
     Raises:
         WdualmineError: there is no such kind, the folder holds a run of another one, another process writes
-            to it, or the data cannot be read.
+            to it, the data cannot be read, or some methods are asked for where no record of the same data is.
     """
     compute = function_of(kind)
     output, source, chosen = Path(output), find_data(data), get_task(task)
@@ -119,18 +130,32 @@ def record(
     description["limit"] = limit
     asked = (chosen.key, limit, description["code"]["source"], description["data"]["fingerprint"])
     with lock_folder(output):
+        before: Run | None = None
         if (output / "run.json").is_file():
-            run = load_run(output)
-            require_kind(run, kind)
-            info = run.info
+            before = load_run(output)
+            require_kind(before, kind)
+            info = before.info
             made_of = (info.task, info.limit, info.code.source, info.data.fingerprint)
-            if asked == made_of and not run.altered():
-                return run
+            if asked == made_of and not before.altered() and not only:
+                return before
+        if only and not (before and (info.task, info.limit, info.data.fingerprint) == (*asked[:2], asked[3])):
+            raise WdualmineError(
+                f"{output}: holds no {kind} record of this task and data whose other methods could stay; "
+                "leave out --method to make a whole one"
+            )
         started = time.perf_counter()
         pairs = load_pairs(chosen, "test", limit, data=source)
         identity = hashlib.sha256(str((kind, *asked)).encode()).hexdigest()
-        frame = compute(Request(pairs, chosen, source, output, progress, identity))
-        write_csv(output / "metrics.csv", frame)
+        made = output / "some" if only else output  # a record stays whole until its new rows are there
+        made.mkdir(exist_ok=True)
+        request = Request(pairs, chosen, source, made, progress, identity, tuple(only))
+        frame = compute(request)
+        write_csv(made / "metrics.csv", frame)
+        if only and before:
+            kept = _join(before, request)
+            description["kept"] = {"methods": kept, "code": before.info.code.model_dump()}
+            frame = pd.read_csv(output / "metrics.csv", dtype={"pair": str})
+            rmtree(made)
         write_json(
             output / "run.json",
             description
@@ -142,6 +167,26 @@ def record(
             },
         )
         return load_run(output)
+
+
+def _join(before: Run, request: Request) -> list[str]:
+    """Write the new rows of some methods beside a record's rows of the others, whose names are returned.
+
+    Rows that stay are read as text, so that they are written as they were.
+    """
+    if before.altered():
+        raise WdualmineError(f"{before.folder}: was altered after it was made; make a whole record")
+    kept: set[str] = set()
+    for path in sorted(request.output.glob("*.csv")):
+        old, new = (
+            pd.read_csv(folder / path.name, dtype=str, keep_default_na=False)
+            for folder in (before.folder, request.output)
+        )
+        stays = old[~old["method"].map(request.wants)]
+        joined = pd.concat([stays, new[new["method"].map(request.wants)]])
+        write_csv(before.folder / path.name, joined[list(old)])
+        kept |= set(stays["method"])
+    return sorted(kept)
 
 
 def function_of(kind: str) -> Compute:

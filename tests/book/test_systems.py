@@ -1,7 +1,10 @@
 """All systems on the same pairs: the tables, sentences and figures made of the records, and the verbs."""
 
+import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import torch
 from scipy.stats import rankdata
 
 from wdualmine.data import TASKS, find_data
+from wdualmine.data.manifest import file_sha256
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT
 from wdualmine.methods import CLASSICAL, LEARNED
@@ -293,15 +297,41 @@ def test_a_click_on_a_head_sorts_the_table(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def ghosts(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path) -> Run:
+def two_rules() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wdualmine_book.systems.ghosting.trained_networks", lambda _: [])
         patch.setattr(
             "wdualmine_book.systems.ghosting.CLASSICAL", {n: CLASSICAL[n] for n in ("average", "maximum")}
         )
-        return record(
-            "ghosting", "ct-mri", tmp_path_factory.mktemp("g") / "run", str(small_pairs), 1, progress=False
-        )
+        yield
+
+
+@pytest.fixture(scope="module")
+def ghosts(tmp_path_factory: pytest.TempPathFactory, small_pairs: Path, two_rules: None) -> Run:
+    folder = tmp_path_factory.mktemp("g") / "run"
+    return record("ghosting", "ct-mri", folder, str(small_pairs), 1, progress=False)
+
+
+def test_some_methods_are_measured_again_and_the_others_stay(
+    ghosts: Run, two_rules: None, small_pairs: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(ghosts.folder, tmp_path / "run")
+    table = pd.read_csv(folder / "ghosting.csv", dtype=str).assign(CC="0.5")
+    table.to_csv(folder / "ghosting.csv", index=False)
+    again = partial(record, "ghosting", "ct-mri", folder, str(small_pairs), 1, False)
+    with pytest.raises(WdualmineError, match="was altered"):
+        again(only=["maximum"])
+    sealed = json.loads((folder / "run.json").read_text())
+    sealed["files"]["ghosting.csv"] = file_sha256(folder / "ghosting.csv")
+    (folder / "run.json").write_text(json.dumps(sealed))
+    run = again(only=["maximum"])
+    assert not run.altered()
+    assert run.info.kept["methods"] == ["average"]  # type: ignore[attr-defined]
+    own, before = (r.table("ghosting.csv").set_index("method") for r in (run, ghosts))
+    assert set(own.loc["average", "CC"]) == {0.5}
+    pd.testing.assert_frame_equal(own.loc["maximum"], before.loc["maximum"])
+    with pytest.raises(WdualmineError, match="leave out --method"):
+        record("ghosting", "ct-mri", tmp_path / "none", str(small_pairs), 1, False, only=["maximum"])
 
 
 def test_a_moved_scan_leaves_the_registered_one_and_not_what_was_given(ghosts: Run) -> None:

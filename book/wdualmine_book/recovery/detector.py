@@ -144,7 +144,7 @@ def detector(request: Request) -> pd.DataFrame:
     alone = {"a": first_source, "b": second_source}
     frames = []
     with task_bar(f"{task.key} detector", len(ways) + 1, request.progress) as advance:
-        for name in (ALONE, *ways):
+        for name in filter(request.wants, (ALONE, *ways)):
             for source in "ab":
                 fuse = alone[source] if name == ALONE else ways[name]
                 table = parts(f"{name}-{source}", partial(_search, fuse, training, unseen, source))

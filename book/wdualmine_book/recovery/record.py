@@ -75,6 +75,7 @@ def ranking(request: Request) -> pd.DataFrame:
         **light,
         **BASELINES,
     }
+    ways = {name: fuse for name, fuse in ways.items() if request.wants(name)}
     views = {"luma": {}, **color_view(task, request.source)}
     parts = Parts(request)
     frames: list[pd.DataFrame] = []
@@ -85,7 +86,7 @@ def ranking(request: Request) -> pd.DataFrame:
         recovery.append(table.assign(method=name, view=view))
 
     with task_bar(f"{task.key} ranking", len(ways) + 1, progress) as advance:
-        for view, options in views.items():
+        for view, options in views.items() if request.wants(ALONE) else ():
             add(ALONE, view, partial(measure_alone, unseen, group=volume_of, **options))
         advance()
         for name, fuse in ways.items():
@@ -100,8 +101,9 @@ def ranking(request: Request) -> pd.DataFrame:
     write_csv(request.output / "amplitudes.csv", parts("amplitudes", lambda: amplitudes(shown, unseen)))
     write_csv(request.output / "noise.csv", parts("noise", lambda: _noise(shown, unseen)))
     parts.clear()
-    published = _published(request.pairs, task, request.source)
-    return pd.concat([*frames, limit_rows(request.pairs, task), *published], ignore_index=True)
+    if not request.only:
+        frames += [limit_rows(request.pairs, task), *_published(request.pairs, task, request.source)]
+    return pd.concat(frames, ignore_index=True)
 
 
 def light_networks(
