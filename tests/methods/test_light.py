@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from tolerances import TOLERANCES
 
 import wdualmine.methods.learned
@@ -51,6 +52,28 @@ def test_the_fused_image_is_the_average_plus_the_residual_clipped() -> None:
     assert (fusion.fused == 0).any()
 
 
+def test_where_the_scans_have_no_details_it_is_their_average() -> None:
+    a, b = images(64, 64)
+    a[..., :40, :], b[..., :40, :] = 0.2, torch.linspace(0, 0.6, 64)
+    fused, expected = network()(a, b).fused, average(a, b)
+    flat = (..., slice(0, 34), slice(6, 58))  # farther from details than the blur reaches
+    torch.testing.assert_close(fused[flat], expected[flat], atol=1e-6, rtol=0)
+    assert (fused - expected).abs().max() > 0.05
+
+
+def test_details_are_what_a_gaussian_blur_takes_away() -> None:
+    model = network(blur=1.5).double()
+    torch.nn.init.zeros_(model.last.weight)
+    model.last.bias.copy_(torch.tensor([0.5, -0.25]))
+    a, b = (image.double() for image in images(40, 44))
+    blurred = (ndimage.gaussian_filter(x[0, 0].numpy(), 1.5, mode="nearest", radius=4) for x in (a, b))
+    details_a, details_b = (x - torch.from_numpy(y) for x, y in zip((a, b), blurred, strict=True))
+    fusion = model(a, b)
+    torch.testing.assert_close(fusion.residual, torch.tanh(0.5 * details_a - 0.25 * details_b))
+    assert (fusion.gains[:, 0] == 0.5).all()
+    assert (fusion.gains[:, 1] == -0.25).all()
+
+
 @pytest.mark.parametrize("config", [{}, {"block": 2, "depth": 8}, {"separable": False}])
 def test_pieces_give_the_whole_image(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     model = network(**config)
@@ -67,7 +90,7 @@ def test_pieces_give_the_whole_image(config: dict, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("block", "depth"), [(4, 8), (2, 3)])
 def test_it_reaches_as_far_as_it_says(block: int, depth: int) -> None:
     model = network(block=block, depth=depth).double()
-    assert model.reach == block * (3 + sum(DILATIONS[:depth]))
+    assert model.reach == block * (4 + sum(DILATIONS[:depth]))
     side = 2 * model.reach + 4 * block
     a, b = (image.double() for image in images(side, side))
     a.requires_grad_()
@@ -122,6 +145,8 @@ def test_lambda_is_from_minus_2_to_2(light_run: Run) -> None:
         ({"width": 0}, "width 0"),
         ({"depth": 0}, "depth of 1 to 8"),
         ({"depth": 9}, "depth of 1 to 8"),
+        ({"blur": 0}, "blur 0: give a number above 0 and up to 16"),
+        ({"blur": float("nan")}, "blur nan"),
         ({"residual_scale": float("nan")}, "residual_scale nan: give a finite number"),
         ({"residual_scale": "1"}, "residual_scale '1': give a finite number"),
     ],
@@ -134,6 +159,7 @@ def test_a_configuration_checks_its_own_values(values: dict, message: str) -> No
 @pytest.mark.parametrize(
     ("name", "value"),
     [(name, value) for name in ("block", "width", "depth") for value in (None, 0, 3, 2.5, "4", [4], 10**9)]
+    + [("blur", value) for value in (None, "2", 0, -1, 10**9)]
     + [("residual_scale", value) for value in (None, "1", float("inf"))]
     + [("separable", False), ("mixer", True)],
 )

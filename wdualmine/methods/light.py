@@ -1,12 +1,17 @@
-"""A light network: the average of the two scans plus a residual (Eq. 11), found at a quarter of the size.
+"""A light network: the average of the two scans plus their details, each times a gain that it finds (Eq. 11).
 
-Both images are rearranged into blocks (pixel-unshuffle: Shi et al. 2016, doi:10.1109/CVPR.2016.207), a few
-dilated convolutions look at them, each separable (Howard et al. 2017, arXiv:1704.04861), and their answer,
-rearranged back, is added to the average. The network is trained for what an observer detects in the fused
-image (:mod:`wdualmine.recovery.objective`), one for all tasks.
+A scan's details are what a Gaussian blur takes from it. The network looks at both scans at a quarter of their
+size and answers with two maps of gains (as HDRNet: Gharbi et al. 2017, doi:10.1145/3072959.3073592). Where
+the scans have no details the fused image is their average; it shows nothing that neither scan has there.
+
+Both images are rearranged into blocks (pixel-unshuffle: Shi et al. 2016, doi:10.1109/CVPR.2016.207) and go
+through a few dilated convolutions, each separable (Howard et al. 2017, arXiv:1704.04861). The network is
+trained for what an observer detects in the fused image (:mod:`wdualmine.recovery.objective`), one for all
+tasks.
 
 In three dimensions it is the same network with a kernel of 3 slices in every layer. Only the sides of a slice
-are rearranged and dilated, because slices are several pixels apart and neighbors differ much as it is.
+are rearranged, dilated and blurred, because slices are several pixels apart and neighbors differ much as it
+is.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
 from wdualmine.methods.system import Network, NetworkConfig, System
 from wdualmine.model import CONVOLUTIONS
@@ -27,6 +33,7 @@ from wdualmine.recovery.objective import DetectionObjective, DetectionWeights, V
 DILATIONS = (1, 2, 4, 1, 2, 4, 1, 1)
 #: Subtracted from the sources, so that the first layer sees values around 0.
 OFFSET = 0.3
+MOST_BLUR = 16
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class LightConfig(NetworkConfig):
         width: channels of the backbone.
         depth: its middle layers, at most 8.
         separable: a middle layer is a 3 x 3 convolution of each channel, then a 1 x 1 of all of them.
+        blur: standard deviation in pixels of the blur that details are the rest of.
         residual_scale: the lambda of Eq. 11.
         dimensions: 2 for images, 3 for volumes.
     """
@@ -46,6 +54,7 @@ class LightConfig(NetworkConfig):
     width: int = 48
     depth: int = 8
     separable: bool = True
+    blur: float = 2.0
     residual_scale: float = 1.0
     dimensions: int = 2
 
@@ -55,6 +64,8 @@ class LightConfig(NetworkConfig):
                 f"block {self.block}, width {self.width}, depth {self.depth}: give a block and a width of at "
                 f"least 1 and a depth of 1 to {len(DILATIONS)}"
             )
+        if not (isinstance(self.blur, int | float) and 0 < self.blur <= MOST_BLUR):
+            raise WdualmineError(f"blur {self.blur!r}: give a number above 0 and up to {MOST_BLUR}")
         if not (isinstance(self.residual_scale, int | float) and isfinite(self.residual_scale)):
             raise WdualmineError(f"residual_scale {self.residual_scale!r}: give a finite number")
         if self.dimensions not in CONVOLUTIONS:
@@ -62,15 +73,19 @@ class LightConfig(NetworkConfig):
 
 
 class LightFusion(NamedTuple):
-    """The fused image in [0, 1], the same before it is clipped, and tanh(R), each of the sources' shape."""
+    """The fused image in [0, 1], the same before it is clipped, and tanh(R), each of the sources' shape.
+
+    The gains of the two scans' details are (N, 2, [D,] H, W).
+    """
 
     fused: Tensor
     unclipped: Tensor
     residual: Tensor
+    gains: Tensor
 
 
 class Light(Network):
-    """Average plus residual, by one layer to features, residual layers, and one layer back."""
+    """Average plus details; their gains come from one layer to features, residual layers, and one layer."""
 
     def __init__(self, config: LightConfig | None = None) -> None:
         super().__init__()
@@ -78,21 +93,23 @@ class Light(Network):
         block, width = self.config.block, self.config.width
         dilations = DILATIONS[: self.config.depth]
         self.multiple = block
-        self.reach = reach = block * (3 + sum(dilations))
+        self.reach = reach = block * (4 + sum(dilations))
         if self.config.dimensions == 3:  # across slices, each layer reaches one of them
             self.multiple, self.reach = (1, block, block), (2 + len(dilations), reach, reach)
         convolution = CONVOLUTIONS[self.config.dimensions]
         self.first = convolution(2 * block**2, width, 3, padding=1)
         self.middle = nn.ModuleList(_layer(width, dilation, self.config) for dilation in dilations)
-        self.last = convolution(width, block**2, 3, padding=1)
+        self.last = convolution(width, 2, 3, padding=1)
         for parameter in self.last.parameters():  # training starts at the average
             nn.init.zeros_(parameter)
 
     def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
         """Fuse images (N, 1, H, W) or volumes (N, 1, D, H, W) in [0, 1], H and W divisible by the block."""
-        blocks = self.last(self.features(image1, image2)).movedim(1, -3)
-        residual = torch.tanh(F.pixel_shuffle(blocks, self.config.block).movedim(-3, 1))
-        return self.add(image1, image2, residual)
+        gains = self._enlarge(self.last(self.features(image1, image2)))
+        details = torch.cat((self._details(image1), self._details(image2)), dim=1)
+        residual = torch.tanh((gains * details).sum(dim=1, keepdim=True))
+        unclipped = (image1 + image2) / 2 + self.config.residual_scale * residual
+        return LightFusion(unclipped.clamp(0, 1), unclipped, residual, gains)
 
     def features(self, image1: Tensor, image2: Tensor) -> Tensor:
         """Return the backbone's features of both images, (N, width, [D,] H / block, W / block)."""
@@ -102,10 +119,15 @@ class Light(Network):
             features = features + F.relu(layer(features))
         return features
 
-    def add(self, image1: Tensor, image2: Tensor, residual: Tensor) -> LightFusion:
-        """Add tanh(R), times lambda, to the average (Eq. 11)."""
-        unclipped = (image1 + image2) / 2 + self.config.residual_scale * residual
-        return LightFusion(unclipped.clamp(0, 1), unclipped, residual)
+    def _details(self, image: Tensor) -> Tensor:
+        slices = image.movedim(1, -3).flatten(0, -4)
+        blurred = gaussian_blur(slices, self.config.blur, round(3 * self.config.blur))
+        return image - blurred.view_as(image)
+
+    def _enlarge(self, maps: Tensor) -> Tensor:
+        slices = maps.movedim(1, -3)
+        size = F.interpolate(slices.flatten(0, -4), scale_factor=self.config.block, mode="bilinear")
+        return size.unflatten(0, slices.shape[:-3]).movedim(-3, 1)
 
 
 def _layer(width: int, dilation: int, config: LightConfig) -> nn.Module:

@@ -147,7 +147,7 @@ class DetectionWeights(TermWeights):
 
     detection: float = 2.0
     signal: float = 8.0
-    correlation: float = 112.0
+    correlation: float = 80.0
     brightness: float = 50.0
     range: float = 50.0
 

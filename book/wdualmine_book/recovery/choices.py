@@ -6,6 +6,7 @@ Each is trained on the volumes of folds 0 and 2 and scored on those of fold 1, w
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,63 @@ from wdualmine.model import DualExpertFusion, ModelConfig
 from wdualmine.recovery.objective import DetectionObjective, DetectionWeights
 from wdualmine_book.records import results_folder
 
-#: Of the blur whose rest are a scan's details, in pixels.
-DETAIL = 2.0
+
+@dataclass(frozen=True)
+class BandsConfig(LightConfig):
+    """What the residual is made of.
+
+    Attributes:
+        scales: standard deviations in pixels of the blurs between which the bands of details are.
+        pixels: a residual of pixels joins them.
+    """
+
+    scales: tuple[float, ...] = ()
+    pixels: bool = True
 
 
-class Gated(Light):
+class Bands(Light):
+    """A residual of pixels, of gains of bands of details, or both, from the light network's backbone."""
+
+    config: BandsConfig
+
+    def __init__(self, config: BandsConfig | None = None) -> None:
+        super().__init__(config or BandsConfig())
+        self.gains = 2 * len(self.config.scales)
+        self.last = nn.Conv2d(
+            self.config.width, self.gains + self.config.block**2 * self.config.pixels, 3, padding=1
+        )
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
+        """Fuse two images (N, 1, H, W) in [0, 1]."""
+        return self.add(image1, image2, self.last(self.features(image1, image2)))
+
+    def add(self, image1: Tensor, image2: Tensor, maps: Tensor) -> LightFusion:
+        """Add to the average what the last layer's maps say (Eq. 11)."""
+        gains = maps[:, : self.gains]
+        residual = torch.zeros_like(image1)
+        if self.gains:
+            gains = F.interpolate(gains, scale_factor=self.config.block, mode="bilinear")
+            bands = torch.cat([bands_of(image, self.config.scales) for image in (image1, image2)], dim=1)
+            residual = residual + (gains * bands).sum(dim=1, keepdim=True)
+        if self.config.pixels:
+            residual = residual + F.pixel_shuffle(maps[:, self.gains :], self.config.block)
+        residual = torch.tanh(residual)
+        unclipped = (image1 + image2) / 2 + self.config.residual_scale * residual
+        return LightFusion(unclipped.clamp(0, 1), unclipped, residual, gains)
+
+
+def bands_of(image: Tensor, scales: Sequence[float]) -> Tensor:
+    """Divide images (N, 1, H, W) into bands of details, from fine to coarse, (N, len(scales), H, W)."""
+    blurred = [image, *(gaussian_blur(image, scale, round(3 * scale)) for scale in scales)]
+    return torch.cat([fine - coarse for fine, coarse in pairwise(blurred)], dim=1)
+
+
+class Gated(Bands):
     """Each scan through one first layer; the paper's gate, experts and mixer (Eq. 2-10) fuse the features."""
 
-    def __init__(self, config: LightConfig | None = None) -> None:
+    def __init__(self, config: BandsConfig | None = None) -> None:
         super().__init__(config)
         width = self.config.width
         self.first = nn.Conv2d(self.config.block**2, width, 3, padding=1)
@@ -47,29 +97,7 @@ class Gated(Light):
         features = self.fusion(features1, features2).fused
         for layer in self.middle:
             features = features + F.relu(layer(features))
-        residual = torch.tanh(F.pixel_shuffle(self.last(features), self.config.block))
-        return self.add(image1, image2, residual)
-
-
-class Gains(Light):
-    """Two maps of gains of the scans' details, at a quarter of the size, as HDRNet has.
-
-    Gharbi et al. 2017, doi:10.1145/3072959.3073592.
-    """
-
-    def __init__(self, config: LightConfig | None = None) -> None:
-        super().__init__(config)
-        self.last = nn.Conv2d(self.config.width, 2, 3, padding=1)
-        for parameter in self.last.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
-        """Fuse two images (N, 1, H, W) in [0, 1]."""
-        gains = self.last(self.features(image1, image2))
-        gains = F.interpolate(gains, scale_factor=self.config.block, mode="bilinear")
-        details = [image - gaussian_blur(image, DETAIL, 6) for image in (image1, image2)]
-        residual = torch.tanh(gains[:, :1] * details[0] + gains[:, 1:] * details[1])
-        return self.add(image1, image2, residual)
+        return self.add(image1, image2, self.last(features))
 
 
 @dataclass(frozen=True)
@@ -123,17 +151,17 @@ def choices_folder() -> Path:
 def _choice(
     name: str,
     title: str,
-    network: type[Light] = Light,
-    weights: Callable[..., TermWeights] = DetectionWeights,
+    network: type[Light] = Bands,
+    weights: Callable[..., TermWeights] | None = None,
     objective: Callable[[Any, Any], nn.Module] = lambda _, terms: DetectionObjective(terms),
     **config: Any,
 ) -> Method:
     system = System(
         f"light-{name}",
         network,
-        partial(LightConfig, **config),
+        partial(BandsConfig, **config),
         objective,
-        weights,
+        weights or WEIGHTS,
         schedule=SYSTEM.schedule,
         smoke=SYSTEM.smoke,
         half_precision=True,
@@ -141,20 +169,38 @@ def _choice(
     return Method(system.name, title, "this book", system=system)
 
 
+#: The weights of the terms when the choices were trained, but for those that a title names.
+WEIGHTS = partial(DetectionWeights, correlation=112.0)
 LARGE = _choice("large", "Width 128 in place of 48", width=128)
-LIGHT_AS_IT_IS = _choice("same", "As it is")
+PIXELS = _choice("same", "Pixels")
 CHOICES = (
-    LIGHT_AS_IT_IS,
+    PIXELS,
     _choice("narrow", "Width 32 in place of 48", width=32),
     _choice("shallow", "4 layers in place of 8", depth=4),
     _choice("dense", "Whole convolutions, width 32, 4 layers", width=32, depth=4, separable=False),
     _choice("fine", "Blocks of 2 × 2, width 24", block=2, width=24),
     _choice("gated", "The paper's gate, wavelet and spatial experts and mixer (Eq. 2-10) first", Gated),
-    _choice("gains", "Gains of the scans' details in place of pixels (HDRNet)", Gains),
-    _choice("contrast", "Without the term of detection", weights=partial(DetectionWeights, detection=0.0)),
-    _choice("filter", "Without the term of contrast", weights=partial(DetectionWeights, signal=0.0)),
+    _choice("contrast", "Without the term of detection", weights=partial(WEIGHTS, detection=0.0)),
+    _choice("filter", "Without the term of contrast", weights=partial(WEIGHTS, signal=0.0)),
     LARGE,
     _choice("from-large", "Distilled from the large one", weights=TeacherWeights, objective=_large),
     _choice("from-paper", "Distilled from W-DUALMINE", weights=TeacherWeights, objective=_paper),
+    _choice("gains", "Gains of details", scales=(2.0,), pixels=False),
+    _choice("gains-coarse", "Gains of details up to 4 pixels", scales=(4.0,), pixels=False),
+    _choice("gains-scales", "Gains of details up to 1, 2 and 4 pixels", scales=(1.0, 2.0, 4.0), pixels=False),
+    _choice(
+        "gains-wide", "Gains of details up to 1, 2, 4 and 8 pixels", scales=(1.0, 2.0, 4.0, 8.0), pixels=False
+    ),
+    _choice("gains-pixels", "Gains of details, and pixels", scales=(2.0,)),
+    _choice(
+        "gains-scales-pixels", "Gains of details up to 1, 2 and 4 pixels, and pixels", scales=(1.0, 2.0, 4.0)
+    ),
+    _choice(
+        "gains-80",
+        "Gains of details, weight of correlation 80",
+        weights=DetectionWeights,
+        scales=(2.0,),
+        pixels=False,
+    ),
 )
 register(*CHOICES)
