@@ -10,7 +10,7 @@ from wdualmine.methods.learned import load_network
 from wdualmine.recovery.baselines import first_source, second_source
 from wdualmine.recovery.observers import CHANCE
 from wdualmine.training import initial_state
-from wdualmine_book.recovery.choices import CHOICES, Distillation, TeacherWeights
+from wdualmine_book.recovery.choices import CHOICES, CHOSEN, Distillation, TeacherWeights
 from wdualmine_book.recovery.detector import (
     PLACES,
     RULES,
@@ -84,7 +84,7 @@ def test_the_committed_choices_and_readers_are_complete() -> None:
         0, abs=5e-4
     )  # the paper's network is the average
     bounds = bound_table(runs)
-    assert set(bounds["method"]) == {"average", "light-same", OWN}
+    assert set(bounds["method"]) == {"average", CHOSEN.name, OWN}
     for text in (render_choices(table.reset_index()), render_bound(bounds), render_reader(detector_runs())):
         assert "nan" not in text
     for run in detector_runs().values():

@@ -172,7 +172,14 @@ def _choice(
 #: The weights of the terms when the choices were trained, but for those that a title names.
 WEIGHTS = partial(DetectionWeights, correlation=112.0)
 LARGE = _choice("large", "Width 128 in place of 48", width=128)
-PIXELS = _choice("same", "Pixels")
+PIXELS = _choice("same", "A residual of pixels")
+CHOSEN = _choice(
+    "gains-80",
+    "Gains of details, weight of correlation 80: the network of this page",
+    weights=DetectionWeights,
+    scales=(2.0,),
+    pixels=False,
+)
 CHOICES = (
     PIXELS,
     _choice("narrow", "Width 32 in place of 48", width=32),
@@ -185,22 +192,17 @@ CHOICES = (
     LARGE,
     _choice("from-large", "Distilled from the large one", weights=TeacherWeights, objective=_large),
     _choice("from-paper", "Distilled from W-DUALMINE", weights=TeacherWeights, objective=_paper),
-    _choice("gains", "Gains of details", scales=(2.0,), pixels=False),
+    _choice("gains", "Gains of details up to 2 pixels in place of pixels", scales=(2.0,), pixels=False),
+    _choice("gains-fine", "Gains of details up to 1 pixel", scales=(1.0,), pixels=False),
     _choice("gains-coarse", "Gains of details up to 4 pixels", scales=(4.0,), pixels=False),
     _choice("gains-scales", "Gains of details up to 1, 2 and 4 pixels", scales=(1.0, 2.0, 4.0), pixels=False),
     _choice(
         "gains-wide", "Gains of details up to 1, 2, 4 and 8 pixels", scales=(1.0, 2.0, 4.0, 8.0), pixels=False
     ),
-    _choice("gains-pixels", "Gains of details, and pixels", scales=(2.0,)),
+    _choice("gains-pixels", "Gains of details up to 2 pixels, and pixels", scales=(2.0,)),
     _choice(
         "gains-scales-pixels", "Gains of details up to 1, 2 and 4 pixels, and pixels", scales=(1.0, 2.0, 4.0)
     ),
-    _choice(
-        "gains-80",
-        "Gains of details, weight of correlation 80",
-        weights=DetectionWeights,
-        scales=(2.0,),
-        pixels=False,
-    ),
+    CHOSEN,
 )
 register(*CHOICES)

@@ -21,7 +21,7 @@ from wdualmine.recovery.summary import leave_one_out
 from wdualmine.training import initial_state, stack, train_epoch
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import records_by_task
-from wdualmine_book.recovery.choices import CHOICES, PIXELS, choices_folder
+from wdualmine_book.recovery.choices import CHOICES, CHOSEN, choices_folder
 from wdualmine_book.recovery.record import ALONE
 from wdualmine_book.recovery.tables import wide
 
@@ -53,7 +53,7 @@ def choices(request: Request) -> pd.DataFrame:
             advance()
     for name, fuse in ways.items():
         frames.append(evaluate([Candidate(name, fuse, False)], pairs, task.key, metrics=("CC",)))
-    if PIXELS.name in ways:
+    if CHOSEN.name in ways:
         write_csv(request.output / "bound.csv", parts("bound", partial(bound, ways, pairs, task.key)))
     columns = ["method", "view", "source", "statistic", "without", "value"]
     write_csv(request.output / "recovery.csv", pd.concat(recovery, ignore_index=True)[columns].round(6))
@@ -72,7 +72,7 @@ def bound(ways: dict[str, Fuse], pairs: list[Pair], task: str) -> pd.DataFrame:
     """
     rows = []
     for pair in pairs[:: max(1, len(pairs) // BOUND_PAIRS)][:BOUND_PAIRS]:
-        fusers = {name: ways[name] for name in ("average", PIXELS.name)} | {OWN: own_network(pair)}
+        fusers = {name: ways[name] for name in ("average", CHOSEN.name)} | {OWN: own_network(pair)}
         for name, fuse in fusers.items():
             table = leave_one_out(measure_recovery(fuse, [pair], volume_of), volume_of)
             rows.append(table[table["without"] == ""].assign(pair=pair.name, method=name))
@@ -91,10 +91,10 @@ def bound(ways: dict[str, Fuse], pairs: list[Pair], task: str) -> pd.DataFrame:
 def own_network(pair: Pair) -> Fuse:
     """Train the network of all on a single pair, by the same objective."""
     experiment = make_experiment(
-        "all", "paper", method=PIXELS.name, epochs=1, epoch_pairs=BOUND_STEPS * 4, learning_rate=1e-3
+        "all", "paper", method=CHOSEN.name, epochs=1, epoch_pairs=BOUND_STEPS * 4, learning_rate=1e-3
     )
     state = initial_state(experiment, torch.device("cpu"))
-    network = load_network(PIXELS, choices_folder() / PIXELS.name)
+    network = load_network(CHOSEN, choices_folder() / CHOSEN.name)
     state.model.load_state_dict(network.state_dict())
     images = tuple(image.repeat(BOUND_STEPS * 4, 1, 1, 1) for image in stack([pair]))
     train_epoch(state, [images], experiment, 0, progress=False)  # type: ignore[list-item]
