@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import ndimage
 
 from wdualmine.data import Pair, get_task
-from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE
+from wdualmine.methods.light import Light
 from wdualmine.records import Run
 from wdualmine.recovery.signals import head
 from wdualmine.report.style import COLORS, WIDTH, styled
@@ -169,6 +171,24 @@ def plot_whole(pairs: Sequence[Pair], task: str, network: Fuse) -> Figure:
             axes.set_axis_off()
             if line is grid[0]:
                 axes.set_title(name)
+    return figure
+
+
+@styled
+def plot_gains(pair: Pair, task: str, network: Light) -> Figure:
+    """Show a pair and, beside each scan, the gains that the light network gives to its details."""
+    sources = [x[: x.shape[0] // 4 * 4, : x.shape[1] // 4 * 4] for x in (pair.luma_a, pair.luma_b)]
+    with torch.inference_mode():
+        gains = network(*map(luma_tensor, sources)).gains[0].numpy()
+    figure, grid = plt.subplots(2, 2, figsize=(WIDTH, 0.9 * WIDTH), layout="constrained")
+    for line, name, source, own in zip(grid, get_task(task).modalities, sources, gains, strict=True):
+        line[0].imshow(source, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        line[0].set_title(name)
+        shown = line[1].imshow(own, cmap="magma", vmin=min(0, gains.min()), vmax=gains.max())
+        line[1].set_title(f"Gain of the details of {name}")
+        for axes in line:
+            axes.set_axis_off()
+    figure.colorbar(shown, ax=grid, shrink=0.6)
     return figure
 
 

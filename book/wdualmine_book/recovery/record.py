@@ -46,7 +46,7 @@ BLENDS = (0.2, 0.4, 0.6, 0.8)
 #: The folds whose volumes the light network never saw and that nothing was chosen on: fold 1 chose it.
 CLEAN = (0, 2)
 #: Residual scales of the light network beside its own, 1.
-SCALES = (0.25, 0.5, 0.75, 1.5)
+SCALES = (0.25, 0.5, 0.75, 1.5, 2.0)
 #: Rows of ``recovery.csv`` that hold the statistics of each source alone.
 ALONE = "alone"
 #: The paper's network, trained for contrast alone, which this book showed before. Its weights have left the
