@@ -56,4 +56,6 @@ def run_volume_cost(output: Path, sides: tuple[int, int, int] = SIDES) -> Run:
 
 
 if __name__ == "__main__":
-    run_volume_cost(Path(sys.argv[1]))
+    from wdualmine_book.scans import volume_cost  # by its name: the record has a hash of its sources
+
+    volume_cost.run_volume_cost(Path(sys.argv[1]))

@@ -99,4 +99,6 @@ def inflated(tensors: Mapping[str, Tensor], network: nn.Module) -> dict[str, Ten
 
 
 if __name__ == "__main__":
-    train_volumes(int(sys.argv[1]), Path(sys.argv[2]))
+    from wdualmine_book.scans import volume_training  # by its name: the record has a hash of its sources
+
+    volume_training.train_volumes(int(sys.argv[1]), Path(sys.argv[2]))
