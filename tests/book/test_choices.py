@@ -13,7 +13,6 @@ from wdualmine.training import initial_state
 from wdualmine_book.recovery.choices import CHOICES, CHOSEN, Distillation, TeacherWeights
 from wdualmine_book.recovery.detector import (
     PLACES,
-    RULES,
     Reader,
     detector_runs,
     detector_table,
@@ -91,6 +90,4 @@ def test_the_committed_choices_and_readers_are_complete() -> None:
         shares = detector_table(run)
         assert shares.loc[ALONE, ["a", "b"]].tolist() == [1, 1]
         assert LIGHT.name in shares.index
-        beside = detector_table(run, "average")
-        rule, own = beside.loc[RULES[0], ["a", "b"]], beside.loc[LIGHT.name, ["a", "b"]]
-        assert (rule >= own).all()  # as the page says: to this reader, a rule shows at least as much
+        assert (detector_table(run, "average").loc[LIGHT.name, ["a", "b"]] > 1).all()
