@@ -19,6 +19,7 @@ from wdualmine.records import Run
 from wdualmine.recovery.signals import head
 from wdualmine.report.style import COLORS, WIDTH, styled
 from wdualmine_book.figures.qualitative import Window
+from wdualmine_book.recovery.record import SCALES
 from wdualmine_book.recovery.tables import DETAILS, WINDOWS, blends, correlation, modalities, scales, wide
 from wdualmine_book.titles import title
 
@@ -39,7 +40,7 @@ def plot_front(runs: Mapping[str, Run]) -> Figure:
 
     Across is the mean CC less the average's, up the share of what the worse kept scan alone shows that search
     finds in the fused image. One line is the trivial front, blends of average and maximum; the other is the
-    light network, from a residual scale of 0, the average, to 1.5.
+    light network, from a residual scale of 0, the average, to the largest measured.
 
     Args:
         runs: rankings by task.
@@ -59,7 +60,7 @@ def plot_front(runs: Mapping[str, Run]) -> Figure:
             shown = points.loc[[name for name in names if name in points.index]]
             axes.plot(shown["CC"], shown["found"], ".", color=color, markersize=4, label=label, zorder=0)
         _line(axes, points, blends(), "0.5", "blends of average and maximum")
-        _line(axes, points, scales(), COLORS[3], "light network, λ from 0 to 1.5")
+        _line(axes, points, scales(), COLORS[3], f"light network, λ from 0 to {max(SCALES):g}")
         for number, name in enumerate(name for name in SHOWN if name in points.index):
             color = _COLOR.get(name, COLORS[0])
             axes.plot(*points.loc[name], _MARKS[number], color=color, label=title(name))
@@ -169,7 +170,7 @@ def plot_whole(pairs: Sequence[Pair], task: str, network: Fuse) -> Figure:
         for axes, (name, image) in zip(line, panels.items(), strict=True):
             axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axes.set_axis_off()
-            if line is grid[0]:
+            if pair is pairs[0]:
                 axes.set_title(name)
     return figure
 
