@@ -29,6 +29,9 @@ def title(name: str) -> str:
         return f"{LIGHT.title}, seed {rest}"
     if kind == LIGHT.name:
         return f"{LIGHT.title}, λ = {rest}"
+    if name in BASELINES and name.startswith("detail-normalized"):
+        around, gain, level = name.removeprefix("detail-normalized-").split("-")
+        return f"Average plus normalized details (σ {around}, gain {gain}, level {level})"
     if name in BASELINES:
         sigma, gain, limit = name.removeprefix("detail-average-").split("-")
         return f"Average plus details (σ {sigma}, gain {gain}, limit {limit})"

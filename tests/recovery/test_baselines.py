@@ -1,11 +1,19 @@
 """Windows of the average."""
 
+import math
+
 import pytest
 import torch
 
 from wdualmine.errors import WdualmineError
 from wdualmine.methods import average
-from wdualmine.recovery.baselines import BASELINES, first_source, second_source, windowed_average
+from wdualmine.recovery.baselines import (
+    BASELINES,
+    first_source,
+    normalized_details,
+    second_source,
+    windowed_average,
+)
 
 A, B = torch.rand(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -36,3 +44,12 @@ def test_every_baseline_gives_an_image() -> None:
 def test_a_window_outside_the_range_is_refused(gain: float, level: float | None) -> None:
     with pytest.raises(WdualmineError, match=r"gain|level"):
         windowed_average(gain, level)
+
+
+def test_details_are_divided_by_how_many_there_are() -> None:
+    wave = 0.05 * 2**0.5 * torch.sin(torch.arange(128) * math.pi / 2 + 0.3).expand(1, 1, 128, 128)
+    flat = torch.full_like(wave, 0.5)
+    added = normalized_details(flat + wave, flat, around=8.0, gain=1.5, level=0.05) - (flat + wave / 2)
+    inside = (..., slice(32, -32), slice(32, -32))
+    torch.testing.assert_close(added[inside], 0.75 * wave[inside], atol=2e-3, rtol=0)
+    assert torch.equal(normalized_details(flat, flat, 4.0, 2.0, 0.03), flat)
