@@ -97,9 +97,9 @@ def ranking(request: Request) -> pd.DataFrame:
             advance()
     columns = ["method", "view", "source", "statistic", "without", "value"]
     write_csv(request.output / "recovery.csv", pd.concat(recovery, ignore_index=True)[columns].round(6))
-    shown = {name: ways[name] for name in SHOWN if name in ways}
-    write_csv(request.output / "amplitudes.csv", parts("amplitudes", lambda: amplitudes(shown, unseen)))
-    write_csv(request.output / "noise.csv", parts("noise", lambda: _noise(shown, unseen)))
+    if shown := {name: ways[name] for name in SHOWN if name in ways}:
+        write_csv(request.output / "amplitudes.csv", parts("amplitudes", lambda: amplitudes(shown, unseen)))
+        write_csv(request.output / "noise.csv", parts("noise", lambda: _noise(shown, unseen)))
     parts.clear()
     if not request.only:
         frames += [limit_rows(request.pairs, task), *_published(request.pairs, task, request.source)]
