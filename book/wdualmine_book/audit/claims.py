@@ -25,7 +25,7 @@ from wdualmine_book.audit.tables import (
     method_scores,
     paper_row,
 )
-from wdualmine_book.printing import html_grid, training_words
+from wdualmine_book.printing import training_words
 from wdualmine_book.records import study_runs
 from wdualmine_book.statistics import higher, holm, margin, no_lower
 from wdualmine_book.studies.tables import ABLATIONS, ablation_table, within_margin
@@ -291,17 +291,15 @@ def ablation_label(ablations: Sequence[Run] | None = None) -> str:
 
 
 def render_claims(claims: Sequence[Claim]) -> str:
-    """Print claims as an HTML table: claim and section, question, evidence, verdict."""
-    rows = [
-        {
-            "The paper's claim": escape(f"{claim.text} ({claim.section})", quote=False),
-            "Asked of the numbers": escape(claim.question, quote=False),
-            "What they say": escape(claim.evidence, quote=False),
-            "Verdict": f"<strong>{claim.verdict}</strong>",
-        }
-        for claim in claims
-    ]
-    return html_grid(pd.DataFrame(rows), "claims")
+    """Print each claim with its verdict as a line of HTML that opens to the question and the evidence."""
+    lines = []
+    for claim in claims:
+        said = f"{escape(claim.text, quote=False)} ({claim.section}): <strong>{claim.verdict}</strong>"
+        more = "".join(
+            f"<p>{escape(text, quote=False)}</p>" for text in (claim.question, claim.evidence) if text
+        )
+        lines.append(f'<details class="claim"><summary>{said}</summary>\n{more}\n</details>')
+    return "\n".join(lines)
 
 
 def verdict_counts(claims: Sequence[Claim]) -> dict[str, int]:

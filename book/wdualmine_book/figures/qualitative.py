@@ -28,7 +28,7 @@ from wdualmine.metrics.correlation import pearson
 from wdualmine.model import WDualMine, sobel_magnitude
 from wdualmine.records import Run
 from wdualmine.report.style import DIVERGING, WIDTH
-from wdualmine_book.figures.style import SEQUENTIAL, styled_on_black
+from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black
 from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import experiment_of_weights, training_words
 
@@ -230,29 +230,14 @@ def plot_comparison(comparison: Comparison) -> Figure:
 
 
 def comparison_caption(comparison: Comparison, number: int) -> str:
-    """Say in Markdown what :func:`plot_comparison` shows, and what is missing."""
-    task, side = get_task(comparison.task), comparison.windows[0].side
-    given = [name for name in PUBLISHED.values() if name in comparison.images]
-    absent = [name for name in PUBLISHED.values() if name not in comparison.images]
-    missing = (
-        f" The panels of {' and '.join(absent)} are left out: their published images are of the real pairs "
-        "and were not found beside this data."
-        if absent
-        else ""
-    )
-    published = (
-        f" The images of {' and '.join(given)} are those that their authors published." if given else ""
-    )
+    """Say in Markdown which pair and network :func:`plot_comparison` shows, and how large differences are."""
     means = {name: np.abs(values).mean() for name, values in comparison.differences.items()}
     values = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
-    scored = f"{NETWORK} is {comparison.network}; it and the average are stretched to the full range."
+    absent = [name for name in PUBLISHED.values() if name not in comparison.images]
+    missing = f" Not here, for these pairs: {' and '.join(absent)}." if absent else ""
     return (
-        f"**Figure {number}.** {task.folder}, pair {comparison.pair.name}. {scored}{published}{missing} "
-        f"Both windows are {side} pixels wide and chosen by a rule: in the solid one the sources hold "
-        "most detail (larger Sobel magnitude, Eq. 14), in the dashed one, apart from it, they differ most "
-        f"({comparison.border} pixels along the border are left out). Last row: difference of "
-        "the luma to that of the average; its mean absolute value |d|, in grey levels, is "
-        f"{values}."
+        f"**Figure {number}.** {get_task(comparison.task).folder}, pair {comparison.pair.name}; {NETWORK}: "
+        f"{comparison.network}. Mean difference |d| from the average, in grey levels: {values}.{missing}"
     )
 
 
@@ -285,11 +270,13 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
 
 @styled_on_black
 def plot_internals(pair: Pair, model: WDualMine) -> Figure:
-    """Show what a network makes of a pair at every scale.
+    """Show what a network makes of a pair at every scale, each map in colors of its own.
+
+    The colors end at the smallest and the largest value away from the border, where the padding shows.
 
     The rows are the reliability weight w_1 (Eq. 3), the mean absolute value over the channels of what each
     expert gives (Eq. 5 and 7), and the mixing coefficient of the spatial expert (Eq. 9); those of parts that
-    the network lacks are left out. The experts share a range at each scale.
+    the network lacks are left out.
 
     Raises:
         WdualmineError: the network does not take images of this size.
@@ -297,31 +284,28 @@ def plot_internals(pair: Pair, model: WDualMine) -> Figure:
     maps = _inspect(pair, model)
     rows = {
         "weight $w_1$": maps["weight"],
-        "|spatial expert|": maps["spatial"],
-        "|wavelet expert|": maps["wavelet"],
+        "|spatial|": maps["spatial"],
+        "|wavelet|": maps["wavelet"],
         r"mixing $\alpha_1$": maps["mixing"],
     }
     rows = {title: row for title, row in rows.items() if row}
     scales = len(maps["weight"])
     height, width = maps["weight"][0].shape
-    panel = WIDTH / max(scales, 3)
+    panel = NARROW / max(scales, 3)
     figure, grid = plt.subplots(
         len(rows),
         scales,
-        figsize=(panel * scales, 0.76 * panel * height / width * len(rows) + 0.3),
+        figsize=(panel * scales, (0.9 * panel * height / width + 0.2) * len(rows) + 0.2),
         layout="compressed",
         squeeze=False,
     )
     for line, (title, images) in zip(grid, rows.items(), strict=True):
-        for scale, (axis, image) in enumerate(zip(line, images, strict=True)):
-            shared = [maps[name][scale] for name in ("spatial", "wavelet") if maps[name]]
-            range_of = shared if "expert" in title else images
-            low, high = min(map(np.min, range_of)), max(map(np.max, range_of))
-            shown = _show_map(axis, image, SEQUENTIAL, 0 if "expert" in title else low, high)
-            if axis is line[-1] or "expert" in title:
-                figure.colorbar(shown, ax=axis, shrink=0.8, pad=0.02)
-            if axis in grid[0]:
-                axis.set_title(f"scale {scale + 1}")
+        for scale, (axis, image) in enumerate(zip(line, images, strict=True), start=1):
+            edge = min(image.shape) // 16
+            inside = image[edge : image.shape[0] - edge, edge : image.shape[1] - edge]
+            show_map(axis, image, SEQUENTIAL, float(inside.min()), float(inside.max()))
+            if line is grid[0]:
+                axis.set_title(f"scale {scale}")
         line[0].set_ylabel(title)
     return figure
 

@@ -1,12 +1,10 @@
-"""Figure 6: per-pair scores as curves over the pairs, and their radar chart."""
+"""Figure 6: per-pair scores as curves over the pairs."""
 
 import re
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -15,8 +13,9 @@ from wdualmine.data.tasks import get_task
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run
-from wdualmine.report.style import WIDTH, styled
+from wdualmine.report.style import styled
 from wdualmine_book.figures.methods import method_style
+from wdualmine_book.figures.style import NARROW
 from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import training_words
 from wdualmine_book.records import published_scores
@@ -24,9 +23,8 @@ from wdualmine_book.results.tables import ROWS
 
 #: The panels of the paper's Figure 6, in its order.
 FIGURE_6 = ("EN", "PSNR", "MI", "CC", "FMI")
-#: The methods that it compares, with the average beside them.
-COMPARED = ("AdaFuse", "ASFE-Fusion", "W-DUALMINE", "Average, stretched")
-LIMIT = ROWS["limit", False]
+#: The methods that it compares.
+COMPARED = ("AdaFuse", "ASFE-Fusion", "W-DUALMINE")
 #: Kinds of records that the tables are made of.
 KINDS = ("training", "baselines")
 #: Name of a blend (1 - t) average + t maximum, as :mod:`wdualmine_book.audit.record` records it.
@@ -91,95 +89,44 @@ def _chosen(runs: Sequence[Run], task: str, kinds: Sequence[str]) -> list[Run]:
 @styled
 def plot_curves(
     scores: pd.DataFrame,
+    relative_to: str,
     metrics: Sequence[str] = FIGURE_6,
-    methods: Sequence[str] = (*COMPARED, LIMIT),
-    relative_to: str | None = None,
+    methods: Sequence[str] = COMPARED,
 ) -> Figure:
-    """Draw Figure 6: the methods as lines over the pairs, a panel a metric; a radar chart of their means.
+    """Draw Figure 6: each method's scores less those of one method, pair by pair, a panel a metric.
 
     Args:
         scores: what :func:`pair_scores` gives.
+        relative_to: the method that is the line at 0.
         metrics: columns of it.
         methods: which to draw; those without scores are left out.
-        relative_to: draw differences to this method, pair by pair, and no radar chart.
 
     Raises:
         WdualmineError: a metric is no column, or a method to draw or relate to has no scores.
     """
     tables = {metric: by_method(scores, metric) for metric in metrics}
-    if relative_to is not None:
-        if any(relative_to not in table for table in tables.values()):
-            raise WdualmineError(f"{relative_to}: has no scores to relate to; choose a method that has")
-        tables = {name: table.sub(table.pop(relative_to), axis="index") for name, table in tables.items()}
-    panels = len(metrics) + (relative_to is None)
-    columns = min(2, panels)
-    rows = -(-panels // columns)
-    figure = plt.figure(figsize=(WIDTH, 2.35 * rows + 0.4), layout="constrained")
-    lines = {}
-    for number, (metric, table) in enumerate(tables.items(), start=1):
-        axes = figure.add_subplot(rows, columns, number)
-        for method in methods:
-            if method in table:
-                (line,) = axes.plot(range(1, len(table) + 1), table[method], label=method, **_curve(method))
-                lines[method] = line
-        axes.set(title=_title(metric), xlabel="pair")
-        axes.grid(True)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if not lines:
-        plt.close(figure)
+    if any(relative_to not in table for table in tables.values()):
+        raise WdualmineError(f"{relative_to}: has no scores to relate to; choose a method that has")
+    drawn = [name for name in methods if name in set(scores["method"])]
+    if not drawn:
         raise WdualmineError(f"no scores of {', '.join(methods)}; give a frame of pair_scores with some")
-    if relative_to is None:
-        radar = figure.add_subplot(rows, columns, panels, projection="polar")
-        _draw_radar(radar, radar_values(scores, metrics, [method for method in methods if method != LIMIT]))
-    else:
-        for axes in figure.axes:
-            axes.axhline(0, color="0.3", linewidth=0.8)
-        for number in range(panels + 1, rows * columns + 1):  # keeps the other panels' width
-            figure.add_subplot(rows, columns, number).set_axis_off()
-    handles = [lines[method] for method in methods if method in lines]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure, grid = plt.subplots(
+        len(metrics), 1, figsize=(NARROW, 1.25 * len(metrics) + 0.6), layout="constrained", squeeze=False
+    )
+    for axes, (metric, table) in zip(grid[:, 0], tables.items(), strict=True):
+        axes.axhline(0, color="0.3", linewidth=0.8)
+        for method in drawn:
+            difference = table[method] - table[relative_to]
+            axes.plot(range(1, len(table) + 1), difference, label=method, **_curve(method))
+        axes.set(title=_title(metric))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="pair")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, columnspacing=1)
     return figure
 
 
-def radar_values(scores: pd.DataFrame, metrics: Sequence[str], methods: Sequence[str]) -> pd.DataFrame:
-    """Give each method's mean over the pairs, divided by the largest of these methods: 1 is the best.
-
-    Args:
-        scores: what :func:`pair_scores` gives.
-        metrics: columns of it, at least 0, for which higher is better.
-        methods: which to compare.
-
-    Returns:
-        A row a method that has scores, a column a metric, in [0, 1].
-
-    Raises:
-        WdualmineError: a metric is no column, or lower is better for it.
-    """
-    for metric in metrics:
-        if metric in METRICS and METRICS[metric].direction != "higher":
-            raise WdualmineError(f"{metric}: lower is better, which a radar chart cannot show; leave it out")
-    means = pd.DataFrame({metric: by_method(scores, metric).mean() for metric in metrics})
-    means = means.loc[[method for method in methods if method in means.index]]
-    return means / means.max()
-
-
-def _draw_radar(axes: Axes, values: pd.DataFrame) -> None:
-    angles = np.linspace(0, 2 * np.pi, len(values.columns), endpoint=False)
-    for method, row in values.iterrows():
-        closed = [*row, row.iloc[0]]
-        axes.plot([*angles, angles[0]], closed, label=str(method), **_curve(str(method)))
-    axes.set_xticks(angles, values.columns)
-    axes.set_ylim(0, 1.05)
-    axes.set_yticks([0.25, 0.5, 0.75, 1], ["", "0.5", "", "1"], fontsize=8)
-    axes.set_rlabel_position(36)  # type: ignore[attr-defined]
-    axes.set_title("mean / best mean")
-
-
 def _curve(method: str) -> dict:
-    style = method_style(method)
-    if method == LIMIT:
-        return style | {"marker": "", "color": "0.35", "linewidth": 1}
-    return style | {"markersize": 3.2, "linewidth": 1.1}
+    return method_style(method) | {"markersize": 3.2, "linewidth": 1.1}
 
 
 def by_method(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -195,13 +142,11 @@ def _title(metric: str) -> str:
     return f"{metric} ({unit})" if unit else metric
 
 
-def curves_caption(scores: pd.DataFrame, task: str, label: str, relative_to: str | None = None) -> str:
+def curves_caption(scores: pd.DataFrame, task: str, label: str, relative_to: str) -> str:
     """Say in Markdown what :func:`plot_curves` shows; the label is that of :func:`records_label`."""
-    what = f"Difference of the scores to {relative_to}" if relative_to else "Scores"
-    radar = " Radar chart: mean over the pairs, divided by the largest mean of the methods; its center is 0."
     return (
-        f"**Figure 6, {_pairs(scores, task)}.** {what}, pair by pair, sorted by name. "
-        f"{_records(scores, label)}{'' if relative_to else radar}"
+        f"**Figure 6, {_pairs(scores, task)}.** Scores minus those of {relative_to}, pair by pair, sorted by "
+        f"name. {_records(scores, label)}"
     )
 
 

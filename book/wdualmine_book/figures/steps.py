@@ -18,15 +18,15 @@ from wdualmine.errors import WdualmineError
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import CLASSICAL
 from wdualmine.model import Fusion, WDualMine, sobel_magnitude
-from wdualmine.report.style import DIVERGING, WIDTH, render_figure
+from wdualmine.report.style import DIVERGING, render_figure
 from wdualmine.wavelet import haar_dwt
-from wdualmine_book.figures.style import SEQUENTIAL, styled_on_black
+from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black
 
 #: What each picture shows, as its alternative text and caption.
 STEPS = {
     "encoder": "The first image's features at each scale, mean absolute value over the channels (Eq. 1)",
-    "reliability": "The images, their reliabilities and the first one's weight at the finest scale (Eq. 2-3)",
-    "wavelet": "Haar bands of the first image, and which image's horizontal detail is the larger (Eq. 6-7)",
+    "reliability": "Both images' reliabilities and the first one's weight at the finest scale (Eq. 2-3)",
+    "wavelet": "The first image's low and horizontal bands, and where the latter is the larger (Eq. 6-7)",
     "mixer": "Gradients of both images, and the spatial expert's coefficient at the finest scale (Eq. 8-9)",
     "residual": "The average of the images, the residual that the network adds, and the fused image (Eq. 11)",
 }
@@ -49,26 +49,24 @@ def plot_steps(pair: Pair, model: WDualMine) -> dict[str, Figure]:
         low, details = haar_dwt(image1)
         details2 = haar_dwt(image2)[1]
         features = {
-            f"$|f_1|$, scale {scale}": feature.abs().mean(dim=1, keepdim=True)
+            f"$|f^{scale}_1|$": feature.abs().mean(dim=1, keepdim=True)
             for scale, feature in enumerate(fusion.features1, start=1)
         }
         rows: dict[str, dict[str, Tensor]] = {
             "encoder": features,
             "reliability": {
-                "$I_1$": image1,
-                "$I_2$": image2,
                 "$r_1$": finest.reliability[:, :1],
                 "$r_2$": finest.reliability[:, 1:],
                 "weight $w_1$": finest.weight,
             },
             "wavelet": {
                 "LL": low,
-                **dict(zip(("|LH|", "|HL|", "|HH|"), details.abs().unbind(dim=1), strict=True)),
-                "|LH| larger in $I_1$": (details[:, 0].abs() > details2[:, 0].abs()).float(),
+                "|LH|": details[:, 0].abs(),
+                "larger in $I_1$": (details[:, 0].abs() > details2[:, 0].abs()).float(),
             },
             "residual": {
                 "average": fusion.average,
-                "residual tanh $R$": fusion.residual,
+                r"residual $\tanh R$": fusion.residual,
                 "$I_f$": fusion.fused,
             },
         }
@@ -83,23 +81,20 @@ def plot_steps(pair: Pair, model: WDualMine) -> dict[str, Figure]:
 
 @styled_on_black
 def _draw_row(panels: Mapping[str, NDArray]) -> Figure:
+    side = NARROW / len(panels)
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(min(WIDTH, 2.1 * len(panels)), 1.9), layout="constrained", squeeze=False
+        1, len(panels), figsize=(NARROW, side + 0.35), layout="constrained", squeeze=False
     )
     for axis, (title, values) in zip(axes[0], panels.items(), strict=True):
-        axis.set(xticks=[], yticks=[], title=title)
-        axis.spines[:].set_visible(False)
-        if title in ("$I_1$", "$I_2$", "$I_f$", "average"):
-            axis.imshow(values, cmap="gray", vmin=0, vmax=1)
+        axis.set(title=title)
+        if title in ("$I_f$", "average"):
+            show_map(axis, values, "gray", 0, 1)
             continue
         limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
         signed = title.startswith("residual")
-        narrow = title.startswith(("weight", "mixing", "$r_"))  # far from 0, and nearly constant
-        low = -limit if signed else float(np.percentile(values, 0.5)) if narrow else 0.0
-        shown = axis.imshow(values, cmap=DIVERGING if signed else SEQUENTIAL, vmin=low, vmax=limit)
-        bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.9, pad=0.02)
-        bar.ax.locator_params(nbins=3)
-        bar.ax.tick_params(labelsize=8)
+        nearly_constant = title.startswith(("weight", "mixing", "$r_", "$|f"))  # and far from 0
+        low = -limit if signed else float(np.percentile(values, 0.5)) if nearly_constant else 0.0
+        show_map(axis, values, DIVERGING if signed else SEQUENTIAL, low, limit)
     return figure
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from wdualmine.report.style import STYLE, WIDTH, Parameters, render_figure, styled
+from wdualmine.report.style import STYLE, Parameters, render_figure, styled
 
 #: Images and maps lie on black, on a light page as on a dark one, as on a screen for reading scans.
 ON_BLACK: Any = {
@@ -17,11 +19,21 @@ ON_BLACK: Any = {
 }
 #: For maps that are at least 0.
 SEQUENTIAL = "cividis"
+#: Width in inches of a figure that a phone shows whole: 96 pixels an inch.
+NARROW = 3.6
 
 
 def styled_on_black(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
     """Make a function draw in the project's style for images and maps."""
     return styled(draw, STYLE | ON_BLACK)
+
+
+def show_map(axes: Axes, values: NDArray, colors: str, low: float, high: float) -> None:
+    """Show a map on a scale of its own, with the two ends of the scale below."""
+    axes.imshow(values, cmap=colors, vmin=low, vmax=high)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(f"{low:.3g}–{high:.3g}".replace("-", "−"), fontsize=7, labelpad=2)
 
 
 def show(figure: Figure, caption: str = "", form: str = "svg") -> None:
@@ -37,9 +49,9 @@ def show(figure: Figure, caption: str = "", form: str = "svg") -> None:
     """
     from IPython.display import SVG, Image, Markdown, display
 
-    content = render_figure(figure, form)
+    content, width = render_figure(figure, form), round(96 * figure.get_figwidth())
     plt.close(figure)
     # A width alone: with a height too, a narrow screen would squeeze the image.
-    display(SVG(content) if form == "svg" else Image(content, width=round(100 * WIDTH)))
+    display(SVG(content) if form == "svg" else Image(content, width=width))
     if caption:
         display(Markdown(caption))

@@ -12,6 +12,7 @@ from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import LIGHT
 from wdualmine.records import Run
 from wdualmine.report.style import COLORS, WIDTH, styled
+from wdualmine_book.figures.style import NARROW
 from wdualmine_book.systems.ghosting import MOVES, moved
 from wdualmine_book.systems.ghosting_tables import UNITS, ghosting_table
 from wdualmine_book.titles import title
@@ -42,7 +43,7 @@ def plot_ghosted(pair: Pair, task: str, fuse: Fuse) -> Figure:
 @styled
 def plot_ghosting(run: Run) -> Figure:
     """Draw CC with the registered scans against how far the MRI is shifted: four methods of a task."""
-    figure, axes = plt.subplots(figsize=(0.7 * WIDTH, 2.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(NARROW, 2.6), layout="constrained")
     table = ghosting_table(run)
     for name, color in DRAWN.items():
         own = table[(table["move"] == "shift") & (table["method"] == name)]
