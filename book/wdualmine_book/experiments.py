@@ -22,7 +22,7 @@ STUDIES = {
         tuple(VARIANTS)[1:9],
     ),
     "learning-rate": Study(
-        "Where does the paper's learning rate stop, and what do larger ones reach?",
+        "How far does training get at the paper's learning rate, and at larger ones?",
         ("rate-1e-5", "rate-1e-4", "rate-1e-3"),
     ),
     "leakage": Study(

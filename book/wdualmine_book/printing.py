@@ -16,7 +16,7 @@ from wdualmine.metrics import get_metric
 from wdualmine.records import RecordedExperiment, Run
 
 #: What a page says in place of a sentence whose numbers nobody has recorded.
-NO_RECORD = "Nothing is recorded for this yet; the page *Reproduce* says how to make the records."
+NO_RECORD = "Nothing is recorded for this yet; the page *Rerun it* says how to make the records."
 
 
 def print_grid(grid: pd.DataFrame, form: str) -> str:

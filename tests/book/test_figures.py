@@ -257,7 +257,7 @@ def test_internal_maps_are_those_of_the_network(pair: Pair) -> None:
     rows = texts(plot_internals(pair, lean))
     assert "|spatial|" in rows
     assert not [text for text in rows if "wavelet" in text or "mixing" in text]
-    assert "α_1" not in internals_caption(pair, "pet-mri", lean, "a network")
+    assert internals_caption(pair, "pet-mri", "a network").startswith("**PET-MRI, pair 7**; a network.")
     assert texts(plot_pair(pair, lean, ("PET", "MRI")))[:2] == ["PET", "MRI"]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from skimage.transform import integral_image
@@ -218,7 +217,8 @@ def plot_comparison(comparison: Comparison) -> Figure:
             _show_image(axes, image[window.slices])
             axes.spines[:].set(visible=True, linewidth=1.8, **edge)
         if name in differences:
-            shown = _show_map(grid[-1, column], differences[name], DIVERGING, -limit, limit)
+            _strip(grid[-1, column])
+            shown = grid[-1, column].imshow(differences[name], cmap=DIVERGING, vmin=-limit, vmax=limit)
             grid[-1, column].set_title(f"|d| = {np.abs(differences[name]).mean():.2f}", fontsize=8)
         else:
             grid[-1, column].remove()
@@ -262,9 +262,8 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
     figure, axes = plt.subplots(1, 5, figsize=(WIDTH, 1.75), layout="constrained")
     for axis, (title, image) in zip(axes, panels.items(), strict=False):
         _show_image(axis, image, title)
-    shown = _show_map(axes[-1], residual, DIVERGING, -limit, limit)
+    show_map(axes[-1], residual, DIVERGING, -limit, limit)
     axes[-1].set_title("residual tanh $R$")
-    figure.colorbar(shown, ax=axes[-1], shrink=0.8, extend="both")
     return figure
 
 
@@ -310,19 +309,12 @@ def plot_internals(pair: Pair, model: WDualMine) -> Figure:
     return figure
 
 
-def internals_caption(pair: Pair, task: str, model: WDualMine, network: str) -> str:
-    """Say in Markdown what :func:`plot_internals` shows, with the mean of each map."""
-    maps = _inspect(pair, model)
-    names = {"weight": "weight $w_1$", "mixing": "coefficient $α_1$ of the spatial expert"}
-    means = [
-        f"{name}: {', '.join(f'{values.mean():.2f}' for values in maps[key])}"
-        for key, name in names.items()
-        if maps[key]
-    ]
+def internals_caption(pair: Pair, task: str, network: str) -> str:
+    """Say in Markdown what :func:`plot_internals` shows."""
     return (
         f"**{get_task(task).folder}, pair {pair.name}**; {network}. $w_1$ is the weight of the "
-        f"{get_task(task).a} (Eq. 3); the experts' outputs are mean absolute values over the channels. Means "
-        f"over the image, by scale, of the {'; of the '.join(means)}."
+        f"{get_task(task).a} (Eq. 3), $α_1$ the coefficient of the spatial expert (Eq. 9); the experts' "
+        "outputs are mean absolute values over the channels."
     )
 
 
@@ -330,11 +322,6 @@ def _show_image(axes: Axes, image: NDArray, title: str = "") -> None:
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
     axes.set_title(title)
     _strip(axes)
-
-
-def _show_map(axes: Axes, values: NDArray, colors: str, low: float, high: float) -> AxesImage:
-    _strip(axes)
-    return axes.imshow(values, cmap=colors, vmin=low, vmax=high)
 
 
 def _strip(axes: Axes) -> None:

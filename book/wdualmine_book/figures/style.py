@@ -33,7 +33,8 @@ def show_map(axes: Axes, values: NDArray, colors: str, low: float, high: float) 
     axes.imshow(values, cmap=colors, vmin=low, vmax=high)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(f"{low:.3g}–{high:.3g}".replace("-", "−"), fontsize=7, labelpad=2)
+    ends = (" to " if low < 0 else "–").join(f"{value:.3g}".replace("-", "−") for value in (low, high))
+    axes.set_xlabel(ends, fontsize=7, labelpad=2)
 
 
 def show(figure: Figure, caption: str = "", form: str = "svg") -> None:

@@ -37,15 +37,16 @@ def metric_reference() -> pd.DataFrame:
 
 
 def describe_metric(metric: Metric) -> str:
-    """Say in Markdown what a metric is, with source, and each convention with its formula, the default first.
+    """Say in Markdown where a metric is from, and each convention with its formula, the default first.
 
-    A formula of several parts is printed as several, so that a line can break between them.
+    A formula of several parts is printed as several, so that a line can break between them. An empty line at
+    both ends keeps it Markdown within HTML.
     """
-    lines = [f"**{metric.key}**, {metric.name}. {metric.source}", ""]
+    lines = ["", metric.source, ""]
     for convention in metric.conventions:
         parts = ", ".join(f"${part}$" for part in re.split(r", \\(?:quad|;) ", convention.formula))
         lines.append(f"- `{convention.name}` ({convention.used_by}): {parts}")
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 def convention_table(runs: Sequence[Run], task: str) -> pd.DataFrame:
