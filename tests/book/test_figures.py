@@ -47,7 +47,7 @@ from wdualmine_book.figures.scores import (
     records_label,
 )
 from wdualmine_book.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
-from wdualmine_book.figures.training import LOG_COLUMNS, plot_log, plot_logs
+from wdualmine_book.figures.training import LOG_COLUMNS, plot_log, plot_residuals
 from wdualmine_book.records import published_scores, reference_runs
 
 TINY = ModelConfig(widths=(4, 8))
@@ -330,16 +330,13 @@ def test_log_is_drawn_relative_to_its_first_epoch() -> None:
     assert np.allclose(figure.axes[0].get_lines()[0].get_ydata(), [1, 0.1, 0.01])
 
 
-def test_logs_of_several_runs_are_drawn_as_they_are() -> None:
+def test_residuals_of_several_runs_are_drawn_as_they_are() -> None:
     logs = {"1e-3": [fake_log(2.0), fake_log(4.0)], "1e-4": [fake_log(3.0, 5)]}
-    figure = plot_logs(logs)
-    assert [axes.get_title() for axes in figure.axes] == list(LOG_COLUMNS.values())
-    for axes in figure.axes:
-        assert axes.get_yscale() == "log"
-        every = [log for seeds in logs.values() for log in seeds]
-        for line, log in zip(axes.get_lines(), every, strict=True):  # a line a seed
-            assert np.array_equal(line.get_ydata(), log["average"])
-        assert len({line.get_color() for line in axes.get_lines()}) == len(logs)
+    figure = plot_residuals(logs)
+    lines = figure.axes[0].get_lines()
+    for line, log in zip(lines, [log for seeds in logs.values() for log in seeds], strict=True):
+        assert np.array_equal(line.get_ydata(), log["residual"])
+    assert len({line.get_color() for line in lines}) == len(logs)
     assert {text.get_text() for text in figure.legends[0].get_texts()} == set(logs)
 
 
@@ -353,7 +350,7 @@ def test_logs_of_several_runs_are_drawn_as_they_are() -> None:
 )
 def test_logs_that_cannot_be_drawn(logs: dict[str, list[pd.DataFrame]], message: str) -> None:
     with pytest.raises(WdualmineError, match=message):
-        plot_logs(logs)
+        plot_residuals(logs)
 
 
 def test_a_preset_is_drawn_with_its_own_network() -> None:

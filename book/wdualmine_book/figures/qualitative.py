@@ -259,11 +259,13 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
         AVERAGE: fuse_images(pair.image_a, pair.image_b, average),
         NETWORK: fuse_images(pair.image_a, pair.image_b, fuse_with(model)),
     }
-    figure, axes = plt.subplots(1, 5, figsize=(WIDTH, 1.75), layout="constrained")
-    for axis, (title, image) in zip(axes, panels.items(), strict=False):
+    figure, grid = plt.subplots(2, 3, figsize=(NARROW, 2 / 3 * NARROW + 0.6), layout="constrained")
+    *axes, last, empty = grid.flat
+    empty.remove()
+    for axis, (title, image) in zip(axes, panels.items(), strict=True):
         _show_image(axis, image, title)
-    show_map(axes[-1], residual, DIVERGING, -limit, limit)
-    axes[-1].set_title("residual tanh $R$")
+    show_map(last, residual, DIVERGING, -limit, limit)
+    last.set_title(r"residual $\tanh R$")
     return figure
 
 
