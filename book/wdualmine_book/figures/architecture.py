@@ -194,6 +194,6 @@ def architecture_caption(model: WDualMine, size: int = 256) -> str:
         f"**Figure 1.** The network, drawn from its modules: {', '.join(words)}, {parts[''].parameters:,} "
         f"learned parameters, shapes for images of {size} × {size} pixels. Both images pass through one "
         "encoder; $f_1$ and $f_2$ are their features, $r$ the reliabilities, $w_1$ the weight of the first "
-        "image, $α$ the coefficients of the mixer. Under the shapes stand the kernels of the convolutions "
+        "image, $α$ the coefficients of the mixer. Below the shapes: the kernels of the convolutions "
         "(d: dilation, ECA: kernel of the channel attention) and the number of parameters."
     )

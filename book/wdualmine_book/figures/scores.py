@@ -145,7 +145,7 @@ def _title(metric: str) -> str:
 def curves_caption(scores: pd.DataFrame, task: str, label: str, relative_to: str) -> str:
     """Say in Markdown what :func:`plot_curves` shows; the label is that of :func:`records_label`."""
     return (
-        f"**Figure 6, {_pairs(scores, task)}.** Scores minus those of {relative_to}, pair by pair, sorted by "
+        f"**Figure 6, {_pairs(scores, task)}.** Each score minus *{relative_to}*, pair by pair, sorted by "
         f"name. {_records(scores, label)}"
     )
 

@@ -19,6 +19,7 @@ from wdualmine.records import Run
 from wdualmine.recovery.signals import head
 from wdualmine.report.style import COLORS, WIDTH, styled
 from wdualmine_book.figures.qualitative import Window
+from wdualmine_book.figures.style import styled_on_black
 from wdualmine_book.recovery.record import SCALES
 from wdualmine_book.recovery.tables import DETAILS, WINDOWS, blends, correlation, modalities, scales, wide
 from wdualmine_book.titles import title
@@ -123,7 +124,7 @@ def hidden_detail(pair: Pair) -> Window:
     return Window(top, left, side)
 
 
-@styled
+@styled_on_black
 def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Figure:
     """Show a pair whole, and the window around its hidden detail (:func:`hidden_detail`), as it is and fused.
 
@@ -155,7 +156,7 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
     return figure
 
 
-@styled
+@styled_on_black
 def plot_whole(pairs: Sequence[Pair], task: str, network: Fuse) -> Figure:
     """Show whole pairs, the average and the light network, a row a pair; nothing is stretched."""
     first, second = get_task(task).modalities

@@ -12,7 +12,7 @@ from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import LIGHT
 from wdualmine.records import Run
 from wdualmine.report.style import COLORS, WIDTH, styled
-from wdualmine_book.figures.style import NARROW
+from wdualmine_book.figures.style import NARROW, styled_on_black
 from wdualmine_book.systems.ghosting import MOVES, moved
 from wdualmine_book.systems.ghosting_tables import UNITS, ghosting_table
 from wdualmine_book.titles import title
@@ -22,7 +22,7 @@ DRAWN = {"average": "0.45", "maximum": "black", "ifcnn": COLORS[0], LIGHT.name: 
 SHIFT = 8  # pixels
 
 
-@styled
+@styled_on_black
 def plot_ghosted(pair: Pair, task: str, fuse: Fuse) -> Figure:
     """Show a pair fused where it lay and with the MRI shifted, a panel each; nothing is stretched."""
     first, _ = get_task(task).modalities
@@ -55,7 +55,7 @@ def plot_ghosting(run: Run) -> Figure:
     return figure
 
 
-@styled
+@styled_on_black
 def plot_planes(volumes: Mapping[str, NDArray[np.uint8]], center: Sequence[int], aspect: float) -> Figure:
     """Show volumes from three sides through one point, marked by a cross: a row a volume.
 
