@@ -7,7 +7,7 @@ import nbformat
 
 
 def merge(title: str, parts: dict[str, Path]) -> nbformat.NotebookNode:
-    """Make one notebook: the first one's introduction once, then the rest of each under its own heading.
+    """Make one notebook: each under its own heading, the words that explain them once.
 
     Args:
         title: of the page.
@@ -26,8 +26,11 @@ def merge(title: str, parts: dict[str, Path]) -> nbformat.NotebookNode:
                     merged.cells.insert(1, cell)
                 continue
             if cell.cell_type == "markdown":
+                lines = cell.source.split("\n")
                 cell.source = "\n".join(
-                    f"#{line}" if line.startswith("#") else line for line in cell.source.split("\n")
+                    f"#{line}" if line.startswith("#") else line
+                    for line in lines
+                    if number == 0 or line.startswith("#")
                 )
             cell["id"] = f"{cell['id']}-{number}"
             merged.cells.append(cell)

@@ -135,6 +135,7 @@ def test_training_is_one_page_with_a_section_a_task(tmp_path: Path) -> None:
     lines = [cell.source.split("\n")[0] for cell in merged.cells]
     once = ["# no heading", "### Training"]
     assert lines == ["# Training", "[Open in Colab](x)", "## CT-MRI", *once, "## PET-MRI", *once]
+    assert "".join(cell.source for cell in merged.cells).count("Text.") == 1, "words once"
     assert len({cell.id for cell in merged.cells}) == len(merged.cells)
 
 
