@@ -11,7 +11,7 @@ from wdualmine.data import Pair, get_task
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import LIGHT
 from wdualmine.records import Run
-from wdualmine.report.style import COLORS, WIDTH, styled
+from wdualmine.report.style import COLORS, styled
 from wdualmine_book.figures.style import NARROW, styled_on_black
 from wdualmine_book.systems.ghosting import MOVES, moved
 from wdualmine_book.systems.ghosting_tables import UNITS, ghosting_table
@@ -26,12 +26,12 @@ SHIFT = 8  # pixels
 def plot_ghosted(pair: Pair, task: str, fuse: Fuse) -> Figure:
     """Show a pair fused where it lay and with the MRI shifted, a panel each; nothing is stretched."""
     first, _ = get_task(task).modalities
-    figure, grid = plt.subplots(1, 3, figsize=(WIDTH, WIDTH / 3 + 0.3), layout="constrained")
+    figure, grid = plt.subplots(1, 3, figsize=(NARROW, NARROW / 3 + 0.3), layout="constrained")
     away = moved(pair.image_b, "shift", SHIFT)
     panels = {
         first: pair.image_a,
-        "fused, registered": fuse_images(pair.image_a, pair.image_b, fuse, stretch=False),
-        f"fused, MRI {SHIFT} pixels off": fuse_images(pair.image_a, away, fuse, stretch=False),
+        "fused": fuse_images(pair.image_a, pair.image_b, fuse, stretch=False),
+        f"fused, {SHIFT} px off": fuse_images(pair.image_a, away, fuse, stretch=False),
     }
     for axes, (name, image) in zip(grid, panels.items(), strict=True):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -66,7 +66,11 @@ def plot_planes(volumes: Mapping[str, NDArray[np.uint8]], center: Sequence[int],
     """
     depth, row, column = center
     figure, grid = plt.subplots(
-        len(volumes), 3, figsize=(WIDTH, WIDTH / 3 * len(volumes) + 0.2), layout="constrained", squeeze=False
+        len(volumes),
+        3,
+        figsize=(NARROW, NARROW / 3 * len(volumes) + 0.2),
+        layout="constrained",
+        squeeze=False,
     )
     for line, (name, volume) in zip(grid, volumes.items(), strict=True):
         planes = (
