@@ -26,7 +26,7 @@ from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics.correlation import pearson
 from wdualmine.model import WDualMine, sobel_magnitude
 from wdualmine.records import Run
-from wdualmine.report.style import DIVERGING, WIDTH
+from wdualmine.report.style import DIVERGING
 from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black
 from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import experiment_of_weights, training_words
@@ -194,38 +194,33 @@ def compare_pair(
 
 @styled_on_black
 def plot_comparison(comparison: Comparison) -> Figure:
-    """Draw Figure 3, 4 or 5: whole images, the windows magnified, and differences to the average."""
+    """Draw Figure 3, 4 or 5, a row an image: whole, the windows magnified, and less the average."""
     images, differences = comparison.images, comparison.differences
     height, width = comparison.pair.luma_b.shape
-    ratios = [height / width, *(1 for _ in comparison.windows), height / width]
+    ratios = [width / height, *(1 for _ in comparison.windows), width / height]
     figure, grid = plt.subplots(
-        len(ratios),
         len(images),
-        figsize=(WIDTH, WIDTH / len(images) * sum(ratios) + 0.6),
-        height_ratios=ratios,
+        len(ratios),
+        figsize=(NARROW, NARROW / sum(ratios) * len(images) + 0.4),
+        width_ratios=ratios,
         layout="constrained",
     )
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[call-arg, union-attr]
     limit = max(float(np.percentile(np.abs(np.stack(list(differences.values()))), 99.5)), 1.0)
-    for column, (name, image) in enumerate(images.items()):
-        _show_image(grid[0, column], image, name)
-        for axes, window, edge in zip(grid[1:, column], comparison.windows, cycle(_EDGES), strict=False):
+    for (whole, *parts, last), (name, image) in zip(grid, images.items(), strict=True):
+        _show_image(whole, image)
+        whole.set_ylabel(name)
+        for axes, window, edge in zip(parts, comparison.windows, cycle(_EDGES), strict=False):
             corner = (window.left - 0.5, window.top - 0.5)
-            grid[0, column].add_patch(
-                Rectangle(corner, window.side, window.side, fill=False, linewidth=1.2, **edge)
-            )
+            whole.add_patch(Rectangle(corner, window.side, window.side, fill=False, linewidth=0.8, **edge))
             _show_image(axes, image[window.slices])
-            axes.spines[:].set(visible=True, linewidth=1.8, **edge)
+            axes.spines[:].set(visible=True, linewidth=1.2, **edge)
         if name in differences:
-            _strip(grid[-1, column])
-            shown = grid[-1, column].imshow(differences[name], cmap=DIVERGING, vmin=-limit, vmax=limit)
-            grid[-1, column].set_title(f"|d| = {np.abs(differences[name]).mean():.2f}", fontsize=8)
+            show_map(last, differences[name], DIVERGING, -limit, limit)
         else:
-            grid[-1, column].remove()
-    space = figure.add_subplot(grid[0, 0].get_gridspec()[-1, :2])  # below the sources
-    space.set_axis_off()
-    bar = figure.colorbar(shown, cax=space.inset_axes((0.05, 0.5, 0.85, 0.1)), orientation="horizontal")
-    bar.set_label("luma less the average's,\nin grey levels", fontsize=8)
+            _strip(last)
+    for axes, title in zip(grid[0], ("whole", "most detail", "most unlike", "less average"), strict=True):
+        axes.set_title(title)
     return figure
 
 
