@@ -36,7 +36,7 @@ from wdualmine_book.recovery.tables import FEW_VOLUMES
 KIND = "detector"
 PLACES = 2 * REGION + 1
 #: Methods read beside the light network: the average, and the rules that show most at a CC near its.
-RULES = ("detail-average-2-1-0.2", "detail-average-4-1-0.2")
+RULES = ("detail-average-2-1-0.2", "detail-average-4-1-0.2", "detail-normalized-8-1.5-0.03")
 TRAINING_PAIRS = 40
 EPOCHS = 20
 BATCH = 32
