@@ -21,6 +21,7 @@ from wdualmine.cli.common import (
     print_table,
 )
 from wdualmine.cli.scans import (
+    AxisOption,
     GridOption,
     RegisterOption,
     TransformOption,
@@ -53,9 +54,7 @@ def fuse(
     ] = 1.0,
     stretch: Annotated[bool | None, typer.Option(help=_STRETCH, show_default=False)] = None,
     allow: AllowOption = False,
-    axis: Annotated[
-        int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default: axial.")
-    ] = None,
+    axis: AxisOption = None,
     volume: Annotated[bool | None, typer.Option("--volume/--color", help=_VOLUME, show_default=False)] = None,
     window_a: WindowAOption = None,
     window_b: WindowBOption = None,
