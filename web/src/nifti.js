@@ -52,13 +52,13 @@ export async function readVolume(file, name) {
   if (!little) swap(bytes, size);
   const values = new TYPES[type](bytes.buffer);
   let [low, high] = [Infinity, -Infinity];
-  let sum = 0;
+  let odd = 0;
   for (const value of values) {
     if (value < low) low = value;
     if (value > high) high = value;
-    sum += value; // NaN and infinity stay in it
+    odd += value - value; // 0, but NaN of NaN and of infinity
   }
-  if (!Number.isFinite(sum)) throw new Mistake(`${name}: holds NaN or infinite values; replace them first`);
+  if (odd !== 0) throw new Mistake(`${name}: holds NaN or infinite values; replace them first`);
   if (low === high) throw new Mistake(`${name}: the volume is constant; give one that shows something`);
   const ends = [low * slope + intercept, high * slope + intercept].sort((x, y) => x - y);
   return { name, header, little, shape, affine, values, slope, intercept, range: [ends[0], ends[1]] };

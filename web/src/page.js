@@ -83,6 +83,7 @@ export class TryIt {
       this.stretch = this.stretched.checked;
       this.redraw();
     });
+    this.finish = make("label", { class: "check" }, this.stretched, make("span", {}, "Stretch to the full range"));
     const file = (/** @type {Side} */ side) => {
       const input = make("input", { type: "file", accept: "image/png,image/jpeg,.nii,.gz" });
       input.addEventListener("change", () => this.takeFiles([...(input.files ?? [])], side));
@@ -194,7 +195,7 @@ export class TryIt {
       make(
         "div", { class: "controls" },
         file("a"), file("b"),
-        make("label", { class: "check" }, this.stretched, make("span", {}, "Stretch to the full range")),
+        this.finish,
       ),
     );
     this.redraw = everyFrame(() => this.drawResult());
@@ -394,6 +395,7 @@ export class TryIt {
     clearTimeout(this.pause);
     this.sources = this.volumes = null;
     this.planes.open(null);
+    this.finish.hidden = false;
     this.shown = this.base = this.without = this.result = undefined;
     this.results.hidden = true;
     this.root.scrollIntoView({ block: "nearest" }); // what is left is short, and the reader may be far below
@@ -431,6 +433,7 @@ export class TryIt {
     this.clear();
     checkGrid(volumes);
     this.volumes = volumes;
+    this.finish.hidden = true; // slices stay comparable
     this.planes.open(volumes);
     return this.update();
   }
