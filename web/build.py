@@ -58,7 +58,7 @@ OPENING_STEPS = ((W_DUALMINE, 32), (LIGHT, 2))
 
 
 def bundle(folder: Path = WEB / "src") -> str:
-    """Join the modules into one classic script: imports go, exported names become local.
+    """Join the modules into one classic script: imports, comments and indents go, exports become local.
 
     The whole is a function by name, whose text a page opened from disk can hand to a worker.
     """
@@ -66,6 +66,7 @@ def bundle(folder: Path = WEB / "src") -> str:
     for name in MODULES:
         text = (folder / f"{name}.js").read_text()
         text = re.sub(r'^import [^;]*? from "\./\w+\.js";\n', "", text, flags=re.MULTILINE | re.DOTALL)
+        text = re.sub(r" */\*\*((?!\*/).)*\*/\s?|^ +", "", text, flags=re.MULTILINE | re.DOTALL)
         body.append(re.sub(r"^export ", "", text, flags=re.MULTILINE))
     script = '() => {\n"use strict";\n' + "\n".join(body) + "}"
     return f"globalThis.wdualmineScript = {script};\nglobalThis.wdualmineScript();\n"
