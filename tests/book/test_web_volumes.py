@@ -297,3 +297,19 @@ def test_a_volume_goes_when_images_come(tab: Any, address: str, scans: tuple[Pat
     assert not tab.locator(f"{PAGE} .volume").is_visible()
     choose(tab, "Pair", "own")
     assert tab.locator(f"{PAGE} .planes").is_visible()
+    assert not tab.get_by_label("Stretch to the full range").is_visible()
+
+
+def test_volumes_are_chosen_one_by_one(tab: Any, address: str, scans: tuple[Path, Path]) -> None:
+    open_page(tab, address)
+    choose(tab, "Method", "average")
+    image = scans[1].with_suffix(".png")
+    imageio.imwrite(image, np.eye(64, dtype=np.uint8) * 255)
+    drop(tab, image, image)
+    wait(tab)
+    tab.get_by_label("Your image or volume A").set_input_files(scans[0])
+    tab.wait_for_selector(f"{PAGE} .status:has-text('Choose or drop the other image')")
+    assert tab.inner_text(f"{PAGE} .message:not(.warning)") == ""
+    tab.get_by_label("Your image or volume B").set_input_files(scans[1])
+    wait(tab)
+    assert tab.locator(f"{PAGE} .planes").is_visible()

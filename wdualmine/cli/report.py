@@ -1,5 +1,6 @@
 """The verb that judges anyone's fused images and volumes: ``report``."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,11 +110,9 @@ def _leave_out(options: dict[str, object], kind: str) -> None:
             raise WdualmineError(f"{option}: is for {kind}; leave it out")
 
 
-def _read_place(text: str | None) -> tuple[int, int, int] | None:
+def _read_place(text: str | None) -> list[int] | None:
     if text is None:
         return None
-    try:
-        x, y, z = map(int, text.split(","))
-    except ValueError:
-        raise WdualmineError(f"--at {text}: give three whole numbers X,Y,Z") from None
-    return x, y, z
+    if not re.fullmatch(r"\d+,\d+,\d+", text):
+        raise WdualmineError(f"--at {text}: give three whole numbers X,Y,Z")
+    return [int(number) for number in text.split(",")]

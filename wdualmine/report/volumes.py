@@ -23,7 +23,6 @@ from wdualmine.report.write import write_report
 from wdualmine.volumes import continuity, evident_misalignment, window_of
 
 PLANES = ("sagittal", "coronal", "axial")
-SOURCES = ("source A", "source B")
 
 
 def report_volumes(
@@ -32,7 +31,7 @@ def report_volumes(
     judged: Sequence[Judged],
     output: Path,
     axis: int | None = None,
-    at: tuple[int, int, int] | None = None,
+    at: Sequence[int] | None = None,
     windows: tuple[Window | None, Window | None, Window | None] = (None, None, None),
     transform: Path | None = None,
     allow: bool = False,
@@ -82,7 +81,8 @@ def report_volumes(
     found = evident_misalignment(first, second, across, ranges)
     if found and not allow:
         raise WdualmineError(f"{second.name}: {found} against {first.name}; {found.remedy}")
-    volumes = dict(zip((*SOURCES, *(method.name for method in judged)), (first, second, *fused), strict=True))
+    names = "source A", "source B", *(method.name for method in judged)
+    volumes = dict(zip(names, (first, second, *fused), strict=True))
     limits = (*ranges, *(_fused_window(volume, windows[2], ranges[0]) for volume in fused))
     levels = {
         name: np.stack([show(part, limit, np.uint8) for part in np.moveaxis(volume.values, across, 0)])
@@ -109,13 +109,13 @@ def report_volumes(
         )
         findings.groups = Grouping(findings.groups.volumes, source)
         findings.misaligned = [f"Source B {found}."] if found else []
-        average = np.rint(levels[SOURCES[0]] / 2 + levels[SOURCES[1]] / 2).astype(np.uint8)
         if shape[across] > 1:
-            ends = levels[SOURCES[0]], levels[SOURCES[1]]
+            one, other = levels["source A"], levels["source B"]
+            average = np.rint(one / 2 + other / 2).astype(np.uint8)
             shown = {"average": average, **levels}
-            findings.continuity = {name: continuity(*ends, part) for name, part in shown.items()}
+            findings.continuity = {name: continuity(one, other, part) for name, part in shown.items()}
         whole = {name: np.moveaxis(part, 0, across) for name, part in levels.items()}
-        findings.planes = _draw_planes(whole, first, (place[0], place[1], place[2]))
+        findings.planes = _draw_planes(whole, first, place)
         return findings, write_report(findings, output)
 
 
@@ -148,7 +148,7 @@ def _planes_of(volume: Volume) -> list[str]:
 
 
 def _draw_planes(
-    volumes: dict[str, NDArray[np.uint8]], like: Volume, place: tuple[int, int, int]
+    volumes: dict[str, NDArray[np.uint8]], like: Volume, place: Sequence[int]
 ) -> list[dict[str, Any]]:
     """Draw the planes through a voxel of some volumes, as they lie in the patient, with lines that cross."""
     from nibabel.orientations import apply_orientation

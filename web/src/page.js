@@ -83,7 +83,7 @@ export class TryIt {
       this.stretch = this.stretched.checked;
       this.redraw();
     });
-    this.finish = make("label", { class: "check" }, this.stretched, make("span", {}, "Stretch to the full range"));
+    this.stretching = make("label", { class: "check" }, this.stretched, make("span", {}, "Stretch to the full range"));
     const file = (/** @type {Side} */ side) => {
       const input = make("input", { type: "file", accept: "image/png,image/jpeg,.nii,.gz" });
       input.addEventListener("change", () => this.takeFiles([...(input.files ?? [])], side));
@@ -195,7 +195,7 @@ export class TryIt {
       make(
         "div", { class: "controls" },
         file("a"), file("b"),
-        this.finish,
+        this.stretching,
       ),
     );
     this.redraw = everyFrame(() => this.drawResult());
@@ -352,7 +352,10 @@ export class TryIt {
         const [one, other] = read.map((source) => ("picture" in source ? source.picture.channels : 0));
         if (other > one && one) read.reverse(); // PET and SPECT are image A
         this.own = { a: read[0], b: read[1] };
-      } else if (read.length) this.own[side] = read[0];
+      } else if (read.length) {
+        const alike = Object.entries(this.own).filter(([, source]) => "picture" in source === "picture" in read[0]);
+        this.own = { ...Object.fromEntries(alike), [side]: read[0] };
+      }
       this.pair = OWN;
       this.pairs.select.value = OWN;
       await this.takeOwn();
@@ -395,7 +398,7 @@ export class TryIt {
     clearTimeout(this.pause);
     this.sources = this.volumes = null;
     this.planes.open(null);
-    this.finish.hidden = false;
+    this.stretching.hidden = false;
     this.shown = this.base = this.without = this.result = undefined;
     this.results.hidden = true;
     this.root.scrollIntoView({ block: "nearest" }); // what is left is short, and the reader may be far below
@@ -433,7 +436,7 @@ export class TryIt {
     this.clear();
     checkGrid(volumes);
     this.volumes = volumes;
-    this.finish.hidden = true; // slices stay comparable
+    this.stretching.hidden = true; // slices stay comparable
     this.planes.open(volumes);
     return this.update();
   }
