@@ -160,7 +160,7 @@ def test_noise_is_told_apart_and_seen_in_the_background(findings: Findings) -> N
     said = " ".join(verdict(findings, "noisy"))
     assert said.startswith("noisy is worse than the average (better in EN; worse in ")
     assert re.search(r"; it is worse than same \(better in EN; worse in ", said)
-    assert "look at the fused image alone" in said
+    assert "EN looks at the fused image alone, and noise raises it." in said
     assert re.search(r"of its pixels are not black .* Setting them to black changes EN from", said)
 
 

@@ -103,6 +103,36 @@ def test_from_the_command_line_with_the_geometry_kept(
     np.testing.assert_array_equal(np.asarray(fused.dataobj), expected)
 
 
+def test_what_may_name_a_patient_is_kept_only_where_that_is_asked_for(
+    files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    image = nibabel.load(files[0])
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"Doe, Jane, born 1970"))
+    named = tmp_path / "named.nii.gz"
+    nibabel.save(image, named)
+    for number, (options, kept) in enumerate((([], False), (["--keep-metadata"], True))):
+        output = tmp_path / f"{number}.nii"
+        code, _, error = call(capsys, "fuse", named, files[1], "-o", output, "--method", "average", *options)
+        assert code == 0, error
+        fused = nibabel.load(output)
+        assert (b"Doe, Jane" in output.read_bytes()) == kept
+        assert [extension.get_content() for extension in fused.header.extensions] == [
+            extension.get_content() for extension in image.header.extensions
+        ] * kept
+        assert str(fused.header["descrip"].astype(str)) == "Doe, Jane" * kept
+        assert fused.get_fdata().std() > 0
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(5).random((9, 9, 7)))
+    for a, b, output, message in (
+        ("a.npy", "b.npy", "c.npy", "is on the grid of a volume without a NIfTI header"),
+        ("a.png", "b.png", "c.png", "--keep-metadata: is for volumes"),
+    ):
+        paths = (tmp_path / a, tmp_path / b, "-o", tmp_path / output)
+        code, _, error = call(capsys, "fuse", *paths, "--keep-metadata", "--method", "average")
+        assert code == 2
+        assert message in error
+
+
 def test_arrays_of_three_dimensions(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     rng = np.random.default_rng(5)
     a, b = rng.random((2, 10, 12, 7))

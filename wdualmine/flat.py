@@ -192,10 +192,12 @@ class Way:
         windows: tuple[Window | None, Window | None] = (None, None),
         allow: bool = False,
         how: Alignment = AS_IS,
+        metadata: bool = False,
     ) -> Volume:
         """Fuse two volumes, and write the result where that is asked for; see :func:`fuse`.
 
-        For windows and the axis (default: axial slices) see :func:`~wdualmine.volumes.fuse_volumes`.
+        For windows and the axis (default: axial slices) see :func:`~wdualmine.volumes.fuse_volumes`, for
+        metadata :func:`~wdualmine.data.volumes.write_volume`.
         """
         for source in (a, b) if output else ():
             if output and output.exists() and source.exists() and output.samefile(source):
@@ -208,12 +210,15 @@ class Way:
         first, second, said = align_volumes(first, second, how, allow)
         if said:
             print(said, file=sys.stderr)
+        if metadata and first.header is None:
+            what = "is on the grid of a volume without a NIfTI header, so there are no metadata to keep"
+            raise WdualmineError(f"{output}: {what}; leave out --keep-metadata, or choose another --grid")
         across = first.axial if axis is None else axis
         with task_bar("fuse", first.values.shape[across]) as advance:
             fuser, _ = self.function(color=False)
             values = fuse_volumes(first, second, fuser, across, windows, allow, advance)
         if output:
-            write_volume(output, values, first)
+            write_volume(output, values, first, metadata)
         return replace(first, values=values)
 
     def fuse(

@@ -29,8 +29,20 @@ WEB = Path(__file__).resolve().parent
 VENDOR = WEB / "vendor"
 #: In the order of their imports.
 MODULES = (
-    *("color", "image", "methods", "metrics", "registered", "signal", "command"),
-    *("assets", "network", "bases", "panels", "answers", "scores", "page", "opening", "start"),
+    *("color", "image", "methods", "metrics", "registered", "signal", "command", "nifti"),
+    *(
+        "assets",
+        "network",
+        "bases",
+        "volumes",
+        "panels",
+        "planes",
+        "answers",
+        "scores",
+        "page",
+        "opening",
+        "start",
+    ),
 )
 #: ONNX Runtime for WebAssembly and for WebGPU: their scripts, and what these load.
 RUNTIME_FILES = (
@@ -46,13 +58,18 @@ OPENING_STEPS = ((W_DUALMINE, 32), (LIGHT, 2))
 
 
 def bundle(folder: Path = WEB / "src") -> str:
-    """Join the modules into one classic script: imports go, exported names become local."""
+    """Join the modules into one classic script: imports, comments and indents go, exports become local.
+
+    The whole is a function by name, whose text a page opened from disk can hand to a worker.
+    """
     body = []
     for name in MODULES:
         text = (folder / f"{name}.js").read_text()
         text = re.sub(r'^import [^;]*? from "\./\w+\.js";\n', "", text, flags=re.MULTILINE | re.DOTALL)
+        text = re.sub(r" */\*\*((?!\*/).)*\*/\s?|^ +", "", text, flags=re.MULTILINE | re.DOTALL)
         body.append(re.sub(r"^export ", "", text, flags=re.MULTILINE))
-    return '(() => {\n"use strict";\n' + "\n".join(body) + "})();\n"
+    script = '() => {\n"use strict";\n' + "\n".join(body) + "}"
+    return f"globalThis.wdualmineScript = {script};\nglobalThis.wdualmineScript();\n"
 
 
 def vendored(name: str) -> bytes:

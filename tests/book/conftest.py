@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import WIDTHS, watch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,3 +60,27 @@ def site(built_book: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(params=WIDTHS)
+def screen(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def address(screen: str, site: str, built_book: Path) -> str:
+    """The desktop opens the pages from a server, the phone from disk."""
+    return site if screen == "desktop" else built_book.absolute().as_uri()
+
+
+@pytest.fixture
+def tab(screen: str, browser: Any) -> Iterator[Any]:
+    """A page that reaches no other host; it may log nothing, fail at nothing and not scroll sideways."""
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": WIDTHS[screen], "height": 844})
+    seen = watch(tab)
+    yield tab
+    width = tab.evaluate("document.documentElement.scrollWidth")
+    tab.close()
+    assert seen == []
+    assert width <= WIDTHS[screen]

@@ -10,20 +10,9 @@ from scipy import ndimage
 from wdualmine.data import TASKS, find_data, load_fold, load_pairs, volume_of
 from wdualmine.experiments import FOLDS
 from wdualmine.records import Run
-from wdualmine.registration.learned import register
-from wdualmine.registration.stn import (
-    CELL,
-    SEARCHES,
-    SIDE,
-    Registered,
-    SpatialTransformer,
-    chain,
-    grid,
-    sample,
-    turn,
-)
 from wdualmine_book.recorder import record
 from wdualmine_book.scans import registration_record
+from wdualmine_book.scans.learned import register
 from wdualmine_book.scans.moves import (
     CONDITIONS,
     MARGIN,
@@ -37,6 +26,17 @@ from wdualmine_book.scans.moves import (
     within,
 )
 from wdualmine_book.scans.registration_record import ALIGNED
+from wdualmine_book.scans.stn import (
+    CELL,
+    SEARCHES,
+    SIDE,
+    Registered,
+    SpatialTransformer,
+    chain,
+    grid,
+    sample,
+    turn,
+)
 from wdualmine_book.scans.tables import error_table, fusion_table, registration_runs, render_errors
 from wdualmine_book.scans.training import Batches, Schedule, point_losses, search_loss, train, training_pairs
 

@@ -6,10 +6,10 @@ import pytest
 from wdualmine.data import Pair, find_data
 from wdualmine.metrics.entropy import entropy_of
 from wdualmine.recovery.signals import Signal
+from wdualmine.volumes import continuity
 from wdualmine_book.scans.stacks import DEPTH, STRIDE, Stack, blocks, load_stacks, stacks_of
 from wdualmine_book.scans.volume_record import (
     SLICE_REACH,
-    continuity,
     correlation,
     draw_spheres,
     insert_spheres,

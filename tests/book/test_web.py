@@ -3,24 +3,23 @@
 Those with ``built_book`` open the built book in headless Chromium, cut off from any other host.
 """
 
-import base64
 import json
 import re
 import shlex
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-from browsing import WIDTHS, watch
+from browsing import watch
 from calling import call
 from scripts import load_script
 from tolerances import TOLERANCES
+from try_page import PATIENCE, choose, drop, move, open_page, saved, wait
 
 from wdualmine import score
 from wdualmine.data import TASKS, find_data, load_pairs
@@ -32,7 +31,6 @@ from wdualmine.registration import misalignment
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 METRICS = ("EN", "MI", "CC", "PSNR", "Qabf")
-PATIENCE = 60_000  # milliseconds
 OPENING_WEIGHT = 300_000  # bytes before the first interaction
 
 builder = load_script(WEB / "build.py")
@@ -49,10 +47,12 @@ def test_one_light_network_comes_first_for_every_task() -> None:
 
 
 def test_joined_modules_share_no_name_and_keep_no_import() -> None:
-    script = builder.bundle()
-    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", script, re.MULTILINE)
+    sources = "\n".join(path.read_text() for path in (WEB / "src").glob("*.js"))
+    defined = r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)"
+    names = re.findall(defined, sources, re.MULTILINE)
+    assert len(names) > 100
     assert [name for name, count in Counter(names).items() if count > 1] == []
-    assert not re.search(r"^(import|export) ", script, re.MULTILINE)
+    assert not re.search(r"^(import|export) |/\*\*", builder.bundle(), re.MULTILINE)
     assert set(builder.MODULES) == {path.stem for path in (WEB / "src").glob("*.js")}
 
 
@@ -81,79 +81,6 @@ def test_what_is_committed_stays_small() -> None:
 
 # ----------------------------------------------------------------------------------------------------
 # The pages
-
-
-@pytest.fixture(params=WIDTHS)
-def screen(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture
-def address(screen: str, site: str, built_book: Path) -> str:
-    """The desktop opens the pages from a server, the phone from disk."""
-    return site if screen == "desktop" else built_book.absolute().as_uri()
-
-
-@pytest.fixture
-def tab(screen: str, browser: Any) -> Iterator[Any]:
-    """A page that reaches no other host; it may log nothing, fail at nothing and not scroll sideways."""
-    tab = browser.new_page()
-    tab.set_viewport_size({"width": WIDTHS[screen], "height": 844})
-    seen = watch(tab)
-    yield tab
-    width = tab.evaluate("document.documentElement.scrollWidth")
-    tab.close()
-    assert seen == []
-    assert width <= WIDTHS[screen]
-
-
-def open_page(tab: Any, address: str) -> None:
-    tab.goto(f"{address}/try.html")
-    wait(tab)
-
-
-def wait(tab: Any) -> None:
-    """Until the page has computed what was asked of it."""
-    tab.wait_for_selector("#fusion-page[data-scored=yes]:not([aria-busy])", timeout=PATIENCE)
-
-
-def drop(tab: Any, *paths: Path) -> None:
-    """Drop files onto the page as a reader would."""
-    files = [{"name": path.name, "data": base64.b64encode(path.read_bytes()).decode()} for path in paths]
-    tab.evaluate(
-        """files => {
-          const transfer = new DataTransfer();
-          for (const {name, data} of files) {
-            transfer.items.add(new File([Uint8Array.from(atob(data), c => c.charCodeAt(0))], name));
-          }
-          const page = document.getElementById("fusion-page");
-          page.dataset.scored = "";
-          page.dispatchEvent(new DragEvent("drop", {dataTransfer: transfer, cancelable: true}));
-        }""",
-        files,
-    )
-
-
-def choose(tab: Any, label: str, value: str) -> None:
-    tab.evaluate("document.getElementById('fusion-page').dataset.scored = ''")
-    tab.get_by_label(label, exact=True).select_option(value)
-    wait(tab)
-
-
-def move(tab: Any, label: str, value: float) -> None:
-    slider = tab.get_by_label(re.compile(label))
-    slider.evaluate(
-        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }", str(value)
-    )
-    tab.wait_for_function("document.getElementById('fusion-page').dataset.scored === ''")
-    wait(tab)
-
-
-def saved(tab: Any, button: str, path: Path) -> np.ndarray:
-    with tab.expect_download() as download:
-        tab.get_by_role("button", name=button).click()
-    download.value.save_as(path)
-    return read_image(path)
 
 
 def example(task: str) -> tuple[np.ndarray, np.ndarray]:
@@ -465,7 +392,7 @@ def test_a_graphics_card_gives_the_same_residual(browser: Any, built_book: Path,
 def test_zoom_is_in_step_and_the_swipe_follows_its_slider(tab: Any, address: str) -> None:
     open_page(tab, address)
     tab.get_by_role("button", name="Zoom in").click()
-    scales = """[...document.querySelectorAll("#fusion-page canvas:not(.answers *)")].map(
+    scales = """[...document.querySelectorAll("#fusion-page .results canvas:not(.answers *)")].map(
       canvas => getComputedStyle(canvas).transform.split(/[(,]/)[1])"""
     assert tab.evaluate(scales) == ["2"] * 6
     tab.get_by_role("button", name="Whole image").click()

@@ -21,6 +21,7 @@ from wdualmine.cli.common import (
     print_table,
 )
 from wdualmine.cli.scans import (
+    AxisOption,
     GridOption,
     RegisterOption,
     TransformOption,
@@ -32,6 +33,8 @@ from wdualmine.errors import WdualmineError
 
 _STRETCH = """Stretch to the full range, as the published images and by default; else keep intensities. Slices
 of a volume are never stretched, so that they stay comparable."""
+_KEEP = """Keep the descriptions and extensions of the NIfTI header whose grid the result has. They may name a
+patient, so that they are left out by default."""
 _VOLUME = "What arrays (H, W, 3) are, where neither the other source nor the result's name says so."
 
 
@@ -53,15 +56,14 @@ def fuse(
     ] = 1.0,
     stretch: Annotated[bool | None, typer.Option(help=_STRETCH, show_default=False)] = None,
     allow: AllowOption = False,
-    axis: Annotated[
-        int | None, typer.Option(help="Of two volumes: slices lie across it, 0, 1 or 2; default: axial.")
-    ] = None,
+    axis: AxisOption = None,
     volume: Annotated[bool | None, typer.Option("--volume/--color", help=_VOLUME, show_default=False)] = None,
     window_a: WindowAOption = None,
     window_b: WindowBOption = None,
     register: RegisterOption = None,
     grid: GridOption = "finest",
     transform: TransformOption = None,
+    keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help=_KEEP)] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Fuse two images, two volumes, or two folders of images matched by name; a color image keeps its color.
@@ -83,12 +85,14 @@ def fuse(
     if are_volumes(a, b, output, volume):
         if stretch:
             raise WdualmineError("--stretch: slices of a volume keep their intensities; leave it out")
-        way.fuse_volume_files(a, b, output, axis, windows, allow, how)
+        way.fuse_volume_files(a, b, output, axis, windows, allow, how, keep_metadata)
         _print_weights([way.function(color=False)[1]], default)
         print(output)
         return
     if axis is not None:
         raise WdualmineError(f"--axis {axis}: is for volumes, {a} is none; leave it out")
+    if keep_metadata:
+        raise WdualmineError(f"--keep-metadata: is for volumes, {a} is none; leave it out")
     if a.is_dir() != b.is_dir():
         raise WdualmineError(f"{a} and {b}: give two images or two folders")
     if a.is_dir() and transform:

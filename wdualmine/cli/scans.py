@@ -15,6 +15,8 @@ _A = "What to show of A, in its own units, such as --window-a=-20,80 for a CT's 
 _B = "What to show of B, in its own units, such as --window-b=0,1200 for an MRI."
 WindowAOption = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help=_A)]
 WindowBOption = Annotated[str | None, typer.Option(metavar="LOW,HIGH", help=_B)]
+_AXIS = "Of two volumes: slices lie across it, 0, 1 or 2; default: axial."
+AxisOption = Annotated[int | None, typer.Option(help=_AXIS)]
 _REGISTER = "Register the second source to the first before: rigid, affine or deformable."
 RegisterOption = Annotated[str | None, typer.Option(metavar="KIND", help=_REGISTER)]
 _GRID = "Whose pixels the result has: a, b, or finest, those of the source with the smaller ones."

@@ -246,10 +246,11 @@ def _readable(path: object) -> Iterator[None]:
         raise WdualmineError(f"{path}: not a readable volume ({one_line(error)}); export it again") from error
 
 
-def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
+def write_volume(path: str | Path, values: NDArray, like: Volume, metadata: bool = False) -> Path:
     """Write a volume whole or not at all, with the affine and the header's geometry of another.
 
-    Descriptive fields of the header, which may name a patient, are left out.
+    Descriptive fields and extensions of the header, which may name a patient, are left out unless their
+    `metadata` are asked for.
 
     Raises:
         WdualmineError: the suffix is of no volume like that one, or the file cannot be written.
@@ -262,10 +263,11 @@ def write_volume(path: str | Path, values: NDArray, like: Volume) -> Path:
             import nibabel
 
             header = nibabel.Nifti1Header() if like.header is None else like.header.copy()
-            for field in ("descrip", "db_name", "aux_file", "intent_name"):
-                if field in header:
-                    header[field] = b""
-            header.extensions.clear()
+            if not metadata:
+                for field in ("descrip", "db_name", "aux_file", "intent_name"):
+                    if field in header:
+                        header[field] = b""
+                header.extensions.clear()
             header.set_data_dtype(values.dtype)
             header.set_slope_inter(1, 0)
             header.set_xyzt_units("mm")

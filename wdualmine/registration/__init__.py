@@ -1,6 +1,6 @@
 """Registration: is a pair registered (`check`), and how it is brought into one space (`align`)."""
 
-from wdualmine.registration.align import AS_IS, Alignment, align_images, align_volumes
+from wdualmine.registration.align import AS_IS, Alignment, align_images, align_volumes, on_one_grid
 from wdualmine.registration.check import (
     SMALLEST,
     Misalignment,
@@ -9,10 +9,11 @@ from wdualmine.registration.check import (
     misalignment,
     require_one_place,
     require_registered,
-    require_registered_slices,
+    volume_misalignment,
 )
 
 __all__ = [
     "AS_IS", "SMALLEST", "Alignment", "Misalignment", "align_images", "align_volumes", "check_distance",
-    "distance", "misalignment", "require_one_place", "require_registered", "require_registered_slices",
+    "distance", "misalignment", "on_one_grid", "require_one_place", "require_registered",
+    "volume_misalignment",
 ]  # fmt: skip

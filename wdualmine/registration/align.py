@@ -101,7 +101,7 @@ def align_volumes(a: Volume, b: Volume, how: Alignment, allow: bool = False) -> 
         raise WdualmineError(f"{b.name}: {what}; give --register rigid, or go on with --allow")
     arrays = [volume for volume in (a, b) if volume.affine is None]
     same = a.values.shape == b.values.shape
-    if same and not how.moves and (arrays or _apart(a, b) <= APART):
+    if not how.moves and on_one_grid(a, b):
         return a, b, ""
     if len(arrays) == 1 or (arrays and not how.moves):
         what = f"has shape {b.values.shape} but {a.name} {a.values.shape}" if not same else "is moved"
@@ -122,8 +122,11 @@ def align_volumes(a: Volume, b: Volume, how: Alignment, allow: bool = False) -> 
     return first, second, said
 
 
-def _apart(a: Volume, b: Volume) -> float:
-    return distance(np.asarray(a.affine), np.asarray(b.affine), a.values.shape)
+def on_one_grid(a: Volume, b: Volume) -> bool:
+    """Return whether two volumes have one shape and, as far as both say where they are, one place."""
+    if a.values.shape != b.values.shape or a.affine is None or b.affine is None:
+        return a.values.shape == b.values.shape
+    return distance(a.affine, b.affine, a.values.shape) <= APART
 
 
 def _image(values: NDArray, color: bool = False) -> "Image":

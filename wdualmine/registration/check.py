@@ -138,25 +138,24 @@ def slice_misalignment(a: NDArray, b: NDArray, step: int = 1) -> Misalignment | 
     return Misalignment(what, given, moved_to)
 
 
-def require_registered_slices(
+def volume_misalignment(
     slices: Callable[[int], tuple[NDArray, NDArray]], count: int, names: tuple[str, str]
-) -> None:
-    """Refuse two volumes whose middle slices are evidently not registered, or whose slices are out of step.
+) -> Misalignment | None:
+    """Look for an evident misalignment of two volumes: of their middle slices, or of slices out of step.
 
     Of `count` slices, `slices` gives both volumes' of a number, (H, W) in [0, 1].
     """
     middle = slices(count // 2)
-    require_registered(*middle, names)
-    if count < FEWEST or min(middle[0].shape) < SMALLEST:
-        return
+    found = misalignment(*middle, names)
+    if found or count < FEWEST or min(middle[0].shape) < SMALLEST:
+        return found
     step = _factor((count,))
     coarse = [
         [_coarse(image, name) for image, name in zip(slices(number), names, strict=True)]
         for number in range(0, count, step)
     ]
     first, second = map(np.stack, zip(*coarse, strict=True))
-    if found := slice_misalignment(first, second, step):
-        raise WdualmineError(f"{names[1]}: {found} against {names[0]}; {found.remedy}")
+    return slice_misalignment(first, second, step)
 
 
 def distance(a: NDArray, b: NDArray, shape: tuple[int, ...]) -> float:

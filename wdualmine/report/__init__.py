@@ -6,8 +6,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from wdualmine.data.volumes import are_volumes
 from wdualmine.report.command import Command
 from wdualmine.report.measure import Findings, Judged, judge
+from wdualmine.report.volumes import report_volumes
 from wdualmine.report.write import write_report
 
 __all__ = ["Command", "Findings", "Judged", "judge", "report", "write_report"]
@@ -16,21 +18,25 @@ __all__ = ["Command", "Findings", "Judged", "judge", "report", "write_report"]
 def report(
     a: str | Path, b: str | Path, fused: str | Path | Iterable[Judged], output: str | Path, **options: Any
 ) -> Path:
-    """Judge fused images beside trivial fusions of the same pairs, and write the report into a folder.
+    """Judge fused images or volumes beside trivial fusions of the same pairs, and write the report.
 
     Args:
         a: first sources, a folder or a file.
         b: second sources, matched by name.
         fused: the fused images, likewise; or several methods (:class:`~wdualmine.report.Judged`).
         output: the folder.
-        **options: see :func:`~wdualmine.report.judge`, and for errors, too.
+        **options: see :func:`~wdualmine.report.judge`, of volumes also
+            :func:`~wdualmine.report.volumes.report_volumes`; and for errors, too.
 
     Returns:
         The page; CSV and JSON are beside it.
     """
     if isinstance(fused, str | Path):
         fused = [Judged(Path(fused).resolve().name, Path(fused))]
-    return write_report(judge(a, b, list(fused), **options), output)
+    judged = list(fused)
+    if judged and are_volumes(Path(a), Path(b), judged[0].fused):
+        return report_volumes(Path(a), Path(b), judged, Path(output), **options)[1]
+    return write_report(judge(a, b, judged, **options), output)
 
 
 class _Report(ModuleType):

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 from PIL import Image
 
 from wdualmine.data.color import to_grey
@@ -164,13 +163,17 @@ def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, s
         f"{method} less the average, blue to red: -{limit:.0f} to {limit:.0f} grey levels": colored,
     }
     return [
-        {"source": _picture(image), "caption": caption, "alt": f"Pair {name}, {caption}"}
+        {
+            "source": inline_picture(Image.fromarray(image)),
+            "caption": caption,
+            "alt": f"Pair {name}, {caption}",
+        }
         for caption, image in images.items()
     ]
 
 
-def _picture(image: NDArray[np.uint8]) -> str:
-    picture = Image.fromarray(image)
+def inline_picture(picture: Image.Image) -> str:
+    """Return a picture, made small enough, as a page has it inside."""
     picture.thumbnail((PICTURE, PICTURE))
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)

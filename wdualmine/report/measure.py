@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,10 @@ class Findings:
     #: by judged name, the mean distance in grey levels between its first image and what its command makes of
     #: that pair
     remakes: dict[str, float] = field(default_factory=dict)
+    #: of fused volumes, IFD_MI by what is printed for each (:func:`~wdualmine.volumes.continuity`)
+    continuity: dict[str, float] = field(default_factory=dict)
+    #: of fused volumes, the three planes, as the page has them: a title and pictures each
+    planes: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def questions(self) -> int:
@@ -145,7 +150,7 @@ def judge(
         WdualmineError: names the file that is missing, unreadable, of another size or not of 8 bits, the name
             that is taken, or what is wrong with a command or with the groups.
     """
-    _check_names(judged)
+    check_names(judged)
     keys = [metric.key for metric in choose(METRICS if metrics is None else metrics)]
     asked = [key for key in PAPER_METRICS if key in keys] if metrics is None else keys
     if recovery_pairs < 1:
@@ -189,7 +194,7 @@ def judge(
     return findings
 
 
-def _check_names(judged: Sequence[Judged]) -> None:
+def check_names(judged: Sequence[Judged]) -> None:
     """Refuse a name that a reader could take for something else in the report."""
     if not judged:
         raise WdualmineError("no fused images to judge; name their folder")

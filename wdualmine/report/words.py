@@ -88,7 +88,9 @@ def _untested(findings: Findings, method: str) -> list[str]:
             f"By the 95 % interval of its difference to the average, without a test, {method} is {sides}."
         )
     if alone := [key for key in ALONE if key in rows["metric"].to_list()]:
-        sentences.append(f"{', '.join(alone)} look at the fused image alone, and noise raises them.")
+        one = len(alone) == 1
+        looks = f"look{'s' * one} at the fused image alone, and noise raises {'it' if one else 'them'}"
+        sentences.append(f"{', '.join(alone)} {looks}.")
     distance = findings.rows(method)["from_average"].mean()
     return [*sentences, f"Its images are {distance:.2f} grey levels from the average's, on average."]
 

@@ -115,6 +115,7 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
         "recovery": _records(findings.recovery_summary),
         "undefined": list(chain.from_iterable(findings.undefined.values())),
         "misaligned": findings.misaligned,
+        "continuity": findings.continuity,
         "rounded_to_8_bit": findings.round_16_bit,
     }
 
@@ -158,6 +159,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         asked=findings.asked,
         made=f"Made by wdualmine {__version__}, {now()}.",
         verdicts=[{"name": name, "first": said[0], "rest": said[1:]} for name, said in sentences.items()],
+        planes=findings.planes,
         scores=_scores_table(findings),
         undefined=list(chain.from_iterable(findings.undefined.values())),
         misaligned=findings.misaligned,
@@ -168,6 +170,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         commanded=any(isinstance(method.fuse, Command) for method in findings.judged),
         background=_background_table(findings),
         black=BLACK,
+        continuity=_continuity_table(findings),
         pictures=draw_pictures(findings),
         definitions=_definitions(findings),
     )
@@ -229,6 +232,11 @@ def _recovery_table(findings: Findings) -> dict[str, Any] | None:
         for (method, source), row in zip(table.index, table.to_dict("records"), strict=True)
     ]
     return _table("Signal recovery", pd.DataFrame(rows))
+
+
+def _continuity_table(findings: Findings) -> dict[str, Any] | None:
+    rows = [{"Volume": name, "IFD_MI (bit)": _number(value)} for name, value in findings.continuity.items()]
+    return _table("Continuity across slices", pd.DataFrame(rows)) if rows else None
 
 
 def _share(value: float) -> str:

@@ -19,7 +19,7 @@
 
 /** @type {Contents} */
 export const CONTENTS = /** @type {any} */ (globalThis).wdualmineContents;
-const BASE = /** @type {HTMLScriptElement} */ (document.currentScript)?.src.replace(/[^/]*$/, "");
+const BASE = /** @type {HTMLScriptElement} */ (globalThis.document?.currentScript)?.src.replace(/[^/]*$/, "");
 
 /** @type {Map<string, Promise<Uint8Array<ArrayBuffer>>>} */
 const loaded = new Map();

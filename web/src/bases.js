@@ -76,9 +76,20 @@ export class Bases {
       }
       return residuals.get(name);
     };
-    const next = (this.queues.get(method.asset) ?? Promise.resolve()).then(run, run);
-    this.queues.set(method.asset, next);
-    const residual = await next;
+    const residual = await this.queue(method, run);
     return residual ? { mean, fused: null, residual } : null;
+  }
+
+  /**
+   * Run a network once it is free.
+   * @template Answer
+   * @param {Network} network
+   * @param {() => Promise<Answer>} run
+   * @returns {Promise<Answer>}
+   */
+  queue({ asset }, run) {
+    const next = (this.queues.get(asset) ?? Promise.resolve()).then(run, run);
+    this.queues.set(asset, next);
+    return next;
   }
 }

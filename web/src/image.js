@@ -78,7 +78,15 @@ export async function savePicture(picture, name) {
   draw(canvas, picture);
   /** @type {Blob | null} */
   const file = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  if (!file) return;
+  if (file) saveFile(file, name);
+}
+
+/**
+ * Hand a file to the reader.
+ * @param {Blob} file
+ * @param {string} name
+ */
+export function saveFile(file, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);
   link.download = name;

@@ -160,7 +160,7 @@ export const CLASSICAL = {
  * Round half to even, as NumPy does.
  * @param {number} x
  */
-function roundEven(x) {
+export function roundEven(x) {
   const down = Math.floor(x);
   const rest = x - down;
   return rest < 0.5 || (rest === 0.5 && down % 2 === 0) ? down : down + 1;

@@ -65,15 +65,16 @@ function serve() {
 }
 
 /**
+ * Send a worker a message, and wait for its answer.
  * @param {Worker} worker
  * @param {Record<string, unknown>} message
  * @returns {Promise<Float32Array>}
  */
-function ask(worker, message) {
+export function ask(worker, message) {
   return new Promise((resolve, reject) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data: { answer, error } }) => (error ? reject(new Error(error)) : resolve(answer));
-    worker.onerror = ({ message: reason }) => reject(new Error(reason || "the network's worker does not start"));
+    worker.onerror = ({ message: reason }) => reject(new Error(reason || "the worker does not start"));
     worker.postMessage(message, [port2]);
   });
 }

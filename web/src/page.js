@@ -6,17 +6,22 @@ import { Bases, colored, fuse, lumasOf } from "./bases.js";
 import { toGrey } from "./color.js";
 import { commandOf } from "./command.js";
 import { Mistake, readPicture, savePicture } from "./image.js";
-import { average, CLASSICAL, maximum } from "./methods.js";
+import { average, CLASSICAL, finish, maximum } from "./methods.js";
+import { isVolume, readVolume } from "./nifti.js";
 import { choice, everyFrame, LARGEST_LAMBDA, make, Panel, slider, Stage, View } from "./panels.js";
+import { Planes } from "./planes.js";
 import { misalignment } from "./registered.js";
 import { showScores } from "./scores.js";
 import { findSpot, insertSpot, recovery } from "./signal.js";
+import { axialSlices, checkGrid, FusedVolume, lumaOf } from "./volumes.js";
 
 /** @typedef {import("./color.js").Picture} Picture */
 /** @typedef {import("./methods.js").Luma} Luma */
 /** @typedef {import("./bases.js").Base} Base */
 /** @typedef {import("./bases.js").Pictures} Pictures */
 /** @typedef {"a" | "b"} Side */
+/** @typedef {{name: string, picture: Picture}} Image */
+/** @typedef {import("./nifti.js").Volume} Volume */
 
 const OWN = "own";
 const GAIN = 4; // of the difference panel
@@ -31,10 +36,12 @@ export class TryIt {
     /** @type {string} */
     this.pair = CONTENTS.opening.pair;
     this.method = CONTENTS.networks[0].method;
-    /** @type {Partial<Record<Side, {name: string, picture: Picture}>>} */
+    /** @type {Partial<Record<Side, Image | Volume>>} */
     this.own = {};
-    /** @type {Record<Side, {name: string, picture: Picture}> | null} */
+    /** @type {Record<Side, Image> | null} */
     this.sources = null;
+    /** @type {Record<Side, Volume> | null} shown in place of two images */
+    this.volumes = null;
     /** @type {import("./signal.js").Spot | null} */
     this.spot = null;
     this.bases = new Bases();
@@ -76,14 +83,15 @@ export class TryIt {
       this.stretch = this.stretched.checked;
       this.redraw();
     });
+    this.stretching = make("label", { class: "check" }, this.stretched, make("span", {}, "Stretch to the full range"));
     const file = (/** @type {Side} */ side) => {
-      const input = make("input", { type: "file", accept: "image/png,image/jpeg" });
+      const input = make("input", { type: "file", accept: "image/png,image/jpeg,.nii,.gz" });
       input.addEventListener("change", () => this.takeFiles([...(input.files ?? [])], side));
-      return make("label", {}, make("span", {}, `Your image ${side.toUpperCase()}`), input);
+      return make("label", {}, make("span", {}, `Your image or volume ${side.toUpperCase()}`), input);
     };
     this.message = make("p", { class: "message", role: "alert" });
     this.warning = make("p", { class: "message warning", role: "status" });
-    this.progress = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "Loading the network" });
+    this.progress = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "Progress" });
     this.status = make("p", { class: "status", role: "status" });
 
     this.stage = new Stage();
@@ -119,6 +127,7 @@ export class TryIt {
       frame.setAttribute("aria-label", "Enter puts a spot here, arrows move it, Delete takes it out");
       frame.addEventListener("keydown", (event) => this.press(side, event));
     }
+    this.planes = new Planes(() => this.update(), (error) => this.fail(error));
     this.scores = make("table", { class: "scores" });
     this.answers = new Answers();
     this.kept = make("p", { class: "kept", role: "status" });
@@ -182,11 +191,11 @@ export class TryIt {
         this.tasks.element, this.pairs.element, this.methods.element, this.lambda.element, this.blend.element,
       ),
       this.message, this.warning, make("div", { class: "waiting" }, this.status, this.progress),
-      this.results,
+      this.results, this.planes.element,
       make(
         "div", { class: "controls" },
         file("a"), file("b"),
-        make("label", { class: "check" }, this.stretched, make("span", {}, "Stretch to the full range")),
+        this.stretching,
       ),
     );
     this.redraw = everyFrame(() => this.drawResult());
@@ -333,12 +342,20 @@ export class TryIt {
     this.message.textContent = "";
     try {
       const read = await Promise.all(
-        files.slice(0, 2).map(async (file) => ({ name: file.name, picture: await readPicture(file, file.name) })),
+        files.slice(0, 2).map(async (file) =>
+          isVolume(file.name)
+            ? readVolume(file, file.name)
+            : { name: file.name, picture: await readPicture(file, file.name) },
+        ),
       );
       if (read.length === 2) {
-        if (read[1].picture.channels > read[0].picture.channels) read.reverse(); // PET and SPECT are image A
+        const [one, other] = read.map((source) => ("picture" in source ? source.picture.channels : 0));
+        if (other > one && one) read.reverse(); // PET and SPECT are image A
         this.own = { a: read[0], b: read[1] };
-      } else if (read.length) this.own[side] = read[0];
+      } else if (read.length) {
+        const alike = Object.entries(this.own).filter(([, source]) => "picture" in source === "picture" in read[0]);
+        this.own = { ...Object.fromEntries(alike), [side]: read[0] };
+      }
       this.pair = OWN;
       this.pairs.select.value = OWN;
       await this.takeOwn();
@@ -351,10 +368,14 @@ export class TryIt {
     const { a, b } = this.own;
     if (!a || !b) {
       this.clear();
-      this.status.textContent = `Choose or drop ${a || b ? "the other image" : "two registered images"}, PNG or JPEG.`;
+      this.status.textContent = `Choose or drop ${a || b ? "the other image" : "two registered images"}, PNG, JPEG or NIfTI.`;
       return;
     }
     try {
+      if (!("picture" in a) && !("picture" in b)) return this.setVolumes({ a, b });
+      if (!("picture" in a && "picture" in b)) {
+        throw new Mistake(`${a.name} and ${b.name}: one is a volume, the other an image; choose two of a kind`);
+      }
       const size = (/** @type {Picture} */ { width, height }) => `${height} x ${width}`;
       if (size(a.picture) !== size(b.picture)) {
         throw new Mistake(
@@ -375,7 +396,9 @@ export class TryIt {
     this.turn++;
     this.warning.textContent = "";
     clearTimeout(this.pause);
-    this.sources = null;
+    this.sources = this.volumes = null;
+    this.planes.open(null);
+    this.stretching.hidden = false;
     this.shown = this.base = this.without = this.result = undefined;
     this.results.hidden = true;
     this.root.scrollIntoView({ block: "nearest" }); // what is left is short, and the reader may be far below
@@ -396,6 +419,7 @@ export class TryIt {
    * @param {import("./signal.js").Spot | null} spot none in the reader's own images
    */
   setSources(sources, spot = null) {
+    if (this.volumes) this.clear();
     this.sources = sources;
     const found = this.pair === OWN ? misalignment(sources.a.picture, sources.b.picture) : "";
     this.warning.textContent = found
@@ -405,6 +429,62 @@ export class TryIt {
     this.spot = spot;
     this.view.reset();
     return this.update();
+  }
+
+  /** @param {Record<Side, Volume>} volumes */
+  setVolumes(volumes) {
+    this.clear();
+    checkGrid(volumes);
+    this.volumes = volumes;
+    this.stretching.hidden = true; // slices stay comparable
+    this.planes.open(volumes);
+    return this.update();
+  }
+
+  async updateVolumes() {
+    const turn = ++this.turn;
+    const { volumes, method, task } = this;
+    if (!volumes) return;
+    const wanted = () => turn === this.turn;
+    const tell = (/** @type {string} */ words, /** @type {number} */ share) => {
+      if (!wanted()) return;
+      this.status.textContent = words;
+      this.progress.hidden = false;
+      this.progress.value = share;
+    };
+    this.root.setAttribute("aria-busy", "true");
+    this.root.dataset.scored = "";
+    this.message.textContent = "";
+    this.planes.clear();
+    try {
+      const fused = new FusedVolume(volumes, this.planes.windows(volumes), this.network ?? method);
+      const { a, b } = volumes;
+      const slices = axialSlices(a);
+      const middle = slices[slices.length >> 1];
+      const [one, other] = [lumaOf(a, fused.windows.a, middle), lumaOf(b, fused.windows.b, middle)].map((luma) =>
+        /** @type {Picture} */ ({ ...luma, channels: 1, data: finish(luma, false) }));
+      const found = misalignment(one, other);
+      this.warning.textContent = found
+        ? `${b.name}: its middle slice ${found} against ${a.name}; register them, or take what follows for what it is.`
+        : "";
+      const done = await fused.fuseSlices(
+        this.bases, wanted,
+        (count, all) => tell(`Fusing slice ${count} of ${all} …`, count / all),
+        (share) => tell("Loading the network …", share),
+      );
+      if (!done) return; // the reader has gone on
+      this.planes.choices = { method, task, scale: this.scale, share: this.share };
+      this.planes.show(fused);
+      this.root.dataset.scored = "yes";
+    } catch (error) {
+      if (wanted()) this.message.textContent = error instanceof Error ? error.message : String(error);
+    } finally {
+      if (wanted()) {
+        this.status.textContent = "";
+        this.progress.hidden = true;
+        this.root.removeAttribute("aria-busy");
+      }
+    }
   }
 
   /**
@@ -463,6 +543,7 @@ export class TryIt {
   }
 
   async update() {
+    if (this.volumes) return this.updateVolumes();
     const turn = ++this.turn;
     const { method, sources, spot } = this;
     const shown = this.spotted();
@@ -503,6 +584,10 @@ export class TryIt {
   }
 
   drawResult() {
+    if (this.volumes) {
+      Object.assign(this.planes.choices, { scale: this.scale, share: this.share });
+      this.planes.draw();
+    }
     if (!this.shown || !this.base || !this.without || !this.sources || !this.references) return;
     const { a, b } = this.shown;
     const { width, height } = a;

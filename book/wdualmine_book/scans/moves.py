@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional as F
 
-from wdualmine.registration.stn import sample
+from wdualmine_book.scans.stn import sample
 
 Array = NDArray[np.float64]
 #: Seed of the moves that are judged; training draws its own.

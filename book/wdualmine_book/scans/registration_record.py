@@ -32,10 +32,9 @@ from wdualmine.progress import task_bar
 from wdualmine.records import write_csv
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.signals import head
-from wdualmine.registration.learned import find_field, load_transformer
-from wdualmine.registration.stn import sample
 from wdualmine_book.recorder import Request
 from wdualmine_book.records import results_folder
+from wdualmine_book.scans.learned import find_field, load_transformer
 from wdualmine_book.scans.moves import (
     CONDITIONS,
     SEED,
@@ -47,6 +46,7 @@ from wdualmine_book.scans.moves import (
     move_image,
     within,
 )
+from wdualmine_book.scans.stn import sample
 
 KIND = "registration"
 #: The fold that is judged; the design was chosen on fold 1.

@@ -25,8 +25,9 @@ from wdualmine.methods import LIGHT, load_network
 from wdualmine.records import write_csv
 from wdualmine.recovery.objective import source_correlation_loss
 from wdualmine.recovery.signals import HEAD_LEVEL
-from wdualmine.registration.learned import load_transformer
-from wdualmine.registration.stn import (
+from wdualmine_book.records import results_folder
+from wdualmine_book.scans.learned import load_transformer
+from wdualmine_book.scans.stn import (
     CELL,
     SEARCHES,
     SIDE,
@@ -39,7 +40,6 @@ from wdualmine.registration.stn import (
     grid,
     sample,
 )  # fmt: skip
-from wdualmine_book.records import results_folder
 
 #: What a move of training is at most: a shift along either axis, a turn in degrees, a mean length of a field.
 LARGEST = (30.0, 12.0, 6.0)

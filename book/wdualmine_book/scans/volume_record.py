@@ -20,11 +20,11 @@ from skimage.metrics import structural_similarity
 from wdualmine.fusion import Fuse
 from wdualmine.methods import LIGHT, load_fuse
 from wdualmine.methods.registry import LIGHT_3D
-from wdualmine.metrics.mutual_information import mutual_information
 from wdualmine.progress import task_bar
 from wdualmine.recovery.baselines import BASELINES
 from wdualmine.recovery.observers import REGION, Clutter, look
 from wdualmine.recovery.signals import Signal, head, place_signals
+from wdualmine.volumes import continuity
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import results_folder
 from wdualmine_book.scans.stacks import Stack, load_stacks
@@ -57,9 +57,10 @@ def volumes(request: Request) -> pd.DataFrame:
 
     Returns:
         Columns pair (the volume's number), slices, method; CC and SSIM in three dimensions (means over the
-        two sources); ``continuity`` (:func:`continuity`); ``neighbors``, the mean correlation of neighboring
-        slices; ``recovery_a`` and ``recovery_b`` of spheres, ``scatter`` of their recoveries from slice to
-        slice; ``found_a`` and ``found_b``, the shares found of ``spheres_a`` and ``spheres_b``.
+        two sources); ``continuity`` (:func:`~wdualmine.volumes.continuity`); ``neighbors``, the mean
+        correlation of neighboring slices; ``recovery_a`` and ``recovery_b`` of spheres, ``scatter`` of their
+        recoveries from slice to slice; ``found_a`` and ``found_b``, the shares found of ``spheres_a`` and
+        ``spheres_b``.
     """
     stacks = [(k, s) for k in VOLUME_FOLDS for s in load_stacks(request.source, request.task.key, "test", k)]
     stacks, part = stacks[: len(request.pairs)], Parts(request)
@@ -172,20 +173,6 @@ def correlation(x: NDArray, y: NDArray) -> float:
     x, y = (array.ravel().astype(np.float64) - array.mean() for array in (x, y))
     scale = math.sqrt(float(x @ x) * float(y @ y))
     return float(x @ y) / scale if scale else 0.0
-
-
-def continuity(a: NDArray[np.uint8], b: NDArray[np.uint8], fused: NDArray[np.uint8]) -> float:
-    """IFD_MI: what the changes of the fused volume from slice to slice tell about those of the sources.
-
-    Mutual information, in bits, of the differences of neighboring slices, (D, H, W) uint8, of either source
-    and of the fused volume, summed over the sources, mean over the pairs of slices. Differences are taken to
-    two grey levels, so that there are 256 of them.
-
-    Source: O. Rockinger, 1997, DOI 10.1109/ICIP.1997.632093.
-    """
-    changes = [(255 + np.diff(x.astype(np.int16), axis=0)) // 2 for x in (a, b, fused)]
-    pairs = zip(*(change.astype(np.uint8) for change in changes), strict=True)
-    return float(np.mean([mutual_information(*pair) for pair in pairs]))
 
 
 #: A sphere: its cross-section in the middle slice, and the number of that slice.

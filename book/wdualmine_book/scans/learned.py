@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from wdualmine.checkpoints import read_tensors
 from wdualmine.errors import WdualmineError, one_line
 from wdualmine.fusion import luma_tensor
-from wdualmine.methods.registry import WEIGHTS
-from wdualmine.registration.stn import KINDS, SIDE, SpatialTransformer, TransformerConfig, grid, sample
+from wdualmine_book.records import results_folder
+from wdualmine_book.scans.stn import KINDS, SIDE, SpatialTransformer, TransformerConfig, grid, sample
 
 
 @torch.inference_mode()
@@ -37,8 +37,12 @@ def find_field(network: SpatialTransformer, fixed: Tensor, moving: Tensor, kind:
     return field[top : top + height, left : left + width] - torch.tensor([left, top]).to(field)
 
 
+#: The network of the record that was trained together with fusion, without the volumes of fold 0.
+JOINT = results_folder() / "scans" / "joint-fold-0.safetensors"
+
+
 @cache
-def load_transformer(path: Path = WEIGHTS / "stn.safetensors") -> SpatialTransformer:
+def load_transformer(path: Path = JOINT) -> SpatialTransformer:
     """Load a trained network, ready for inference; a WdualmineError says where the file holds none."""
     tensors, metadata = read_tensors(path)
     try:
@@ -52,7 +56,7 @@ def load_transformer(path: Path = WEIGHTS / "stn.safetensors") -> SpatialTransfo
 def register(
     moving: NDArray, fixed: NDArray, kind: str = "rigid", network: SpatialTransformer | None = None
 ) -> tuple[NDArray, NDArray[np.float64]]:
-    """Register an MRI to a CT, PET or SPECT of the same size, by the package's network unless one is given.
+    """Register an MRI to a CT, PET or SPECT of the same size, by the record's network unless one is given.
 
     Args:
         moving: the MRI, (H, W) or (H, W, 3), uint8, uint16 or float in [0, 1].

@@ -11,8 +11,8 @@ from torch.autograd import gradcheck
 
 from wdualmine.errors import WdualmineError
 from wdualmine.methods.registry import WEIGHTS
-from wdualmine.registration.learned import find_field, load_transformer, register
-from wdualmine.registration.stn import (
+from wdualmine_book.scans.learned import find_field, load_transformer, register
+from wdualmine_book.scans.stn import (
     CELL,
     KINDS,
     SEARCHES,
