@@ -19,7 +19,7 @@ from wdualmine.records import Run
 from wdualmine.recovery.signals import head
 from wdualmine.report.style import COLORS, WIDTH, styled
 from wdualmine_book.figures.qualitative import Window
-from wdualmine_book.figures.style import styled_on_black
+from wdualmine_book.figures.style import NARROW, styled_on_black
 from wdualmine_book.recovery.record import SCALES
 from wdualmine_book.recovery.tables import DETAILS, WINDOWS, blends, correlation, modalities, scales, wide
 from wdualmine_book.titles import title
@@ -143,7 +143,7 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
     columns = 3
     rows = -(-len(panels) // columns)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(WIDTH, (WIDTH / columns + 0.25) * rows), layout="constrained"
+        rows, columns, figsize=(NARROW, (NARROW / columns + 0.25) * rows), layout="constrained"
     )
     for axes in grid.flat:
         axes.set_axis_off()
@@ -161,7 +161,7 @@ def plot_whole(pairs: Sequence[Pair], task: str, network: Fuse) -> Figure:
     """Show whole pairs, the average and the light network, a row a pair; nothing is stretched."""
     first, second = get_task(task).modalities
     figure, grid = plt.subplots(
-        len(pairs), 4, figsize=(WIDTH, WIDTH / 4 * len(pairs) + 0.3), layout="constrained", squeeze=False
+        len(pairs), 4, figsize=(NARROW, NARROW / 4 * len(pairs) + 0.3), layout="constrained", squeeze=False
     )
     average = CLASSICAL["average"].fuse
     assert average is not None
@@ -182,12 +182,12 @@ def plot_gains(pair: Pair, task: str, network: Light) -> Figure:
     sources = [x[: x.shape[0] // 4 * 4, : x.shape[1] // 4 * 4] for x in (pair.luma_a, pair.luma_b)]
     with torch.inference_mode():
         gains = network(*map(luma_tensor, sources)).gains[0].numpy()
-    figure, grid = plt.subplots(2, 2, figsize=(WIDTH, 0.9 * WIDTH), layout="constrained")
+    figure, grid = plt.subplots(2, 2, figsize=(NARROW, 0.95 * NARROW), layout="constrained")
     for line, name, source, own in zip(grid, get_task(task).modalities, sources, gains, strict=True):
         line[0].imshow(source, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         line[0].set_title(name)
         shown = line[1].imshow(own, cmap="magma", vmin=min(0, gains.min()), vmax=gains.max())
-        line[1].set_title(f"Gain of the details of {name}")
+        line[1].set_title(f"Gain, details of {name}")
         for axes in line:
             axes.set_axis_off()
     figure.colorbar(shown, ax=grid, shrink=0.6)
