@@ -61,7 +61,7 @@ def render_survival(run: Run, few: bool = False, form: str = "html") -> str:
         for column, (table, digits) in columns.items():
             values = (table[source][name] for source in "ab")
             row[column] = ", ".join(f"{x:{digits}}" if x == x else "–" for x in values)
-        rows.append(row | {"CC": f"{gap[name] - gap['average']:+.4f}"})
+        rows.append(row | {"CC": f"{gap[name] - gap['average']:+z.4f}"})
     return print_grid(pd.DataFrame(rows), form)
 
 
@@ -89,7 +89,7 @@ def render_seeds(runs: Mapping[str, Run], form: str = "html") -> str:
             "found": f"{row['search_a']:.2f}, {row['search_b']:.2f}",
             "d′": f"{row['d_a']:.2f}, {row['d_b']:.2f}",
             "contrast": f"{row['contrast_a']:.2f}, {row['contrast_b']:.2f}",
-            "CC": f"{row['CC']:+.4f}",
+            "CC": f"{row['CC']:+z.4f}",
         }
         for task, run in runs.items()
         for row in seeds_table(run).to_dict("records")
@@ -158,7 +158,7 @@ def render_choices(table: pd.DataFrame, form: str = "html") -> str:
             "found": f"{row['search']:.2f}",
             "d′": f"{row['detection']:.2f}",
             "contrast": f"{row['contrast']:.2f}",
-            "CC": f"{row['CC']:+.4f}",
+            "CC": f"{row['CC']:+z.4f}",
         }
         for row in table.to_dict("records")
     ]
@@ -177,7 +177,7 @@ def render_bound(table: pd.DataFrame, form: str = "html") -> str:
                     "Task": get_task(str(task)).folder,
                     "Network": "of the pair alone" if row["method"] == OWN else "of all volumes",
                     "d′": ", ".join(f"{ratio:.2f}" for ratio in ratios),
-                    "CC": f"{row['CC'] - average['CC']:+.4f}",
+                    "CC": f"{row['CC'] - average['CC']:+z.4f}",
                 }
             )
     return print_grid(pd.DataFrame(rows), form)
