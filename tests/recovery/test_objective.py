@@ -201,33 +201,32 @@ def test_pieces_of_a_step_give_what_the_whole_gives(images: list[Tensor]) -> Non
     assert float(objective(pieces, *both)[0].detach()) == pytest.approx(float(whole.detach()), rel=1e-5)
 
 
-def test_training_for_it_shows_more_of_the_signals(images: list[Tensor]) -> None:
+@pytest.mark.parametrize(
+    ("term", "other", "gain"), [("detection", "signal", 0.05), ("signal", "detection", 0.15)]
+)
+def test_training_for_a_term_lowers_it_for_other_signals(
+    images: list[Tensor], term: str, other: str, gain: float
+) -> None:
     """Without the correlation, at whose best the average is on images this small."""
     a, b = (image.float() for image in images[:2])
     torch.manual_seed(0)
-    model, objective = (
-        Light(LightConfig(width=8, depth=2)),
-        DetectionObjective(DetectionWeights(correlation=0)),
-    )
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    model = Light(LightConfig(width=8, depth=2))
+    objective = DetectionObjective(DetectionWeights(correlation=0, **{other: 0}))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
 
     def loss(seed: int) -> tuple[Tensor, dict[str, Tensor]]:
         first, second, matched = objective.inputs(a, b, torch.Generator().manual_seed(seed))
         return objective([model(first, second)], first, second, matched)
 
-    def unseen() -> tuple[float, float]:
-        seen = [loss(seed)[1] for seed in range(1000, 1010)]
-        detection, signal = (float(np.mean([float(terms[x].detach()) for terms in seen])) for x in TERMS[:2])
-        return detection, signal
+    def unseen() -> float:
+        return float(np.mean([float(loss(seed)[1][term].detach()) for seed in range(1000, 1010)]))
 
     before = unseen()
     for seed in range(80):
         optimizer.zero_grad()
         loss(seed)[0].backward()
         optimizer.step()
-    after = unseen()
-    assert after[0] < before[0] - 0.3
-    assert after[1] < 0.7 * before[1]
+    assert unseen() < before - gain
 
 
 def test_a_weight_out_of_range_is_named() -> None:
