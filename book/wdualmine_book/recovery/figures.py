@@ -149,7 +149,7 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
         axes.set_axis_off()
     for axes, (name, image) in zip(grid.flat, panels, strict=False):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title(name)
+        axes.set_title(name, fontsize=7)
     for axes in grid.flat[: len(sources)]:
         corner = (window.left - 0.5, window.top - 0.5)
         axes.add_patch(Rectangle(corner, window.side, window.side, fill=False, color=COLORS[1]))
