@@ -17,9 +17,15 @@ def source_hash(module: str = "wdualmine.training") -> str:
 
     Args:
         module: dotted name of what computes a record, or several with commas; that of trainings unless told.
+
+    Raises:
+        ValueError: none of them is ours, as ``__main__`` is not.
     """
+    sources = sources_of(f"import {module}")
+    if not sources:
+        raise ValueError(f"{module}: none of our modules, so there is nothing to hash")
     digest = hashlib.sha256()
-    for name, path in sorted(sources_of(f"import {module}").items()):
+    for name, path in sorted(sources.items()):
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

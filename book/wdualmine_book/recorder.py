@@ -2,11 +2,12 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 import pandas as pd
 
@@ -56,6 +57,17 @@ class Request:
         """Say whether a method is to be measured."""
         return not self.only or any(f"{method}-".startswith(f"{name}-") for name in self.only)
 
+    def wanted(self, methods: Iterable[str]) -> list[str]:
+        """Return those of some methods that are to be measured.
+
+        Raises:
+            WdualmineError: none of them is.
+        """
+        known = list(methods)
+        if found := [method for method in known if self.wants(method)]:
+            return found
+        raise WdualmineError(f"--method {', '.join(self.only)}: unknown here; choose from {', '.join(known)}")
+
 
 class Parts:
     """Tables that are finished while a record is made, so that making it again goes on where it stopped."""
@@ -95,6 +107,8 @@ KINDS = {
     "volumes": "scans.volume_record:volumes",
     "registration": "scans.registration_record:registration",
 }
+#: Those of which some methods can be measured again.
+BY_METHOD = ("ranking", "ghosting", "detector")
 
 
 def record(
@@ -109,7 +123,7 @@ def record(
     """Make a record of a kind and write it as a run, unless the folder holds the same one already.
 
     With ``only``, a record that is there gets new rows of some methods; ``kept`` in its ``run.json`` names
-    the others and what code measured them.
+    the others by the code that measured them.
 
     Args:
         kind: one of :data:`KINDS`.
@@ -122,13 +136,16 @@ def record(
 
     Raises:
         WdualmineError: there is no such kind, the folder holds a run of another one, another process writes
-            to it, the data cannot be read, or some methods are asked for where no record of the same data is.
+            to it, the data cannot be read, or some methods are asked for that are unknown or where no record
+            of the same data is.
     """
     compute = function_of(kind)
     output, source, chosen = Path(output), find_data(data), get_task(task)
     description = describe_run(kind, source, chosen.key, pick_device("cpu"), compute.__module__)
     description["limit"] = limit
     asked = (chosen.key, limit, description["code"]["source"], description["data"]["fingerprint"])
+    if only and kind not in BY_METHOD:
+        raise WdualmineError(f"--method: a {kind} record is made whole; leave it out")
     with lock_folder(output):
         before: Run | None = None
         if (output / "run.json").is_file():
@@ -152,8 +169,7 @@ def record(
         frame = compute(request)
         write_csv(made / "metrics.csv", frame)
         if only and before:
-            kept = _join(before, request)
-            description["kept"] = {"methods": kept, "code": before.info.code.model_dump()}
+            description["kept"] = kept_by(before, _join(before, request))
             frame = pd.read_csv(output / "metrics.csv", dtype={"pair": str})
             rmtree(made)
         write_json(
@@ -169,7 +185,7 @@ def record(
         return load_run(output)
 
 
-def _join(before: Run, request: Request) -> list[str]:
+def _join(before: Run, request: Request) -> set[str]:
     """Write the new rows of some methods beside a record's rows of the others, whose names are returned.
 
     Rows that stay are read as text, so that they are written as they were.
@@ -186,7 +202,18 @@ def _join(before: Run, request: Request) -> list[str]:
         joined = pd.concat([stays, new[new["method"].map(request.wants)]])
         write_csv(before.folder / path.name, joined[list(old)])
         kept |= set(stays["method"])
-    return sorted(kept)
+    return kept
+
+
+def kept_by(before: Run, methods: set[str]) -> list[dict[str, Any]]:
+    """Name the methods of a record that stay, by the code that measured them, oldest first."""
+    last = {"methods": methods, "code": before.info.code.model_dump()}
+    kept = []
+    for entry in [*getattr(before.info, "kept", []), last]:
+        if own := methods & set(entry["methods"]):
+            kept.append({"methods": sorted(own), "code": entry["code"]})
+            methods = methods - own
+    return kept
 
 
 def function_of(kind: str) -> Compute:

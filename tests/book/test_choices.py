@@ -7,6 +7,7 @@ from wdualmine.data import TASKS, find_data, load_pairs
 from wdualmine.experiments import make_experiment
 from wdualmine.methods import LIGHT, average, get_method
 from wdualmine.methods.learned import load_network
+from wdualmine.methods.light import Light
 from wdualmine.recovery.baselines import first_source, second_source
 from wdualmine.recovery.observers import CHANCE
 from wdualmine.training import initial_state
@@ -70,6 +71,18 @@ def test_a_reader_finds_signals_in_their_source_and_none_in_the_other() -> None:
     assert unseen < seen
     half, _, _ = draw_patches(average, pairs, "b")
     assert not torch.equal(half, patches)
+
+
+def test_the_choice_that_was_taken_is_the_light_network() -> None:
+    torch.manual_seed(0)
+    network, choice = Light(), CHOSEN.system.network(CHOSEN.system.config())
+    torch.nn.init.normal_(network.last.weight, std=0.3)
+    choice.load_state_dict(network.state_dict())
+    a, b = torch.rand(2, 1, 1, 48, 64)
+    one, other = network(a, b), choice(a, b)
+    torch.testing.assert_close(one.fused, other.fused)
+    torch.testing.assert_close(one.gains, other.gains)
+    assert CHOSEN.system.weights() == LIGHT.system.weights()
 
 
 def test_the_committed_choices_and_readers_are_complete() -> None:

@@ -326,10 +326,23 @@ def test_some_methods_are_measured_again_and_the_others_stay(
     (folder / "run.json").write_text(json.dumps(sealed))
     run = again(only=["maximum"])
     assert not run.altered()
-    assert run.info.kept["methods"] == ["average"]  # type: ignore[attr-defined]
+    assert [entry["methods"] for entry in run.info.kept] == [["average"]]  # type: ignore[attr-defined]
     own, before = (r.table("ghosting.csv").set_index("method") for r in (run, ghosts))
     assert set(own.loc["average", "CC"]) == {0.5}
     pd.testing.assert_frame_equal(own.loc["maximum"], before.loc["maximum"])
+    first = run.info.kept[0]["code"]  # type: ignore[attr-defined]
+    sealed = json.loads((folder / "run.json").read_text())
+    sealed["code"]["commit"] = "later"
+    (folder / "run.json").write_text(json.dumps(sealed))
+    kept = again(only=["average"]).info.kept  # type: ignore[attr-defined]
+    assert [(entry["methods"], entry["code"]["commit"]) for entry in kept] == [(["maximum"], "later")]
+    kept = again(only=["average"]).info.kept  # type: ignore[attr-defined]
+    assert [(entry["methods"], entry["code"]["commit"]) for entry in kept] == [(["maximum"], "later")]
+    assert first == ghosts.info.code.model_dump()
+    with pytest.raises(WdualmineError, match="--method sdmet: unknown here; choose from average, maximum"):
+        again(only=["sdmet"])
+    with pytest.raises(WdualmineError, match="audit record is made whole"):
+        record("audit", "ct-mri", folder, str(small_pairs), 1, False, only=["average"])
     with pytest.raises(WdualmineError, match="leave out --method"):
         record("ghosting", "ct-mri", tmp_path / "none", str(small_pairs), 1, False, only=["maximum"])
 

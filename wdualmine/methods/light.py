@@ -33,6 +33,7 @@ from wdualmine.recovery.objective import DetectionObjective, DetectionWeights, V
 DILATIONS = (1, 2, 4, 1, 2, 4, 1, 1)
 #: Subtracted from the sources, so that the first layer sees values around 0.
 OFFSET = 0.3
+#: The largest blur, in pixels.
 MOST_BLUR = 16
 
 
@@ -93,7 +94,7 @@ class Light(Network):
         block, width = self.config.block, self.config.width
         dilations = DILATIONS[: self.config.depth]
         self.multiple = block
-        self.reach = reach = block * (4 + sum(dilations))
+        self.reach = reach = max(block * (4 + sum(dilations)), _radius(self.config.blur))
         if self.config.dimensions == 3:  # across slices, each layer reaches one of them
             self.multiple, self.reach = (1, block, block), (2 + len(dilations), reach, reach)
         convolution = CONVOLUTIONS[self.config.dimensions]
@@ -105,9 +106,13 @@ class Light(Network):
 
     def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
         """Fuse images (N, 1, H, W) or volumes (N, 1, D, H, W) in [0, 1], H and W divisible by the block."""
-        gains = self._enlarge(self.last(self.features(image1, image2)))
+        gains = self.enlarge(self.last(self.features(image1, image2)))
         details = torch.cat((self._details(image1), self._details(image2)), dim=1)
         residual = torch.tanh((gains * details).sum(dim=1, keepdim=True))
+        return self.add(image1, image2, residual, gains)
+
+    def add(self, image1: Tensor, image2: Tensor, residual: Tensor, gains: Tensor) -> LightFusion:
+        """Add tanh(R), times lambda, to the average (Eq. 11)."""
         unclipped = (image1 + image2) / 2 + self.config.residual_scale * residual
         return LightFusion(unclipped.clamp(0, 1), unclipped, residual, gains)
 
@@ -121,13 +126,18 @@ class Light(Network):
 
     def _details(self, image: Tensor) -> Tensor:
         slices = image.movedim(1, -3).flatten(0, -4)
-        blurred = gaussian_blur(slices, self.config.blur, round(3 * self.config.blur))
+        blurred = gaussian_blur(slices, self.config.blur, _radius(self.config.blur))
         return image - blurred.view_as(image)
 
-    def _enlarge(self, maps: Tensor) -> Tensor:
+    def enlarge(self, maps: Tensor) -> Tensor:
+        """Bring maps (N, C, [D,] H / block, W / block) to the images' sides, slice by slice."""
         slices = maps.movedim(1, -3)
-        size = F.interpolate(slices.flatten(0, -4), scale_factor=self.config.block, mode="bilinear")
-        return size.unflatten(0, slices.shape[:-3]).movedim(-3, 1)
+        large = F.interpolate(slices.flatten(0, -4), scale_factor=self.config.block, mode="bilinear")
+        return large.unflatten(0, slices.shape[:-3]).movedim(-3, 1)
+
+
+def _radius(blur: float) -> int:
+    return round(3 * blur)
 
 
 def _layer(width: int, dilation: int, config: LightConfig) -> nn.Module:

@@ -45,30 +45,27 @@ class Bands(Light):
 
     def __init__(self, config: BandsConfig | None = None) -> None:
         super().__init__(config or BandsConfig())
-        self.gains = 2 * len(self.config.scales)
-        self.last = nn.Conv2d(
-            self.config.width, self.gains + self.config.block**2 * self.config.pixels, 3, padding=1
-        )
+        self.bands = 2 * len(self.config.scales)
+        maps = self.bands + self.config.block**2 * self.config.pixels
+        self.last = nn.Conv2d(self.config.width, maps, 3, padding=1)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, image1: Tensor, image2: Tensor) -> LightFusion:
         """Fuse two images (N, 1, H, W) in [0, 1]."""
-        return self.add(image1, image2, self.last(self.features(image1, image2)))
+        return self.add_maps(image1, image2, self.last(self.features(image1, image2)))
 
-    def add(self, image1: Tensor, image2: Tensor, maps: Tensor) -> LightFusion:
-        """Add to the average what the last layer's maps say (Eq. 11)."""
-        gains = maps[:, : self.gains]
+    def add_maps(self, image1: Tensor, image2: Tensor, maps: Tensor) -> LightFusion:
+        """Add to the average what the last layer's maps say."""
+        gains = maps[:, : self.bands]
         residual = torch.zeros_like(image1)
-        if self.gains:
-            gains = F.interpolate(gains, scale_factor=self.config.block, mode="bilinear")
+        if self.bands:
+            gains = self.enlarge(gains)
             bands = torch.cat([bands_of(image, self.config.scales) for image in (image1, image2)], dim=1)
             residual = residual + (gains * bands).sum(dim=1, keepdim=True)
         if self.config.pixels:
-            residual = residual + F.pixel_shuffle(maps[:, self.gains :], self.config.block)
-        residual = torch.tanh(residual)
-        unclipped = (image1 + image2) / 2 + self.config.residual_scale * residual
-        return LightFusion(unclipped.clamp(0, 1), unclipped, residual, gains)
+            residual = residual + F.pixel_shuffle(maps[:, self.bands :], self.config.block)
+        return self.add(image1, image2, torch.tanh(residual), gains)
 
 
 def bands_of(image: Tensor, scales: Sequence[float]) -> Tensor:
@@ -97,7 +94,7 @@ class Gated(Bands):
         features = self.fusion(features1, features2).fused
         for layer in self.middle:
             features = features + F.relu(layer(features))
-        return self.add(image1, image2, self.last(features))
+        return self.add_maps(image1, image2, self.last(features))
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,9 @@ def detector(request: Request) -> pd.DataFrame:
         ways[LIGHT.name] = light[LIGHT.name] | {pair.name: network for pair in training}
     alone = {"a": first_source, "b": second_source}
     frames = []
-    with task_bar(f"{task.key} detector", len(ways) + 1, request.progress) as advance:
-        for name in filter(request.wants, (ALONE, *ways)):
+    names = request.wanted((ALONE, *ways))
+    with task_bar(f"{task.key} detector", len(names), request.progress) as advance:
+        for name in names:
             for source in "ab":
                 fuse = alone[source] if name == ALONE else ways[name]
                 table = parts(f"{name}-{source}", partial(_search, fuse, training, unseen, source))

@@ -179,7 +179,9 @@ def plot_whole(pairs: Sequence[Pair], task: str, network: Fuse) -> Figure:
 @styled
 def plot_gains(pair: Pair, task: str, network: Light) -> Figure:
     """Show a pair and, beside each scan, the gains that the light network gives to its details."""
-    sources = [x[: x.shape[0] // 4 * 4, : x.shape[1] // 4 * 4] for x in (pair.luma_a, pair.luma_b)]
+    step = network.config.block
+    height, width = (side // step * step for side in pair.luma_b.shape)
+    sources = [luma[:height, :width] for luma in (pair.luma_a, pair.luma_b)]
     with torch.inference_mode():
         gains = network(*map(luma_tensor, sources)).gains[0].numpy()
     figure, grid = plt.subplots(2, 2, figsize=(NARROW, 0.95 * NARROW), layout="constrained")

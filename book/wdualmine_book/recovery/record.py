@@ -75,7 +75,7 @@ def ranking(request: Request) -> pd.DataFrame:
         **light,
         **BASELINES,
     }
-    ways = {name: fuse for name, fuse in ways.items() if request.wants(name)}
+    ways = {name: ways[name] for name in request.wanted(ways)}
     views = {"luma": {}, **color_view(task, request.source)}
     parts = Parts(request)
     frames: list[pd.DataFrame] = []
@@ -86,7 +86,7 @@ def ranking(request: Request) -> pd.DataFrame:
         recovery.append(table.assign(method=name, view=view))
 
     with task_bar(f"{task.key} ranking", len(ways) + 1, progress) as advance:
-        for view, options in views.items() if request.wants(ALONE) else ():
+        for view, options in ({} if request.only else views).items():
             add(ALONE, view, partial(measure_alone, unseen, group=volume_of, **options))
         advance()
         for name, fuse in ways.items():

@@ -47,8 +47,8 @@ def ghosting(request: Request) -> pd.DataFrame:
     """
     pairs, task = request.pairs, request.task
     chosen = [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, PAIRS).round().astype(int))]
-    every = [*CLASSICAL.values(), *trained_networks(task.key)]
-    methods = [method for method in every if request.wants(method.name)]
+    every = {method.name: method for method in (*CLASSICAL.values(), *trained_networks(task.key))}
+    methods = [every[name] for name in request.wanted(every)]
     parts, frames = Parts(request), []
     for method in methods:
         own = [Candidate(method.name, load_fuse(method, task.key), False)]
