@@ -145,7 +145,7 @@ def record(
     description["limit"] = limit
     asked = (chosen.key, limit, description["code"]["source"], description["data"]["fingerprint"])
     if only and kind not in BY_METHOD:
-        raise WdualmineError(f"--method: a {kind} record is made whole; leave it out")
+        raise WdualmineError(f"--method: {kind} records are made whole; leave it out")
     with lock_folder(output):
         before: Run | None = None
         if (output / "run.json").is_file():

@@ -31,7 +31,7 @@ def title(name: str) -> str:
         return f"{LIGHT.title}, λ = {rest}"
     if name in BASELINES and name.startswith("detail-normalized"):
         around, gain, level = name.removeprefix("detail-normalized-").split("-")
-        return f"Average plus normalized details (σ {around}, gain {gain}, level {level})"
+        return f"Normalized details (σ {around}, gain {gain}, level {level})"
     if name in BASELINES:
         sigma, gain, limit = name.removeprefix("detail-average-").split("-")
         return f"Average plus details (σ {sigma}, gain {gain}, limit {limit})"

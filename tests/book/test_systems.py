@@ -341,7 +341,7 @@ def test_some_methods_are_measured_again_and_the_others_stay(
     assert first == ghosts.info.code.model_dump()
     with pytest.raises(WdualmineError, match="--method sdmet: unknown here; choose from average, maximum"):
         again(only=["sdmet"])
-    with pytest.raises(WdualmineError, match="audit record is made whole"):
+    with pytest.raises(WdualmineError, match="audit records are made whole"):
         record("audit", "ct-mri", folder, str(small_pairs), 1, False, only=["average"])
     with pytest.raises(WdualmineError, match="leave out --method"):
         record("ghosting", "ct-mri", tmp_path / "none", str(small_pairs), 1, False, only=["maximum"])
