@@ -24,7 +24,7 @@ from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.experiments import FOLDS, Experiment, Schedule
 from wdualmine.fusion import luma_tensor
 from wdualmine.methods import fuse_with, get_system
-from wdualmine.methods.system import each
+from wdualmine.methods.system import Network, each
 from wdualmine.model import LAYOUTS, in_fastest_layout
 from wdualmine.progress import task_bar
 from wdualmine.records import (
@@ -203,6 +203,8 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
     with torch.random.fork_rng():
         torch.manual_seed(experiment.seed)
         model = get_system(experiment.method).network(experiment.model)
+        if isinstance(model, Network):
+            model.prepare()
         objective = make_objective(experiment)
     model = in_fastest_layout(model.to(device))
     objective.to(device)

@@ -19,6 +19,7 @@ from wdualmine.methods.system import Fused, Network, NetworkConfig, System
 from wdualmine.training import initial_state, train
 from wdualmine_book.systems.objective import SystemObjective, TermWeights
 from wdualmine_book.systems.retrained import SYSTEMS
+from wdualmine_book.systems.sdnet import laplacian, sharper
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted({method.system.name for method in SYSTEMS if method.system})
@@ -175,3 +176,30 @@ def test_the_books_example_of_a_system_of_ones_own_is_one() -> None:
         objective([network(a, b)], a, b)[0].backward()
         optimizer.step()
     assert objective([network(a, b)], a, b)[0] < before / 2
+
+
+def test_ifcnn_learns_all_but_the_first_layer_which_is_its_authors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authors = get_system("ifcnn").network(get_system("ifcnn").config())
+    write_tensors(tmp_path / "ifcnn.safetensors", authors.state_dict(), {})
+    experiment = make_experiment("ct-mri", "paper", method="ifcnn-retrained")
+    monkeypatch.setattr("wdualmine.methods.authors.find_weights", lambda _: tmp_path / "ifcnn.safetensors")
+    model = initial_state(experiment, torch.device("cpu")).model
+    assert model.first.weight.equal(authors.first.weight)
+    assert not model.last.weight.equal(authors.last.weight)
+    assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["first.weight"]
+    monkeypatch.setattr("wdualmine.methods.authors.find_weights", lambda _: None)
+    with pytest.raises(WdualmineError, match="its first layer comes with its authors' weights; run"):
+        initial_state(experiment, torch.device("cpu"))
+
+
+def test_sdnet_decides_as_published() -> None:
+    """A ramp has no Laplacian inside, an edge has one; equal ones are the first's."""
+    ramp = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
+    edge = (ramp > 0.5).float()
+    torch.testing.assert_close(laplacian(ramp)[..., 1:-1], torch.zeros(1, 1, 32, 30), atol=1e-6, rtol=0)
+    assert laplacian(edge)[0, 0, 5].nonzero().flatten().tolist() == [15, 16]
+    assert sharper(ramp, edge)[0, 0, 5, 14:18].tolist() == [0, 0, 0, 0]
+    assert sharper(edge, ramp)[0, 0, 5, 14:18].tolist() == [1, 1, 1, 1]
+    assert sharper(edge, edge).min() == 1

@@ -31,6 +31,9 @@ class Network(nn.Module):
     #: Receptive-field radius in pixels; None where a fused pixel depends on the whole image.
     reach: ByAxis | None = None
 
+    def prepare(self) -> None:
+        """Fill, before training, the layers that do not learn; most networks have none."""
+
     def authors_layers(self) -> dict[str, nn.Module]:
         """Return the layers by the names that the authors' file of weights has for them."""
         raise NotImplementedError

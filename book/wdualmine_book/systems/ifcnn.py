@@ -3,9 +3,11 @@
 Source: Y. Zhang et al., 2020, DOI 10.1016/j.inffus.2019.07.011; the network is
 :mod:`wdualmine.methods.ifcnn`.
 
-Deviations: the first layer is learned; the paper takes it from a ResNet-101 trained on photographs, whose
-weights are not at hand. For the same reason the perceptual term compares Sobel derivatives instead of that
-network's features. The sharp images are the task's own sources, and half of each is blurred along a random
+As published, the first layer is that of a ResNet-101 trained on photographs and does not learn; it comes with
+the authors' weights.
+
+Deviations: the perceptual term compares Sobel derivatives instead of that network's features, whose weights
+are not at hand. The sharp images are the task's own sources, and half of each is blurred along a random
 smooth border instead of by a depth map. Adam, with a rate that suits it, replaces stochastic gradient
 descent. Images are grey.
 """
@@ -17,12 +19,35 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from wdualmine.blur import gaussian_blur
+from wdualmine.checkpoints import read_tensors
+from wdualmine.errors import WdualmineError
+from wdualmine.methods import get_method
 from wdualmine.methods.ifcnn import IFCNN, IFCNNConfig
 from wdualmine.methods.system import Fused, System
 from wdualmine_book.systems.objective import SystemObjective, TermWeights, gradients
 
 #: Standard deviation in pixels of the blur of a training pair, drawn anew for each batch.
 BLUR = (1.0, 3.0)
+
+
+class PretrainedIFCNN(IFCNN):
+    """IFCNN as it is trained: its first layer does not learn."""
+
+    def prepare(self) -> None:
+        """Take the first layer from the authors' weights; one of another width, as tests have, learns it.
+
+        Raises:
+            WdualmineError: they were not fetched.
+        """
+        if self.config.channels != IFCNNConfig().channels:
+            return
+        if (path := get_method("ifcnn").weights("")) is None:
+            raise WdualmineError(
+                "ifcnn-retrained: its first layer comes with its authors' weights; run `wdualmine data fetch "
+                "--networks` first"
+            )
+        self.first.weight.data.copy_(read_tensors(path)[0]["first.weight"])
+        self.first.requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -58,7 +83,7 @@ class IFCNNObjective(SystemObjective):
 
 SYSTEM = System(
     "ifcnn-retrained",
-    IFCNN,
+    PretrainedIFCNN,
     IFCNNConfig,
     lambda _, weights: IFCNNObjective(weights),
     IFCNNWeights,
