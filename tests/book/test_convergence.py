@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wdualmine.checkpoints import read_tensors
-from wdualmine.data import find_data, load_pairs, volume_of
+from wdualmine.data import Pair, find_data, load_pairs, volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import score
 from wdualmine_book.recorder import record
-from wdualmine_book.systems import convergence, retrained
+from wdualmine_book.systems import convergence, nearness, retrained
 from wdualmine_book.systems.convergence import GAIN, PATIENCE, RATES, next_rate, split, train_to_convergence
 from wdualmine_book.systems.nearness import (
     DECISIVE,
@@ -94,9 +94,24 @@ def test_a_copy_of_a_network_reaches_its_authors_and_one_of_a_source_does_not(tm
             )
             self.info = type("Info", (), {"task": "ct-mri"})
 
-        def table(self, *_: object, **__: object) -> pd.DataFrame:
-            return self.recovery
+        def table(self, name: str, **_: object) -> pd.DataFrame:
+            return black if name == "background.csv" else self.recovery
 
+    names = ("sdnet-retrained", "ifcnn-retrained", "sdnet")  # IFCNN's authors' is not at hand
+    black = pd.DataFrame(
+        [
+            {
+                "method": n,
+                "pair": str(k),
+                "level": 7.0,
+                "CC": k,
+                "Qabf": k,
+                "SSIM": k + 2 * (n == "sdnet"),
+            }
+            for n in names
+            for k in range(3)
+        ]
+    )
     own = Fake(
         pd.DataFrame(rows("sdnet-retrained", False) + rows("ifcnn-retrained", True)),
         [(f"{name}-retrained", source, 0.5) for name in ("sdnet", "ifcnn") for source in "ab"],
@@ -107,8 +122,31 @@ def test_a_copy_of_a_network_reaches_its_authors_and_one_of_a_source_does_not(tm
     )
     table = nearness_table(own, authors, {}).set_index("method")  # type: ignore[arg-type]
     assert table["reached"].to_dict() == {"sdnet": True, "ifcnn": False}
+    assert table["reached_black"].to_dict() == {"sdnet": False, "ifcnn": False}
+    assert table.loc["sdnet", "background_authors"] == 7
     assert table.loc["sdnet", "CC"] == table.loc["sdnet", "CC_authors"]
     assert "no" in render_nearness(table.reset_index(), ("CT", "MRI"))
+
+
+@pytest.mark.parametrize("task", ["ct-mri", "pet-mri"])
+def test_a_gray_background_counts_until_it_is_made_black(task: str) -> None:
+    """Lighting what is black in both scans lowers SSIM; blackened, the images score as if it had not been."""
+    pairs = load_pairs(task, data=find_data("phantom"))[:3]
+
+    def plain(pair: Pair) -> np.ndarray:
+        return np.maximum(pair.image_a, pair.image_b if pair.image_a.ndim == 2 else pair.image_b[..., None])
+
+    def lit(pair: Pair) -> np.ndarray:
+        image = plain(pair)
+        black = image == 0 if image.ndim == 2 else ~image.any(axis=-1)
+        image[black] = 9
+        return image
+
+    before, after = (nearness._blackened(images, pairs) for images in (plain, lit))
+    assert (after["level"] == 9).all()
+    assert (before["level"] == 0).all()
+    pd.testing.assert_frame_equal(before.drop(columns="level"), after.drop(columns="level"))
+    assert score(pairs[0].image_a, pairs[0].image_b, lit(pairs[0]), ("SSIM",))["SSIM"] < before["SSIM"][0]
 
 
 def test_the_committed_table_is_of_trainings_that_ended_by_themselves() -> None:

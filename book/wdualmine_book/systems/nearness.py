@@ -1,25 +1,31 @@
 """How near a system that was trained here comes to its authors' network or published images.
 
 A record of kind "nearness" holds the scores of the networks trained until their own validation loss no longer
-fell: ``metrics.csv`` and, as in a ranking, ``recovery.csv``.
+fell: ``metrics.csv`` and, as in a ranking, ``recovery.csv``. ``background.csv`` has the mean gray level of
+what is black in both scans, in these networks' images and in their authors', and the scores with that made
+black.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from wdualmine.data import Pair, volume_of
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
-from wdualmine.fusion import Fuse
-from wdualmine.methods import load_fuse
+from wdualmine.fusion import Fuse, fuse_images
+from wdualmine.methods import get_method, load_fuse
+from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, find_runs, write_csv
 from wdualmine.recovery.measure import measure_recovery
 from wdualmine.recovery.summary import leave_one_out
 from wdualmine.statistics import compare
+from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.printing import html_grid
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import records_by_task, results_folder
@@ -49,15 +55,20 @@ def nearness(request: Request) -> pd.DataFrame:
             f"{retrained.WEIGHTS}: holds no network for {task.key}; train one by `wdualmine-book retrain "
             f"NAME {task.key} -o RUN` and copy its weights to NAME/{task.key}.safetensors there"
         )
-    frames, recovery = [], []
+    frames, recovery, background = [], [], []
     with task_bar(f"{task.key} nearness", len(methods), request.progress) as advance:
         for method in methods:
             name, fuse = method.name, load_fuse(method, task.key)
-            own = [Candidate(name, fuse, name.removesuffix(RETRAINED) in IMAGES)]
+            system = name.removesuffix(RETRAINED)
+            own = [Candidate(name, fuse, system in IMAGES)]
             measure = partial(evaluate, own, request.pairs, task.key, metrics=METRICS)
             frames.append(parts(f"{name}-metrics", measure))
             recovery.append(parts(name, partial(_recovery, fuse, unseen)).assign(method=name, view="luma"))
+            for who, images in {name: _fused(fuse, system in IMAGES), **_authors(system, request)}.items():
+                blacken = partial(_blackened, images, request.pairs)
+                background.append(parts(f"{who}-background", blacken).assign(method=who))
             advance()
+    write_csv(request.output / "background.csv", pd.concat(background, ignore_index=True).round(6))
     write_csv(request.output / "recovery.csv", pd.concat(recovery, ignore_index=True).round(6))
     parts.clear()
     return pd.concat(frames, ignore_index=True)
@@ -65,6 +76,35 @@ def nearness(request: Request) -> pd.DataFrame:
 
 def _recovery(fuse: Fuse, pairs: Sequence[Pair]) -> pd.DataFrame:
     return leave_one_out(measure_recovery(fuse, pairs, volume_of), volume_of)
+
+
+def _fused(fuse: Fuse, stretch: bool) -> Callable[[Pair], NDArray]:
+    return lambda pair: fuse_images(pair.image_a, pair.image_b, fuse, stretch)
+
+
+def _authors(system: str, request: Request) -> dict[str, Callable[[Pair], NDArray]]:
+    """Return what gives the authors' image of a pair, by its name in the ranking; empty if not at hand."""
+    if system in IMAGES:
+        files = published_files(request.task, request.source).get(system, {})
+        return {f"{system}{SUFFIX}": lambda pair: published_image(files, pair.name, system)} if files else {}
+    method = get_method(system)
+    at_hand = method.weights(request.task.key)
+    return {system: _fused(load_fuse(method, request.task.key), False)} if at_hand else {}
+
+
+def _blackened(images: Callable[[Pair], NDArray], pairs: Sequence[Pair]) -> pd.DataFrame:
+    rows = []
+    for pair in pairs:
+        fused = images(pair).copy()
+        black = (_brightest(pair.image_a) == 0) & (_brightest(pair.image_b) == 0)
+        level = float(fused[black].mean()) if black.any() else math.nan
+        fused[black] = 0
+        rows.append({"pair": pair.name, "level": level} | score(pair.image_a, pair.image_b, fused, DECISIVE))
+    return pd.DataFrame(rows)
+
+
+def _brightest(image: NDArray) -> NDArray:
+    return image if image.ndim == 2 else image.max(axis=-1)
 
 
 def nearness_runs() -> dict[str, Run]:
@@ -87,16 +127,20 @@ def nearness_table(run: Run, ranking: Run, trained: Mapping[str, Run]) -> pd.Dat
         trained: see :func:`trainings`.
 
     Returns:
-        A row a system: method (without a suffix), reached, epochs, megapixels (seen in training), and a
-        metric's mean, ``CC``, that of the authors' ``CC_authors``, the difference's interval over the volumes
-        ``CC_low`` and ``CC_high`` and one standard deviation of the authors' over pairs ``CC_deviation``; and
-        the contrast kept of both sources, ``recovery_a`` and ``recovery_a_authors`` and so on.
+        A row a system: method (without a suffix), reached, ``reached_black`` (with the background made black
+        in all images), the ``background`` of both in gray levels, ``background_authors``, epochs, megapixels
+        (seen in training), and a metric's mean, ``CC``, that of the authors' ``CC_authors``, the difference's
+        interval over the volumes ``CC_low`` and ``CC_high`` and one standard deviation of the authors' over
+        pairs ``CC_deviation``; and the contrast kept of both sources, ``recovery_a`` and
+        ``recovery_a_authors`` and so on.
     """
     kept = {
         name: load_recovery(record).query("without == '' and view == 'luma' and statistic == 'recovery'")
         for name, record in (("own", run), ("authors", ranking))
     }
     values = {name: table.set_index(["method", "source"])["value"] for name, table in kept.items()}
+    images = run.table("background.csv", text="pair").drop(columns="pair").groupby("method")
+    black, spread = images.mean(), images.std(ddof=0)
     rows = []
     for name in dict.fromkeys(run.metrics["method"]):
         system = name.removesuffix(RETRAINED)
@@ -119,6 +163,11 @@ def nearness_table(run: Run, ranking: Run, trained: Mapping[str, Run]) -> pd.Dat
             row[f"recovery_{source}_authors"] = values["authors"].get((authors, source))
         gaps = {m: abs(row[m] - row[f"{m}_authors"]) for m in DECISIVE}
         row["reached"] = all(gaps[m] <= row[f"{m}_deviation"] for m in DECISIVE)
+        row["background"] = black.loc[name, "level"]
+        row["background_authors"] = black["level"].get(authors)
+        row["reached_black"] = authors in black.index and all(
+            abs(black.loc[name, m] - black.loc[authors, m]) <= spread.loc[authors, m] for m in DECISIVE
+        )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -144,6 +193,8 @@ def render_nearness(table: pd.DataFrame, names: Sequence[str]) -> str:
         for metric in METRICS:
             mark = "" if metric not in DECISIVE or _within(row, metric) else "*"
             cells[metric] = f"{row[metric]:.3f}{mark} ({row[f'{metric}_authors']:.3f})"
+        if (authors := row["background_authors"]) is not None:
+            cells["Background"] = f"{row['background']:.1f} ({authors:.1f})"
         for source, name in zip("ab", names, strict=True):
             authors = row[f"recovery_{source}_authors"]
             beside = f" ({authors:.2f})" if authors == authors and authors is not None else ""
