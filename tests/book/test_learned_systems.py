@@ -203,3 +203,21 @@ def test_sdnet_decides_as_published() -> None:
     assert sharper(ramp, edge)[0, 0, 5, 14:18].tolist() == [0, 0, 0, 0]
     assert sharper(edge, ramp)[0, 0, 5, 14:18].tolist() == [1, 1, 1, 1]
     assert sharper(edge, edge).min() == 1
+
+
+def test_each_channel_of_ifcnn_is_trained() -> None:
+    """Channels whose mean is right and that are clipped by themselves would give another image."""
+    state = initial_state(make_experiment("ct-mri", "smoke", method="ifcnn-retrained"), torch.device("cpu"))
+    image = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    perfect = image.expand(-1, 3, -1, -1)
+    loss, _ = state.objective([Fused(perfect)], image, image, image)
+    assert loss == 0
+    spread = perfect + torch.tensor([-0.5, 0.0, 0.5])[:, None, None]
+    assert state.objective([Fused(spread)], image, image, image)[0] > 0.1
+    model = state.model
+    assert model.train()(image, image).fused.shape == (1, 3, 32, 32)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.eval()
+    channels = model(image, image).fused
+    assert model.eval()(image, image).fused.equal(channels.clamp(0, 1).mean(dim=1, keepdim=True))

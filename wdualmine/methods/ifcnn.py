@@ -33,12 +33,15 @@ class IFCNN(Network):
         self.last = nn.Conv2d(width, 3, 1)
 
     def forward(self, image1: Tensor, image2: Tensor) -> Fused:
-        """Fuse two images (N, 1, H, W) in [0, 1]."""
+        """Fuse two images (N, 1, H, W) in [0, 1]; in training, give all channels, each one fused.
+
+        A mean alone would leave the channels free to leave [0, 1], where they are clipped before it.
+        """
         both = self.features(self.first(torch.cat((image1, image2)).expand(-1, 3, -1, -1)))
         fused = self.last(self.rebuild(torch.maximum(*both.chunk(2))))
-        if not self.training:  # a clipped pixel has no gradient
-            fused = fused.clamp(0, 1)
-        return Fused(fused.mean(dim=1, keepdim=True))
+        if self.training:  # a clipped pixel has no gradient
+            return Fused(fused)
+        return Fused(fused.clamp(0, 1).mean(dim=1, keepdim=True))
 
     def authors_layers(self) -> dict[str, nn.Module]:
         """Return the layers by their authors' names."""

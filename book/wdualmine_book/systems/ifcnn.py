@@ -72,7 +72,7 @@ class IFCNNObjective(SystemObjective):
         return torch.where(near, sharp, blurred), torch.where(near, blurred, sharp), sharp
 
     def terms(self, output: Fused, _: Tensor, __: Tensor, *targets: Tensor) -> dict[str, Tensor]:
-        """Give intensity and perceptual, mean squares against the sharp image and its derivatives."""
+        """Give intensity and perceptual, mean squares of all channels against the sharp image."""
         (sharp,) = targets
         right, down = gradients(output.fused - sharp)
         return {
