@@ -198,8 +198,9 @@ def _join(before: Run, request: Request) -> set[str]:
             pd.read_csv(folder / path.name, dtype=str, keep_default_na=False)
             for folder in (before.folder, request.output)
         )
-        stays = old[~old["method"].map(request.wants)]
-        joined = pd.concat([stays, new[new["method"].map(request.wants)]])
+        new = new[new["method"].map(request.wants)]
+        stays = old[~old["method"].isin(new["method"])]
+        joined = pd.concat([stays, new])
         write_csv(before.folder / path.name, joined[list(old)])
         kept |= set(stays["method"])
     return kept
