@@ -105,7 +105,9 @@ def _draw_scale(
         mixed = sheet.block(left, middle - 0.27, width, 0.54, text, "mixer")
     for expert, shift in zip(experts, (0.1, -0.1), strict=True):
         corner, y = (expert.right + mixed.left) / 2, middle + shift
-        sheet.arrow((expert.right, expert.center[1]), (corner, expert.center[1]), (corner, y), (mixed.left, y))
+        sheet.arrow(
+            (expert.right, expert.center[1]), (corner, expert.center[1]), (corner, y), (mixed.left, y)
+        )
     return encoder, mixed
 
 

@@ -90,9 +90,7 @@ def plot_training(
                 sheet.arrow((x, head.bottom), (x, term.top))
                 sheet.arrow((x, term.bottom), (x, total.top))
     x, y = NARROW - 0.08, network.center[1]
-    sheet.arrow(
-        (total.right, total.center[1]), (x, total.center[1]), (x, y), (network.right, y), dashed=True
-    )
+    sheet.arrow((total.right, total.center[1]), (x, total.center[1]), (x, y), (network.right, y), dashed=True)
     rate = np.format_float_scientific(schedule.learning_rate, trim="-", exp_digits=1)
     epochs = f"{schedule.epochs} epoch" + ("s" if schedule.epochs > 1 else "")
     sheet.text(NARROW / 2, 0.16, f"gradients (dashed): Adam, learning rate {rate}, {epochs}")
