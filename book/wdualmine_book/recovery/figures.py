@@ -65,8 +65,8 @@ def plot_front(run: Run) -> Figure:
     axes.axhline(1, color="0.8", linewidth=0.6, zorder=0)
     axes.set(
         title=get_task(run.info.task).folder,
-        xlabel="CC less the average's",
-        ylabel="found, of the scan alone",
+        xlabel="CC minus the average's",
+        ylabel="found, relative to the scan alone",
     )
     figure.legend(loc="outside lower center", ncols=2)
     return figure
