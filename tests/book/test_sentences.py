@@ -1,0 +1,97 @@
+"""Every sentence that a notebook computes follows the records: other records, other numbers.
+
+A number that stays the same under other records is typed, not computed. The records themselves are sealed: a changed one
+is refused when it is read (``test_records.py``).
+"""
+
+import ast
+import functools
+import gc
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import IPython.display
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+import wdualmine.records
+from wdualmine.recovery.summary import LOST
+from wdualmine_book import preflight
+from wdualmine_book.recovery.tables import GOALS
+from wdualmine_book.statistics import MARGIN
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+PAGES = ("results", "audit", "recovery", "comparison", "scans", "studies", "metrics", "figures")
+#: Numbers with a decimal point, and shares.
+NUMBER = re.compile(r"(?<![\w.,])[+-]?\d+(?:\.\d+(?:e-?\d+)?| ?%)")
+#: Levels, limits and goals that were set, not measured; the margin has a test of its own.
+SET = {"95 %", "95%", "0.05", f"{LOST}", *(f"{most}" for most in MARGIN.values()), *(f"{abs(x)}" for x in GOALS)}
+
+
+def cells(name: str) -> Iterator[Any]:
+    """The code cells of a notebook that say something."""
+    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+        drawn = "image" in cell.metadata.get("mystnb", {}) and "Markdown(" not in cell.source
+        if cell.cell_type == "code" and cell.id != "setup" and not drawn and "plot_steps(" not in cell.source:
+            yield cell
+
+
+def told(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run a notebook here, without its pictures; return the sentences that it shows and glues."""
+    for cached in gc.get_objects():
+        if isinstance(cached, functools._lru_cache_wrapper):
+            cached.cache_clear()
+    said: list[str] = []
+
+    def keep(*shown: Any, **_: Any) -> None:
+        said.extend(thing.data for thing in shown if isinstance(thing, IPython.display.Markdown))
+
+    monkeypatch.setattr(IPython.display, "display", keep)
+    monkeypatch.setattr(preflight, "glue", lambda _, value: said.append(value) if isinstance(value, str) else None)
+    names: dict[str, Any] = {}
+    for cell in cells(name):
+        tree = ast.parse(cell.source)
+        for node in tree.body:
+            if isinstance(node, ast.Expr):
+                keep(eval(compile(ast.Expression(node.value), name, "eval"), names))  # noqa: S307
+            else:
+                exec(compile(ast.Module([node], []), name, "exec"), names)  # noqa: S102
+            pictures = [key for key in names if key.startswith("plot_") or key == "show"]
+            names |= dict.fromkeys(pictures, lambda *_, **__: None)
+    return said
+
+
+def altered(read: Callable[..., pd.DataFrame], seed: int) -> Callable[..., pd.DataFrame]:
+    """Read tables in which every measured number is another one."""
+
+    def read_other(*arguments: Any, **options: Any) -> pd.DataFrame:
+        frame = read(*arguments, **options)
+        for column in frame.select_dtypes("float"):
+            draw = np.random.default_rng((seed, zlib.crc32(str(column).encode()), len(frame)))
+            frame[column] *= draw.uniform(1.1, 1.4) * draw.uniform(0.7, 1.3, len(frame))
+        return frame
+
+    return read_other
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_number_of_a_sentence_follows_the_records(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WDUALMINE_DATA", "phantom")
+    monkeypatch.chdir(tmp_path)  # no runs of this machine
+    said = told(name, monkeypatch)
+    assert any(NUMBER.search(sentence) for sentence in said)
+    assert not [sentence for sentence in said if re.search(r"\bnan\b|[+-]0\.0+\b(?<!\+0\.0000)|None", sentence)]
+    monkeypatch.setattr(wdualmine.records, "isclose", lambda *_, **__: True)
+    read = pd.read_csv
+    kept: set[str] = {number for sentence in said for number in NUMBER.findall(sentence)} - SET
+    for seed in (1, 2, 3):
+        monkeypatch.setattr(pd, "read_csv", altered(read, seed))
+        kept &= {number for sentence in told(name, monkeypatch) for number in NUMBER.findall(sentence)}
+    assert not kept, "typed, or of no record"
