@@ -239,7 +239,7 @@ def test_every_number_of_the_first_page_is_one_of_the_committed_records(built_bo
     audits, ranked = audit_runs(reference_runs()), rankings(recovery_runs())
     gaps = average_gaps(audits)
     more = [100 * gaps.loc["MI", task] / paper_row(task)["MI"] for task in TASKS]
-    light = [correlation(run)[LIGHT.name] - correlation(run)["average"] for run in ranked.values()]
+    light = [correlation(run)["average"] - correlation(run)[LIGHT.name] for run in ranked.values()]
     learned = [detector_table(run, "average").loc[LIGHT.name, "a"] for run in detector_runs().values()]
     numbers = [
         *(f"{value(paper_row(task)['CC'] for task in TASKS):.2f}" for value in (min, max)),
@@ -254,7 +254,7 @@ def test_every_number_of_the_first_page_is_one_of_the_committed_records(built_bo
             f"{100 * wide(run, 'search', 'share').loc[best_of(run, DETAILS), 'a']:.0f}"
             for run in ranked.values()
         ),
-        *(f"{value(light):+.4f}" for value in (min, max)),
+        *(f"{value(light):.4f}" for value in (min, max)),
         *(f"{value(learned):.1f}" for value in (min, max)),
     ]
     assert min(more) > 0
