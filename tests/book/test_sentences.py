@@ -30,15 +30,10 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PAGES = ("results", "audit", "recovery", "comparison", "scans", "studies", "metrics", "figures")
 #: Numbers with a decimal point, and shares.
 NUMBER = re.compile(r"(?<![\w.,])[+-]?\d+(?:\.\d+(?:e-?\d+)?| ?%)")
-#: Levels, limits and goals that were set, not measured; the margin has a test of its own.
-SET = {
-    "95 %",
-    "95%",
-    "0.05",
-    f"{LOST}",
-    *(f"{most}" for most in MARGIN.values()),
-    *(f"{abs(x)}" for x in GOALS),
-}
+#: Sizes, levels, limits and goals, which no table holds; the margin has a test of its own.
+SIZES = {name: run.info.parameters or 1 for name, run in choice_trainings().items()}
+SET = {"95 %", "95%", "0.05", f"{LOST}", f"{SIZES['light-large'] / SIZES['light-same']:.1f}"}
+SET |= {f"{most}" for most in MARGIN.values()} | {f"{abs(goal)}" for goal in GOALS}
 
 
 def cells(name: str) -> Iterator[Any]:
@@ -81,7 +76,7 @@ def told(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def altered(read: Callable[..., pd.DataFrame], seed: int) -> Callable[..., pd.DataFrame]:
-    """Read tables in which every measured number is another one; a pair's change alike, so that methods stay near."""
+    """Read tables of other numbers; those of a pair change alike, so that near methods stay near."""
 
     def read_other(*arguments: Any, **options: Any) -> pd.DataFrame:
         frame = read(*arguments, **options)
