@@ -335,6 +335,9 @@ def test_page_works_in_a_browser(browser: Any, site: str, page: str, width: int)
         tab.close()
     assert seen == []
     assert found.pop("width") <= width, "the page scrolls sideways"
+    height = found.pop("height")
+    if width == WIDTHS["phone"]:
+        assert height < (3000 if page == "index" else 8000), "too long for a phone"
     assert found.pop("title")
     assert found.pop("math") >= {"method": 17, "data": 5}.get(page, 0)
     assert {name: value for name, value in found.items() if value} == {}
