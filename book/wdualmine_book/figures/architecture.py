@@ -83,12 +83,12 @@ def _draw_scale(
     encoder = block("encoder", middle, _HALF, "Encoder", equations_of(model.encoder))
     gate = block("reliability", middle, _HALF, "Reliability", equations_of(stage.reliability))
     sheet.arrow((encoder.right, middle), (gate.left, middle))
-    kinds = {"Spatial": stage.spatial_expert, "Wavelet": stage.wavelet_expert}
-    present = {title: expert for title, expert in kinds.items() if expert is not None}
+    kinds = {"Spatial": f"{prefix}.spatial_expert", "Wavelet": f"{prefix}.wavelet_expert"}
+    present = {title: parts[name] for title, name in kinds.items() if name in parts}
     places = (bottom + _ROW - _HALF / 2, bottom + _HALF / 2) if len(present) > 1 else (middle,)
     experts = [
-        block("expert", y, _HALF, title, equations_of(expert), not any(True for _ in expert.parameters()))
-        for (title, expert), y in zip(present.items(), places, strict=True)
+        block("expert", y, _HALF, title, part.equations, not part.parameters)
+        for (title, part), y in zip(present.items(), places, strict=True)
     ]
     bus = (gate.right + experts[0].left) / 2
     for expert in experts:
