@@ -21,7 +21,7 @@ from wdualmine.errors import WdualmineError
 from wdualmine.experiments import PRESETS, VARIANTS, make_experiment
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.losses import LossWeights, Objective
-from wdualmine.methods import CLASSICAL, average
+from wdualmine.methods import average
 from wdualmine.model import ModelConfig, WDualMine
 from wdualmine.records import Run
 from wdualmine.report.style import render_figure
@@ -49,7 +49,6 @@ from wdualmine_book.figures.scores import (
 from wdualmine_book.figures.steps import STEPS, as_html, losses_html, losses_table, plot_steps
 from wdualmine_book.figures.training import LOG_COLUMNS, plot_log, plot_residuals
 from wdualmine_book.records import published_scores, reference_runs
-from wdualmine_book.recovery.figures import plot_spot, quiet_place, spot_shares
 
 TINY = ModelConfig(widths=(4, 8))
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "figures.ipynb"
@@ -166,21 +165,6 @@ def test_training_figure_shows_the_terms_with_their_weights(variant: str) -> Non
 
 def test_every_weight_of_the_objective_has_its_block() -> None:
     assert list(LOSS_TERMS) == list(LossWeights.__dataclass_fields__)
-
-
-def test_a_spot_vanishes_where_the_other_scan_outshines_it() -> None:
-    """In a flat scan under a brighter one the maximum shows nothing, the average half; such a place is taken."""
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(60, 140, (2, 128, 128), dtype=np.uint8)
-    a[40:80, 50:90], b[40:80, 50:90] = 80, 200
-    pair = Pair("7", a, b)
-    _, row, column = quiet_place(pair)
-    assert 40 <= row < 80
-    assert 50 <= column < 90
-    fusers = {name: fuse for name in ("average", "maximum") if (fuse := CLASSICAL[name].fuse)}
-    shares = [share for _, share in spot_shares(pair, fusers).values()]
-    assert shares == pytest.approx([1, 0, 0.5, 0], abs=1e-4)
-    assert any("50%" in text for text in texts(plot_spot(pair, "ct-mri", fusers)))
 
 
 # ----------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def plot_front(run: Run) -> Figure:
         xlabel="CC minus the average's",
         ylabel="found, relative to the scan alone",
     )
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=2, columnspacing=1, handlelength=1.5)
     return figure
 
 

@@ -49,5 +49,5 @@ def plot_systems(run: Run) -> Figure:
         ylim=(0, None),
     )
     axes.grid(True)
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside lower center", ncols=2, columnspacing=1, handlelength=1.5)
     return figure
