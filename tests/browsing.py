@@ -45,6 +45,8 @@ INSPECT = """async () => {
   const all = selector => [...document.querySelectorAll(selector)];
   return {
     width: document.documentElement.scrollWidth,
+    height: document.documentElement.scrollHeight,
+    imagesCut: all("article img").filter(i => i.getBoundingClientRect().right > innerWidth).map(i => i.alt),
     imagesBroken: all("img").filter(i => !i.complete || !i.naturalWidth).map(i => i.src),
     imagesWithoutText: all("img").filter(i => !/\\w/.test(i.alt) || /\\.\\w+$/.test(i.alt)).map(i => i.src),
     mathNotDrawn: all(".math").filter(m => !m.querySelector("mjx-container")).map(m => m.textContent),

@@ -729,6 +729,7 @@ def test_the_page_in_a_browser(browser: Any, written: Path, width: int, scheme: 
     assert seen == []
     assert [url for url in requests if not url.startswith("data:")] == [(written / "report.html").as_uri()]
     assert found.pop("width") <= width, "the page scrolls sideways"
+    assert found.pop("height")
     assert "same, noisy: report on 12 pairs of 12 volumes" in found.pop("title")
     assert {name: value for name, value in found.items() if value} == {}
     light, dark = (sum(map(int, re.findall(r"\d+", color)[:3])) for color in (page, text))

@@ -4,17 +4,19 @@ import math
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from wdualmine.data import SPLITS, TASKS, find_data, load_pairs, volume_of
-from wdualmine.methods import LIGHT, average
+from wdualmine.data import SPLITS, TASKS, Pair, find_data, load_pairs, volume_of
+from wdualmine.methods import CLASSICAL, LIGHT, average
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.observers import CHANCE, REGION
 from wdualmine.recovery.signals import AMPLITUDES
 from wdualmine.recovery.summary import LOST, summarize_recovery
 from wdualmine_book.recorder import record
+from wdualmine_book.recovery.figures import plot_spot, quiet_place, spot_shares
 from wdualmine_book.recovery.html import render_goals, render_seeds, render_survival
 from wdualmine_book.recovery.record import ALONE, RANKING_METRICS, RETIRED, load_recovery
 from wdualmine_book.recovery.tables import (
@@ -154,3 +156,19 @@ def test_the_one_patient_of_two_tasks_is_named(harvard: Path) -> None:
     found = wide(COMMITTED["ct-mri"], "search", "share").loc[LIGHT.name]
     assert share["a"] == pytest.approx(found["a"], abs=0.03)
     assert share["b"] == pytest.approx(found["b"], abs=0.03)
+
+
+def test_a_spot_vanishes_where_the_other_scan_outshines_it() -> None:
+    """In a flat scan under a brighter one the maximum shows nothing, the average half; it is put there."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(60, 140, (2, 128, 128), dtype=np.uint8)
+    a[40:80, 50:90], b[40:80, 50:90] = 80, 200
+    pair = Pair("7", a, b)
+    _, row, column = quiet_place(pair)
+    assert 40 <= row < 80
+    assert 50 <= column < 90
+    fusers = {name: fuse for name in ("average", "maximum") if (fuse := CLASSICAL[name].fuse)}
+    shares = [share for _, share in spot_shares(pair, fusers).values()]
+    assert shares == pytest.approx([1, 0, 0.5, 0], abs=1e-4)
+    titles = [axes.get_title() for axes in plot_spot(pair, "ct-mri", fusers).axes]
+    assert titles == ["CT\n100%", "MRI\n0%", "average\n50%", "maximum\n0%"]

@@ -1,21 +1,24 @@
-"""Figure 1: the network, drawn from its modules."""
+"""Figure 1: the network, drawn from its modules, and the sizes of its parts."""
 
 from itertools import pairwise
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from wdualmine.model import WDualMine
-from wdualmine.report.style import WIDTH, styled
-from wdualmine_book.figures.parts import Part, equations_of, format_shape, inspect_network
-from wdualmine_book.figures.sheet import Block, Sheet, count_words, equation_words
+from wdualmine.report.style import styled
+from wdualmine_book.figures.parts import Part, equations_of, inspect_network
+from wdualmine_book.figures.sheet import Block, Sheet, equation_words
+from wdualmine_book.figures.style import NARROW
 
-_ROW, _GAP, _HALF = 1.3, 0.2, 0.6  # height of a scale, between two scales, of an expert
+_ROW, _GAP, _HALF = 0.86, 0.32, 0.38  # height of a scale, between two scales, of an expert
+#: Left side and width of each column.
 _COLUMNS = {
-    "encoder": (0.1, 1.28),
-    "reliability": (1.68, 1.12),
-    "expert": (3.16, 1.34),
-    "mixer": (4.74, 1.0),
-    "decoder": (6.0, 1.1),
+    "encoder": (0.03, 0.58),
+    "reliability": (0.76, 0.74),
+    "expert": (1.66, 0.62),
+    "mixer": (2.44, 0.46),
+    "decoder": (3.0, 0.57),
 }
 
 
@@ -33,152 +36,121 @@ def plot_architecture(model: WDualMine, size: int = 256) -> Figure:
     parts = inspect_network(model, size=size)
     scales = len(model.config.widths)
     rows = scales * (_ROW + _GAP)
-    sheet = Sheet(rows + 1.42)
-    bottoms = [rows - (scale + 1) * (_ROW + _GAP) + 0.42 for scale in range(scales)]
+    sheet = Sheet(rows + 0.94)
+    bottoms = [rows - (scale + 1) * (_ROW + _GAP) + 0.04 for scale in range(scales)]
     output = _draw_output(sheet, parts, model, bottoms[0] + _ROW)
     stages = [_draw_scale(sheet, parts, model, scale, bottom) for scale, bottom in enumerate(bottoms)]
     for (upper, _), (lower, _) in pairwise(stages):
-        x = upper.center[0]
-        sheet.arrow((x, upper.bottom), (x, lower.top))
+        sheet.arrow((upper.center[0], upper.bottom), (upper.center[0], lower.top))
     _draw_decoder(sheet, parts, [fused for _, fused in stages], output)
-    total = f"#: number of learned parameters, {parts[''].parameters:,} in all"
-    sheet.text(
-        WIDTH / 2,
-        0.14,
-        f"channels × height × width;  {total};  dashed: nothing learned",
-        color="0.3",
-    )
     return sheet.figure
 
 
 def _draw_output(sheet: Sheet, parts: dict[str, Part], model: WDualMine, top: float) -> Block:
-    """Draw the images, their average and Eq. 11 above the scales, and the titles of the columns."""
-    left, width = _COLUMNS["encoder"]
-    fused = parts[""].shape
-    lane, height = top + 0.5, 0.42
-    images = sheet.block(left, lane, width, height, f"Images $I_1$, $I_2$\n{fused}", "image", title=False)
-    sheet.arrow((images.center[0], lane), (images.center[0], top - 0.32))
-    average = sheet.block(2.55, lane, 1.35, height, f"$(I_1 + I_2)\\,/\\,2$\n{fused}", "image", True, False)
-    left, width = _COLUMNS["decoder"]
+    """Draw the images, their average and Eq. 11 above the scales."""
+    lane, height = top + 0.66, 0.5
+    images = sheet.block(0.03, lane, 0.7, height, "Images\n$I_1$, $I_2$", "image")
+    encoder = _COLUMNS["encoder"][0] + _COLUMNS["encoder"][1] / 2
+    sheet.arrow((encoder, lane), (encoder, top - _ROW / 2 + _HALF / 2))
+    average = sheet.block(0.98, lane, 0.88, height, "Average\n$(I_1 + I_2)\\,/\\,2$", "image", True)
     scale = f"{model.config.residual_scale:g}"
-    formula = f"$I_f$ = clip(average + {scale} tanh $R$)\n{fused}, {equation_words('11')}"
-    image = sheet.block(WIDTH - 0.1 - 2.0, lane, 2.0, height, formula, "image", True, False)
-    sheet.arrow((images.right, images.center[1]), (average.left, images.center[1]))
-    sheet.arrow((average.right, images.center[1]), (image.left, images.center[1]))
-    titles = {
-        "encoder": ("Encoder, shared", equations_of(model.encoder)),
-        "reliability": ("Reliability", equations_of(model.stages[0].reliability)),
-        "expert": (
-            "Experts" if model.config.spatial_expert and model.config.wavelet_expert else "Expert",
-            "",
-        ),
-        "mixer": ("Mixer", equations_of(model.stages[0].mixer) if model.stages[0].mixer else None),
-    }
-    for column, (title, equations) in titles.items():
-        if equations is None:
-            continue
-        left, width = _COLUMNS[column]
-        x = left + width / 2 + (0.2 if column == "encoder" else 0)  # beside the arrow
-        text = f"{title}, {equation_words(equations)}" if equations else title
-        if column == "encoder":
-            sheet.text(
-                x - 0.1,
-                top + 0.24,
-                f"{title},\n{equation_words(equations)}",
-                ha="left",
-                va="center",
-                weight="bold",
-            )
-        else:
-            sheet.text(x, top + 0.12, text, weight="bold")
+    formula = f"Fused image\naverage + {scale} tanh $R$\nclipped, {equation_words('11')}"
+    image = sheet.block(NARROW - 0.03 - 1.4, lane, 1.4, height, formula, "image", True)
+    for left, right in ((images, average), (average, image)):
+        sheet.arrow((left.right, left.center[1]), (right.left, right.center[1]))
     return image
 
 
 def _draw_scale(
     sheet: Sheet, parts: dict[str, Part], model: WDualMine, scale: int, bottom: float
 ) -> tuple[Block, Block]:
-    """Draw one scale; give its encoder block and the block that its fused feature leaves."""
+    """Draw one scale; return its encoder block and the block that its fused feature leaves."""
     stage, prefix = model.stages[scale], f"stages.{scale}"
     middle = bottom + _ROW / 2
-    part = parts[f"encoder.stages.{scale}"]
-    left, width = _COLUMNS["encoder"]
-    text = f"Stage {scale + 1}\n{part.shape}\n{part.layers}\n{count_words(part)}"
-    encoder = sheet.block(left, bottom + 0.32, width, _ROW - 0.64, text, "encoder")
+    sheet.text(
+        _COLUMNS["reliability"][0],
+        bottom + _ROW + 0.1,
+        f"Scale {scale + 1}: {parts[prefix].shape}",
+        ha="left",
+    )
 
-    part = parts[f"{prefix}.reliability"]
-    left, width = _COLUMNS["reliability"]
-    reliability, weight = map(format_shape, part.shapes)
-    text = f"$r$: {reliability}\n$w_1$: {weight}\n{part.layers}\n{count_words(part)}"
-    gate = sheet.block(left, bottom + _ROW - 0.66, width, 0.66, text, "reliability", title=False)
-    bus = gate.right + 0.15
-    sheet.arrow((encoder.right, gate.center[1]), (gate.left, gate.center[1]))
-    low = bottom + 0.36
-    sheet.arrow((encoder.right, low), (bus, low), head=False)
-    sheet.text((encoder.right + bus) / 2, low - 0.09, "$f_1$, $f_2$")
+    def block(column: str, y: float, height: float, title: str, equations: str, plain: bool = False) -> Block:
+        left, width = _COLUMNS[column]
+        text = "\n".join(filter(None, (title, equation_words(equations))))
+        kind = title.lower() if column == "expert" else column
+        return sheet.block(left, y - height / 2, width, height, text, kind, plain)
 
-    experts = []
-    left, width = _COLUMNS["expert"]
-    for name, kind in (("spatial_expert", "spatial"), ("wavelet_expert", "wavelet")):
-        expert = getattr(stage, name)
-        if expert is None:
-            continue
-        part = parts[f"{prefix}.{name}"]
-        title = f"{kind.capitalize()}, {equation_words(part.equations)}"
-        layers = f"{part.layers or 'Haar wavelet'}\n{count_words(part)}"
-        y = bottom + _ROW - _HALF if kind == "spatial" else bottom
-        y = y if stage.spatial_expert is not None and stage.wavelet_expert is not None else middle - _HALF / 2
-        experts.append(
-            sheet.block(
-                left, y, width, _HALF, f"{title}\n{part.shape}\n{layers}", kind, plain=not part.parameters
-            )
-        )
-    ends = [gate.center[1], low, *(expert.center[1] for expert in experts)]
-    sheet.arrow((gate.right, gate.center[1]), (bus, gate.center[1]), head=False)
-    sheet.arrow((bus, min(ends)), (bus, max(ends)), head=False)
+    encoder = block("encoder", middle, _HALF, "Encoder", equations_of(model.encoder))
+    gate = block("reliability", middle, _HALF, "Reliability", equations_of(stage.reliability))
+    sheet.arrow((encoder.right, middle), (gate.left, middle))
+    kinds = {"Spatial": f"{prefix}.spatial_expert", "Wavelet": f"{prefix}.wavelet_expert"}
+    present = {title: parts[name] for title, name in kinds.items() if name in parts}
+    places = (bottom + _ROW - _HALF / 2, bottom + _HALF / 2) if len(present) > 1 else (middle,)
+    experts = [
+        block("expert", y, _HALF, title, part.equations, not part.parameters)
+        for (title, part), y in zip(present.items(), places, strict=True)
+    ]
+    bus = (gate.right + experts[0].left) / 2
     for expert in experts:
-        sheet.arrow((bus, expert.center[1]), (expert.left, expert.center[1]))
+        y = expert.center[1]
+        sheet.arrow((gate.right, middle), (bus, middle), (bus, y), (expert.left, y))
     if len(experts) == 1:
         return encoder, experts[0]
-
-    left, width = _COLUMNS["mixer"]
     if stage.mixer is None:
-        fused = parts[prefix].shape
-        block = sheet.block(left, middle - 0.23, width, 0.46, f"Mean of both\n{fused}", "mixer", plain=True)
+        mixed = block("mixer", middle, _HALF, "Mean", "", True)
     else:
-        part = parts[f"{prefix}.mixer"]
-        text = f"{part.shape}\n$\\alpha$: {format_shape(part.shapes[1])}\n{part.layers}\n{count_words(part)}"
-        block = sheet.block(left, middle - 0.33, width, 0.66, text, "mixer", title=False)
-    for expert, shift in zip(experts, (0.12, -0.12), strict=True):
-        corner = expert.right + (left - expert.right) / 2
-        y = block.center[1] + shift
-        sheet.arrow((expert.right, expert.center[1]), (corner, expert.center[1]), (corner, y), (left, y))
-    return encoder, block
+        first, last = equations_of(stage.mixer).split("-")
+        left, width = _COLUMNS["mixer"]
+        text = f"Mixer\nEq. {first}\nto {last}"
+        mixed = sheet.block(left, middle - 0.27, width, 0.54, text, "mixer")
+    for expert, shift in zip(experts, (0.1, -0.1), strict=True):
+        corner, y = (expert.right + mixed.left) / 2, middle + shift
+        sheet.arrow(
+            (expert.right, expert.center[1]), (corner, expert.center[1]), (corner, y), (mixed.left, y)
+        )
+    return encoder, mixed
 
 
 def _draw_decoder(sheet: Sheet, parts: dict[str, Part], fused: list[Block], image: Block) -> None:
     left, width = _COLUMNS["decoder"]
     x = left + width / 2
-    below: float | None = None
-    for scale in range(len(fused) - 1, -1, -1):
-        source = fused[scale]
+    coarsest = fused[-1]
+    sheet.arrow((coarsest.right, coarsest.center[1]), (x, coarsest.center[1]), head=False)
+    below = coarsest.center[1]
+    for source in reversed(fused[:-1]):
         y = source.center[1]
-        if scale == len(fused) - 1:
-            sheet.arrow((source.right, y), (x, y), head=False)
-            below = y
-            continue
-        part = parts[f"decoder.merges.{scale}"]
-        text = f"Decoder\n{part.shape}\n{part.layers}\n{count_words(part)}"
-        block = sheet.block(left, y - 0.33, width, 0.66, text, "decoder")
+        block = sheet.block(left, y - _HALF / 2, width, _HALF, "Decoder\n2 × size", "decoder")
         sheet.arrow((source.right, y), (left, y))
-        sheet.arrow((x, below or y), (x, block.bottom))
-        sheet.text(x + 0.08, block.bottom - 0.2, "2 × size", ha="left")
+        sheet.arrow((x, below), (x, block.bottom))
         below = block.top
-    part = parts["decoder.residual"]
-    bottom = image.bottom - 0.62
-    text = f"$R$: {part.shape}\n{part.layers} {count_words(part)}"
-    block = sheet.block(left, bottom, width, 0.42, text, "decoder", title=False)
-    sheet.arrow((x, below or bottom), (x, block.bottom))
+    block = sheet.block(left, image.bottom - 0.45, width, 0.26, "$R$", "decoder")
+    sheet.arrow((x, below), (x, block.bottom))
     sheet.arrow((x, block.top), (x, image.bottom))
+
+
+def sizes_table(model: WDualMine, size: int = 256) -> pd.DataFrame:
+    """Return the size of every part of Figure 1.
+
+    Returns:
+        Columns Scale, Part, output (shape), layers (kernels) and parameters, as printed.
+    """
+    parts = inspect_network(model, size=size)
+    rows = []
+    for scale in range(len(model.config.widths)):
+        names = {
+            f"encoder.stages.{scale}": "encoder",
+            f"stages.{scale}.reliability": "reliability",
+            f"stages.{scale}.spatial_expert": "spatial expert",
+            f"stages.{scale}.wavelet_expert": "wavelet expert",
+            f"stages.{scale}.mixer": "mixer",
+            f"decoder.merges.{scale}": "decoder",
+        }
+        rows += [(f"Scale {scale + 1}", title, parts[name]) for name, title in names.items() if name in parts]
+    rows.append(("Output", "residual R", parts["decoder.residual"]))
+    cells = [
+        (scale, title, part.shape, part.layers or "–", f"{part.parameters:,}") for scale, title, part in rows
+    ]
+    return pd.DataFrame(cells, columns=["Scale", "Part", "output", "kernels", "parameters"])
 
 
 def architecture_caption(model: WDualMine, size: int = 256) -> str:
@@ -192,8 +164,6 @@ def architecture_caption(model: WDualMine, size: int = 256) -> str:
         words += ["the experts are averaged"]
     return (
         f"**Figure 1.** The network, drawn from its modules: {', '.join(words)}, {parts[''].parameters:,} "
-        f"learned parameters, shapes for images of {size} × {size} pixels. Both images pass through one "
-        "encoder; $f_1$ and $f_2$ are their features, $r$ the reliabilities, $w_1$ the weight of the first "
-        "image, $α$ the coefficients of the mixer. Below the shapes: the kernels of the convolutions "
-        "(d: dilation, ECA: kernel of the channel attention) and the number of parameters."
+        f"learned parameters. Both images pass through one encoder. Above each scale: channels × height × "
+        f"width of its features, for images of {size} × {size} pixels. Dashed: nothing learned."
     )

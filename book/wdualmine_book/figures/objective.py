@@ -1,7 +1,6 @@
 """Figure 2: how the network is trained, drawn from its objective."""
 
 import inspect
-import re
 from collections.abc import Callable
 
 import numpy as np
@@ -14,7 +13,8 @@ from wdualmine.losses import LossWeights, Objective
 from wdualmine.model import WDualMine
 from wdualmine.report.style import styled
 from wdualmine_book.figures.parts import Part, equations_of, format_shape, inspect_network
-from wdualmine_book.figures.sheet import Block, Sheet, count_words, equation_words
+from wdualmine_book.figures.sheet import Block, Sheet, equation_words
+from wdualmine_book.figures.style import NARROW
 
 #: The function and the symbol of each term of Eq. 12, by the name of its weight.
 LOSS_TERMS: dict[str, tuple[Callable[..., Tensor], str]] = {
@@ -24,8 +24,13 @@ LOSS_TERMS: dict[str, tuple[Callable[..., Tensor], str]] = {
     "mutual_information": (losses.mutual_information_loss, r"$\mathcal{L}_{mi}$"),
     "reconstruction": (losses.reconstruction_loss, r"$\mathcal{L}_{rec}$"),
 }
-# From top to bottom in Figure 2: like this no two arrows cross.
-_ORDER = ("average", "gradient", "correlation", "reconstruction", "mutual_information")
+#: Left side and width of what the terms compare, with the terms below it.
+_COLUMNS: dict[str, tuple[float, float, tuple[str, ...]]] = {
+    "fused": (0.2, 0.94, ("average", "gradient", "correlation")),
+    "heads": (1.28, 1.04, ("reconstruction",)),
+    "projection": (2.42, 0.98, ("mutual_information",)),
+}
+_TERM, _HEAD = 0.7, 0.84  # heights
 _SYMBOLS = {
     "fused": "$I_f$",
     "image1": "$I_1$",
@@ -57,89 +62,85 @@ def plot_training(
     size = size or schedule.patch_size or 256
     parts = inspect_network(model, objective, size, schedule.batch_size)
     terms = {name: weight for name, weight in _weights(objective.weights).items() if weight}
-    height, step = 3.9, 0.66
+    below = {kind: [name for name in column[2] if name in terms] for kind, column in _COLUMNS.items()}
+    height = 2.76 + 0.78 * max(map(len, below.values()))
     sheet = Sheet(height)
     images = f"{schedule.batch_size} × {format_shape(parts[''].shapes[0])}"
-    middle = height / 2 + 0.15
-    batch = sheet.block(0.1, middle - 0.4, 1.12, 0.8, f"Batch\n$I_1$, $I_2$\n{images}", "image")
+    top = height - 0.6
+    batch = sheet.block(0.2, top, 1.22, 0.57, f"Batch\n$I_1$, $I_2$\n{images}", "image")
     text = f"W-DUALMINE\n{equation_words('1-11')}\n# {parts[''].parameters:,}"
-    network = sheet.block(1.44, middle - 0.4, 1.0, 0.8, text, "encoder")
-    sheet.arrow((batch.right, middle), (network.left, middle))
-    tops = [height - 0.2 - number * step for number in range(len(terms))]
-    blocks = {
-        name: sheet.block(
-            4.48, top - 0.54, 1.72, 0.54, _term_text(name, terms[name]), "reliability", plain=True
-        )
-        for name, top in zip(terms, tops, strict=True)
-    }
-    _draw_heads(sheet, parts, network, blocks, images, schedule.batch_size)
-    text = "$\\mathcal{L}_{total}$\n" + equation_words(equations_of(objective))
-    total = sheet.block(6.45, middle - 0.3, 0.65, 0.6, text, "mixer", plain=True)
-    for block in blocks.values():
-        y = middle + 0.2 * (block.center[1] - middle) / (height / 2)
-        corner = (block.right + total.left) / 2
-        sheet.arrow((block.right, block.center[1]), (corner, block.center[1]), (corner, y), (total.left, y))
-    x, y = total.center[0], 0.24
-    sheet.arrow(
-        (x, total.bottom), (x, y), (network.center[0], y), (network.center[0], network.bottom), dashed=True
-    )
+    network = sheet.block(1.82, top, 1.1, 0.57, text, "encoder")
+    sheet.arrow((batch.right, batch.center[1]), (network.left, network.center[1]))
+    text = "$\\mathcal{L}_{total}$, " + equation_words(equations_of(objective))
+    total = sheet.block(0.2, 0.36, 3.2, 0.3, text, "mixer", plain=True)
+    heads = _draw_heads(sheet, parts, network, {kind for kind, names in below.items() if names}, images)
+    for kind, head in heads.items():
+        for number, name in enumerate(below[kind]):
+            text, tall = _term_text(name, terms[name]), _TERM if kind == "fused" else _HEAD
+            bottom = head.bottom - 0.2 - number * (_TERM + 0.08) - tall
+            term = sheet.block(
+                head.left, bottom, head.width, tall, text, "reliability", True, bold=1 + name.count("_")
+            )
+            x, y = term.center
+            if kind == "fused":
+                bus, out = head.left - 0.12, head.right + 0.07
+                sheet.arrow((head.left, head.center[1]), (bus, head.center[1]), (bus, y), (term.left, y))
+                sheet.arrow((term.right, y), (out, y), (out, total.top))
+            else:
+                sheet.arrow((x, head.bottom), (x, term.top))
+                sheet.arrow((x, term.bottom), (x, total.top))
+    x, y = NARROW - 0.08, network.center[1]
+    sheet.arrow((total.right, total.center[1]), (x, total.center[1]), (x, y), (network.right, y), dashed=True)
     rate = np.format_float_scientific(schedule.learning_rate, trim="-", exp_digits=1)
     epochs = f"{schedule.epochs} epoch" + ("s" if schedule.epochs > 1 else "")
-    sheet.text((x + network.center[0]) / 2, y - 0.11, f"gradients; Adam, learning rate {rate}, {epochs}")
+    sheet.text(NARROW / 2, 0.16, f"gradients (dashed): Adam, learning rate {rate}, {epochs}")
     return sheet.figure
 
 
 def _weights(weights: LossWeights) -> dict[str, float]:
-    return {name: getattr(weights, name) for name in _ORDER}
+    return {name: getattr(weights, name) for name in LOSS_TERMS}
 
 
 def _term_text(name: str, weight: float) -> str:
     function, symbol = LOSS_TERMS[name]
     number = list(LOSS_TERMS).index(name) + 1  # LOSS_TERMS has the order of Eq. 12
     parameters = inspect.signature(function).parameters.values()
-    inputs = ", ".join(_SYMBOLS[p.name] for p in parameters if p.default is inspect.Parameter.empty)
-    title = f"{name.replace('_', ' ').capitalize()}, {equation_words(equations_of(function))}"
-    return f"{title}\n$\\lambda_{number}$ = {weight:g}, {symbol}\nof {inputs}"
+    inputs = [_SYMBOLS[p.name] for p in parameters if p.default is inspect.Parameter.empty]
+    title = name.capitalize().replace("_", "\n")
+    words = inputs if len(inputs) == 3 else [*inputs[:2], "\n" + inputs[2], *inputs[3:]]
+    of = ", ".join(words).replace(", \n", "\n")
+    equation = equation_words(equations_of(function))
+    return f"{title}\n$\\lambda_{number}$ = {weight:g}, {symbol}\n{of}\n{equation}"
 
 
 def _draw_heads(
-    sheet: Sheet,
-    parts: dict[str, Part],
-    network: Block,
-    blocks: dict[str, Block],
-    images: str,
-    batch: int,
-) -> None:
+    sheet: Sheet, parts: dict[str, Part], network: Block, wanted: set[str], images: str
+) -> dict[str, Block]:
     """Draw what leaves the network, and the heads that turn it into what the terms compare."""
-    left, width = 2.78, 1.4
-    middle = network.center[1]
-    corner = (network.right + left) / 2
-    fused = sheet.block(left, middle + 0.62, width, 0.46, f"Fused image $I_f$\n{images}", "image")
-    y = network.center[1] + 0.2
-    sheet.arrow((network.right, y), (corner, y), (corner, fused.center[1]), (left, fused.center[1]))
-    for name in blocks:
-        if name not in ("mutual_information", "reconstruction"):
-            sheet.elbow(fused, blocks[name], 0.65)
-    if "reconstruction" in blocks:
+    bottom = network.bottom - 0.3 - _HEAD
+    texts, blocks = {"fused": "Fused image\n$I_f$"}, {}
+    if "heads" in wanted:
         part = parts["objective.reconstruct1"]
         count = part.parameters + parts["objective.reconstruct2"].parameters
-        text = f"Heads $R_1$, $R_2$\n2 × ({images})\n{part.layers} each\n# {count:,}"
-        head = sheet.block(left, middle - 0.26, width, 0.66, text, "wavelet")
-        sheet.arrow((fused.center[0], fused.bottom), (fused.center[0], head.top))
-        sheet.elbow(head, blocks["reconstruction"], 0.25)
-    if "mutual_information" in blocks:
+        texts["heads"] = f"Heads\n$R_1$, $R_2$\n{part.layers}\n# {count:,}"
+    if "projection" in wanted:
         part = parts["objective.projection"]
-        feature = max(
-            (name for name in parts if re.fullmatch(r"stages\.\d+", name)), key=lambda n: int(n[7:])
-        )
-        text = (
-            f"Projection, shared\n$z_f$, $z_1$, $z_2$: {batch} × {part.shape}\n"
-            f"of means, {parts[feature].shape}\n{part.layers}\n{count_words(part)}"
-        )
-        head = sheet.block(left, middle - 1.3, width, 0.8, text, "spatial")
-        y = network.center[1] - 0.2
-        sheet.arrow((network.right, y), (corner, y), (corner, head.center[1]), (left, head.center[1]))
-        sheet.elbow(head, blocks["mutual_information"])
+        layers = part.layers.replace(", ", "\n")
+        texts["projection"] = f"Projection\n$z_f$, $z_1$, $z_2$\n{layers}\n# {part.parameters:,}"
+    kinds = {"fused": "image", "heads": "wavelet", "projection": "spatial"}
+    for kind, text in texts.items():
+        left, width, _ = _COLUMNS[kind]
+        blocks[kind] = sheet.block(left, bottom, width, _HEAD, text, kinds[kind])
+    y = network.bottom - 0.14
+    for kind in ("fused", "projection"):
+        if kind in blocks:
+            x = blocks[kind].center[0]
+            start = network.center[0]
+            sheet.arrow((start, network.bottom), (start, y), (x, y), (x, bottom + _HEAD))
+    if "heads" in blocks:
+        middle = bottom + _HEAD / 2
+        sheet.arrow((blocks["fused"].right, middle), (blocks["heads"].left, middle))
+    return blocks
 
 
 def parts_of(preset: str) -> tuple[WDualMine, Objective, Schedule]:
@@ -159,5 +160,5 @@ def training_caption(model: WDualMine, objective: Objective, schedule: Schedule 
         f"{', '.join(map(str, model.config.widths))}, batches of {schedule.batch_size} pairs "
         f"({images}), the terms of Eq. 12 with their weights and inputs, and the heads that only training "
         "needs, which learn along with the network. $z$ are codes of the coarsest features, averaged over "
-        f"the pixels. #: number of learned parameters; dashed: nothing learned.{absent}"
+        f"the pixels. #: number of learned parameters; dashed boxes: nothing learned.{absent}"
     )

@@ -219,7 +219,7 @@ def plot_comparison(comparison: Comparison) -> Figure:
             show_map(last, differences[name], DIVERGING, -limit, limit)
         else:
             _strip(last)
-    for axes, title in zip(grid[0], ("whole", "most detail", "most unlike", "less average"), strict=True):
+    for axes, title in zip(grid[0], ("whole", "most detail", "most unlike", "− average"), strict=True):
         axes.set_title(title)
     return figure
 
@@ -247,7 +247,9 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
         WdualmineError: the network does not take images of this size.
     """
     residual = _inspect(pair, model)["residual"][0]
-    limit = max(float(np.percentile(np.abs(residual), 99)), 1e-6)  # zero padding makes the border stand out
+    edge = min(residual.shape) // 16  # zero padding makes the border stand out
+    inside = residual[edge : residual.shape[0] - edge, edge : residual.shape[1] - edge]
+    limit = max(float(np.percentile(np.abs(inside), 99)), 1e-6)
     panels: Mapping[str, NDArray] = {
         modalities[0]: pair.image_a,
         modalities[1]: pair.image_b,

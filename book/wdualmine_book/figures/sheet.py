@@ -1,4 +1,4 @@
-"""A sheet to draw blocks and arrows on, for Figures 1 and 2."""
+"""A sheet as wide as a phone to draw blocks and arrows on, for Figures 1 and 2."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from wdualmine.report.style import WIDTH
-from wdualmine_book.figures.parts import Part
+from wdualmine_book.figures.style import NARROW
 
 #: Colors of blocks by kind.
 FILLS = {
@@ -20,7 +19,7 @@ FILLS = {
     "mixer": "#fbdbd3",
     "decoder": "#e3e3e3",
 }
-SMALL = 7.5  # points
+SMALL = 8  # points
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ class Sheet:
     """A sheet of paper to draw blocks and arrows on; lengths are inches, from the lower left corner."""
 
     def __init__(self, height: float) -> None:
-        self.figure = plt.figure(figsize=(WIDTH, height))
+        self.figure = plt.figure(figsize=(NARROW, height))
         self.axes: Axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set(xlim=(0, WIDTH), ylim=(0, height))
+        self.axes.set(xlim=(0, NARROW), ylim=(0, height))
         self.axes.set_axis_off()
 
     def block(
@@ -66,9 +65,9 @@ class Sheet:
         lines: str,
         kind: str,
         plain: bool = False,
-        title: bool = True,
+        bold: int = 1,
     ) -> Block:
-        """Draw a box around text, its first line a bold title; a plain one (nothing learned) is dashed."""
+        """Draw a box around text, its first lines a bold title; a plain one (nothing learned) is dashed."""
         block = Block(left, bottom, width, height)
         self.axes.add_patch(
             FancyBboxPatch(
@@ -85,10 +84,10 @@ class Sheet:
         )
         rows = lines.split("\n")
         x, middle = block.center
-        step = 0.135
+        step = 0.145
         for number, row in enumerate(rows):
             y = middle + ((len(rows) - 1) / 2 - number) * step
-            self.text(x, y, row, weight="bold" if title and number == 0 else "normal")
+            self.text(x, y, row, weight="bold" if number < bold else "normal")
         return block
 
     def text(self, x: float, y: float, text: str, **settings: Any) -> None:
@@ -114,8 +113,3 @@ class Sheet:
 def equation_words(numbers: str) -> str:
     """Print numbers of equations; nothing where there are none."""
     return f"Eq. {numbers.replace('-', '–')}" if numbers else ""
-
-
-def count_words(part: Part) -> str:
-    """Print a part's number of learned parameters."""
-    return f"# {part.parameters:,}" if part.parameters else "nothing learned"

@@ -90,10 +90,12 @@ def _draw_row(panels: Mapping[str, NDArray]) -> Figure:
         if title in ("$I_f$", "average"):
             show_map(axis, values, "gray", 0, 1)
             continue
-        limit = float(np.percentile(np.abs(values), 99.5)) or 1.0
+        edge = min(values.shape) // 16  # at the border the padding shows
+        inside = values[edge : values.shape[0] - edge, edge : values.shape[1] - edge]
+        limit = float(np.percentile(np.abs(inside), 99.5)) or 1.0
         signed = title.startswith("residual")
         nearly_constant = title.startswith(("weight", "mixing", "$r_", "$|f"))  # and far from 0
-        low = -limit if signed else float(np.percentile(values, 0.5)) if nearly_constant else 0.0
+        low = -limit if signed else float(np.percentile(inside, 0.5)) if nearly_constant else 0.0
         show_map(axis, values, DIVERGING if signed else SEQUENTIAL, low, limit)
     return figure
 

@@ -1,4 +1,4 @@
-"""What survives fusion in pictures: the front, signals of growing amplitude, a detail that methods hide."""
+"""What survives fusion in pictures: a spot, the front, growing amplitudes, a detail that methods hide."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,15 +9,16 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from wdualmine.data import Pair, get_task
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
-from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE
+from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE, load_fuse
 from wdualmine.methods.light import Light
 from wdualmine.records import Run
-from wdualmine.recovery.signals import head
-from wdualmine.report.style import COLORS, WIDTH, styled
+from wdualmine.recovery.signals import REACH, Signal, head
+from wdualmine.report.style import COLORS, styled
 from wdualmine_book.figures.qualitative import Window
 from wdualmine_book.figures.style import NARROW, styled_on_black
 from wdualmine_book.recovery.record import SCALES
@@ -26,6 +27,8 @@ from wdualmine_book.titles import title
 
 #: Side of a small detail, in pixels, and of the window that shows it.
 DETAIL, SIDE = 9, 57
+#: The spot that is shown: its grey levels, the side of its surroundings, the levels shown to each side.
+SPOT, AROUND, RANGE = 45.0, 13, 80
 _MARKS = "osD^vP*X<>dhp"
 _COLOR = {LIGHT.name: COLORS[3], W_DUALMINE.name: COLORS[1]}
 #: Methods that the front names.
@@ -36,69 +39,71 @@ SHOWN = (
 
 
 @styled
-def plot_front(runs: Mapping[str, Run]) -> Figure:
-    """Draw every method between correlation and what an observer finds, a panel a task.
+def plot_front(run: Run) -> Figure:
+    """Draw every method of a task between correlation and what an observer finds.
 
     Across is the mean CC less the average's, up the share of what the worse kept scan alone shows that search
     finds in the fused image. One line is the trivial front, blends of average and maximum; the other is the
     light network, from a residual scale of 0, the average, to the largest measured.
-
-    Args:
-        runs: rankings by task.
     """
-    figure, grid = plt.subplots(
-        1, len(runs), figsize=(WIDTH, 3.3), layout="constrained", sharey=True, squeeze=False
+    figure, axes = plt.subplots(figsize=(NARROW, 4.2), layout="constrained")
+    gap = correlation(run)
+    points = pd.DataFrame(
+        {"CC": gap - gap["average"], "found": wide(run, "search", "share")["worse"]}
+    ).dropna()
+    for names, color, label in (
+        (DETAILS, "0.75", "average plus details"),
+        (WINDOWS, "0.45", "windowed averages"),
+    ):
+        shown = points.loc[[name for name in names if name in points.index]]
+        axes.plot(shown["CC"], shown["found"], ".", color=color, markersize=4, label=label, zorder=0)
+    _line(axes, points, blends(), "0.5", "average to maximum")
+    _line(axes, points, scales(), COLORS[3], f"light, λ from 0 to {max(SCALES):g}")
+    for number, name in enumerate(name for name in SHOWN if name in points.index):
+        color = _COLOR.get(name, COLORS[0])
+        axes.plot(*points.loc[name], _MARKS[number], color=color, label=title(name))
+    axes.axhline(1, color="0.8", linewidth=0.6, zorder=0)
+    axes.set(
+        title=get_task(run.info.task).folder,
+        xlabel="CC minus the average's",
+        ylabel="found, relative to the scan alone",
     )
-    for axes, (task, run) in zip(grid[0], runs.items(), strict=True):
-        gap = correlation(run)
-        points = pd.DataFrame(
-            {"CC": gap - gap["average"], "found": wide(run, "search", "share")["worse"]}
-        ).dropna()
-        for names, color, label in (
-            (DETAILS, "0.75", "average plus details"),
-            (WINDOWS, "0.45", "windowed averages"),
-        ):
-            shown = points.loc[[name for name in names if name in points.index]]
-            axes.plot(shown["CC"], shown["found"], ".", color=color, markersize=4, label=label, zorder=0)
-        _line(axes, points, blends(), "0.5", "blends of average and maximum")
-        _line(axes, points, scales(), COLORS[3], f"light network, λ from 0 to {max(SCALES):g}")
-        for number, name in enumerate(name for name in SHOWN if name in points.index):
-            color = _COLOR.get(name, COLORS[0])
-            axes.plot(*points.loc[name], _MARKS[number], color=color, label=title(name))
-        axes.axhline(1, color="0.8", linewidth=0.6, zorder=0)
-        axes.set(title=get_task(task).folder, xlabel="CC less the average's")
-    grid[0, 0].set(ylabel="found, of the scan alone")
-    lines, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(lines, names, loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=2, columnspacing=1, handlelength=1.5)
     return figure
 
 
 @styled
-def plot_amplitudes(runs: Mapping[str, Run], column: str = "found") -> Figure:
-    """Draw search or contrast against the amplitude of the signal, a column a task, a row a source.
+def plot_amplitudes(runs: Mapping[str, Run]) -> Figure:
+    """Draw the share that search finds against the amplitude of the signal, a row a task, a column a scan.
 
     Args:
         runs: rankings by task.
-        column: "found", the share of signals that search finds, or "recovery", the share of their contrast.
     """
     figure, grid = plt.subplots(
-        2, len(runs), figsize=(WIDTH, 4.2), layout="constrained", squeeze=False, sharex=True, sharey=True
+        len(runs),
+        2,
+        figsize=(NARROW, 1.5 * len(runs) + 0.9),
+        layout="constrained",
+        squeeze=False,
+        sharey=True,
     )
-    for number, (task, run) in enumerate(runs.items()):
+    for line, (task, run) in zip(grid, runs.items(), strict=True):
         table = run.table("amplitudes.csv")
-        for axes, (source, modality) in zip(grid[:, number], modalities(task).items(), strict=True):
+        for axes, (source, modality) in zip(line, modalities(task).items(), strict=True):
             for place, (name, own) in enumerate(
                 table[table["source"] == source].groupby("method", sort=False)
             ):
                 color = _COLOR.get(str(name), (COLORS[0], COLORS[2], COLORS[4], "0.5")[place % 4])
                 width = 2 if name == LIGHT.name else 1
-                axes.plot(own["amplitude"], own[column], color=color, linewidth=width, label=title(str(name)))
-            axes.set(title=f"{get_task(task).folder}: signals in {modality}")
-        grid[1, number].set(xlabel="amplitude in grey levels")
-    for axes in grid[:, 0]:
-        axes.set(ylabel="share found" if column == "found" else "share of contrast left")
+                axes.plot(
+                    own["amplitude"], own["found"], color=color, linewidth=width, label=title(str(name))
+                )
+            axes.set(title=f"{get_task(task).folder}: {modality}")
+        line[0].set(ylabel="share found")
+    for axes in grid[-1]:
+        axes.set(xlabel="grey levels")
     lines, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(lines, names, loc="outside lower center", ncols=3)
+    figure.legend(lines, names, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -124,6 +129,78 @@ def hidden_detail(pair: Pair) -> Window:
     return Window(top, left, side)
 
 
+def quiet_place(pair: Pair) -> tuple[float, int, int]:
+    """Find where a bright spot in scan A stays darker than scan B, both being as flat as can be.
+
+    Returns:
+        How well the place is suited, the larger the better, its row and its column.
+    """
+    a, b = pair.luma_a.astype(np.float64), pair.luma_b.astype(np.float64)
+    outshone = np.minimum(ndimage.minimum_filter(b - a, AROUND) - SPOT, 0)
+    rough = sum(ndimage.maximum_filter(x, AROUND) - ndimage.minimum_filter(x, AROUND) for x in (a, b))
+    inside = ndimage.binary_erosion(head(pair.luma_a, pair.luma_b), iterations=REACH)
+    suited = np.where(inside, 1000 * outshone - rough, -np.inf)
+    row, column = np.unravel_index(suited.argmax(), a.shape)
+    return float(suited.max()), int(row), int(column)
+
+
+def spot_shares(pair: Pair, fusers: Mapping[str, Fuse]) -> dict[str, tuple[NDArray, float]]:
+    """Return, by title, the luma with a spot in scan A, (H, W) in [0, 1], and the share of its contrast left.
+
+    Args:
+        pair: sources.
+        fusers: ways to fuse by title; neither result is stretched.
+    """
+    _, row, column = quiet_place(pair)
+    signal = Signal("disc", 5.0, 0.0, SPOT, row, column)
+    a, b, with_spot = luma_tensor(pair.luma_a), luma_tensor(pair.luma_b), luma_tensor(pair.luma_a)
+    with_spot[0, 0, *signal.window] += torch.from_numpy(signal.template / 255).float()
+    first, second = "scan A", "scan B"
+    shown = {first: lambda a, b: a, second: lambda a, b: b} | dict(fusers)
+    found = {}
+    for name, fuse in shown.items():
+        with torch.inference_mode():
+            before, after = (fuse(x, b)[0, 0].numpy().astype(np.float64) for x in (a, with_spot))
+        change = 255 * (after - before)[signal.window]
+        found[name] = after, float((change * signal.template).sum() / (signal.template**2).sum())
+    return found
+
+
+@styled_on_black
+def plot_spot(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Figure:
+    """Show a spot of known contrast in scan A, and the same place in scan B and in each fused image.
+
+    Args:
+        pair: sources.
+        task: "ct-mri", "pet-mri" or "spect-mri".
+        fusers: ways to fuse by title; neither result is stretched.
+    """
+    _, row, column = quiet_place(pair)
+    near, columns = (
+        np.s_[row - 2 * REACH : row + 2 * REACH + 1, column - 2 * REACH : column + 2 * REACH + 1],
+        4,
+    )
+    shares = spot_shares(pair, fusers)
+    names = dict(zip(shares, (*get_task(task).modalities, *fusers), strict=True))
+    rows = -(-len(shares) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(NARROW, (NARROW / columns + 0.36) * rows), layout="constrained"
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (key, (image, share)) in zip(grid.flat, shares.items(), strict=False):
+        part = 255 * image[near]
+        middle = float(
+            np.median(255 * image[row - REACH : row + REACH + 1, column - REACH : column + REACH + 1])
+        )
+        axes.imshow(part, cmap="gray", vmin=middle - RANGE, vmax=middle + RANGE, interpolation="nearest")
+        axes.plot(
+            2 * REACH, 2 * REACH, "o", markersize=17, markerfacecolor="none", color="#ffd400", alpha=0.8
+        )
+        axes.set_title(f"{names[key]}\n{share:.0%}", fontsize=8)
+    return figure
+
+
 @styled_on_black
 def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Figure:
     """Show a pair whole, and the window around its hidden detail (:func:`hidden_detail`), as it is and fused.
@@ -139,11 +216,11 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
         name: fuse_images(pair.image_a, pair.image_b, fuse, stretch=False) for name, fuse in fusers.items()
     }
     near = {name: image[window.slices] for name, image in (sources | fused).items()}
-    panels = [*((f"{name}, whole", image) for name, image in sources.items()), *near.items()]
-    columns = 3
+    panels = [*((f"{name} whole", image) for name, image in sources.items()), *near.items()]
+    columns = 5
     rows = -(-len(panels) // columns)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(NARROW, (NARROW / columns + 0.25) * rows), layout="constrained"
+        rows, columns, figsize=(NARROW, (NARROW / columns + 0.2) * rows), layout="constrained"
     )
     for axes in grid.flat:
         axes.set_axis_off()
@@ -196,9 +273,10 @@ def plot_gains(pair: Pair, task: str, network: Light) -> Figure:
     return figure
 
 
-def detail_fusers(network: Fuse) -> dict[str, Fuse]:
-    """Give the ways to fuse that :func:`plot_hidden_detail` sets side by side, by short titles."""
-    titles = {"average": "Average", "maximum": "Maximum", "laplacian-pyramid": "Laplacian pyramid"}
-    titles["detail-average"] = "Average plus details"
+def shown_fusers(task: str) -> dict[str, Fuse]:
+    """Return the ways to fuse that the pictures set side by side, by short titles."""
+    titles = {"average": "Average", "maximum": "Maximum", "laplacian-pyramid": "Pyramid"}
+    titles["detail-average"] = "Details"
     chosen = {name: CLASSICAL[key].fuse for key, name in titles.items()}
-    return {name: fuse for name, fuse in chosen.items() if fuse} | {"Light network": network}
+    learned = {"W-DUALMINE": load_fuse(W_DUALMINE, task), "Light": load_fuse(LIGHT, task)}
+    return {name: fuse for name, fuse in chosen.items() if fuse} | learned

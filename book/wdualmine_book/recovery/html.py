@@ -15,12 +15,14 @@ from wdualmine_book.recovery.tables import (
     DETAILS,
     RANKED,
     WINDOWS,
+    beside,
     best_of,
     color_table,
     correlation,
     field_metrics,
     goals,
     modalities,
+    noise_gains,
     scales,
     seeds_table,
     wide,
@@ -32,6 +34,9 @@ FEW = (
     "average", "maximum", "laplacian-pyramid", "detail-average", "ifcnn", "sdnet",
     W_DUALMINE.name, LIGHT.name,
 )  # fmt: skip
+
+#: What a scan is called where a table has a row a task.
+SCANS = {"a": "first scan", "b": "MRI"}
 
 
 def render_survival(run: Run, few: bool = False, form: str = "html") -> str:
@@ -97,14 +102,29 @@ def render_seeds(runs: Mapping[str, Run], form: str = "html") -> str:
     return print_grid(pd.DataFrame(rows), form)
 
 
-def render_agreement(table: pd.DataFrame, form: str = "html") -> str:
-    """Print how each metric's order agrees with that of search."""
+def render_beside(runs: Mapping[str, Run], form: str = "html") -> str:
+    """Print the light network's search and d' over those of the best rule at such a CC, a row a task."""
+    rows = []
+    for task, run in runs.items():
+        cells = {"Task": get_task(task).folder, "Rule": title(best_of(run, DETAILS))}
+        for name, row in beside(run, best_of(run, DETAILS)).items():
+            statistic, source = name.split()
+            label = {"search": "found", "detectability": "d′"}[statistic]
+            cells[f"{label}, {SCANS[source]}"] = with_interval(*row)
+        rows.append(cells)
+    return print_grid(pd.DataFrame(rows), form)
+
+
+def render_agreement(tables: Mapping[str, pd.DataFrame], form: str = "html") -> str:
+    """Print how each metric's order agrees with that of search, by task."""
     rows = [
         {
+            "Task": get_task(task).folder,
             "Metric": row["metric"],
             "Spearman": f"{row['correlation']:+.2f} ({row['low']:+.2f} to {row['high']:+.2f})",
             "ranks first": title(row["first"]),
         }
+        for task, table in tables.items()
         for row in table.to_dict("records")
     ]
     return print_grid(pd.DataFrame(rows), form)
@@ -126,27 +146,26 @@ def render_color(runs: Mapping[str, Run], form: str = "html") -> str:
     return print_grid(pd.DataFrame(rows), form)
 
 
-def render_field_metrics(run: Run, form: str = "html") -> str:
-    """Print what the field's metrics say of a few methods."""
-    table = field_metrics(run, FEW)
+def render_field_metrics(runs: Mapping[str, Run], form: str = "html") -> str:
+    """Print what the field's metrics say of a few methods, by task."""
     rows = [
-        {"Method": title(str(name))} | {metric: f"{row[metric]:.3f}" for metric in RANKING_METRICS}
-        for name, row in table.iterrows()
+        {"Task": get_task(task).folder, "Method": title(str(name))}
+        | {metric: f"{row[metric]:.3f}" for metric in RANKING_METRICS}
+        for task, run in runs.items()
+        for name, row in field_metrics(run, FEW).iterrows()
     ]
     return print_grid(pd.DataFrame(rows), form)
 
 
 def render_noise(runs: Mapping[str, Run], form: str = "html") -> str:
     """Print the gain of noise in either source."""
-    rows = []
-    for task, run in runs.items():
-        table = run.table("noise.csv").pivot(index="method", columns="source", values="gain")
-        for name, row in table.iterrows():
-            cells = {
-                modality: f"{row[source]:.2f}"
-                for source, modality in zip("ab", ("first scan", "MRI"), strict=True)
-            }
-            rows.append({"Task": get_task(task).folder, "Method": title(str(name))} | cells)
+    table = noise_gains(runs)
+    rows = [
+        {"Task": get_task(task).folder, "Method": title(str(name))}
+        | {scan: f"{row[task, source]:.2f}" for source, scan in SCANS.items()}
+        for task in runs
+        for name, row in table.iterrows()
+    ]
     return print_grid(pd.DataFrame(rows), form)
 
 
@@ -190,8 +209,8 @@ def render_reader(runs: Mapping[str, Run], form: str = "html") -> str:
         table = detector_table(run)
         for name, row in table.drop(index=ALONE).iterrows():
             cells = {
-                f"{label}: found": with_interval(*(row[f"{source}{end}"] for end in ("", "_low", "_high")))
-                for source, label in zip("ab", ("First scan", "MRI"), strict=True)
+                f"found, {scan}": with_interval(*(row[f"{source}{end}"] for end in ("", "_low", "_high")))
+                for source, scan in SCANS.items()
             }
             rows.append({"Task": get_task(task).folder, "Method": title(str(name))} | cells)
     return print_grid(pd.DataFrame(rows), form)

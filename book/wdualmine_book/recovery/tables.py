@@ -314,6 +314,15 @@ def color_table(run: Run) -> pd.DataFrame:
     return pd.DataFrame({view: table["a"] for view, table in views.items()}).dropna()
 
 
+def noise_gains(runs: Mapping[str, Run]) -> pd.DataFrame:
+    """Return how strong noise in either scan comes through: a row a method, a column a task and source."""
+    parts = {
+        task: run.table("noise.csv").pivot(index="method", columns="source", values="gain")
+        for task, run in runs.items()
+    }
+    return pd.concat(parts, axis=1) if parts else pd.DataFrame()
+
+
 def field_metrics(run: Run, names: Sequence[str]) -> pd.DataFrame:
     """Return the field's metrics of some methods, means over the unseen pairs, a row a method."""
     return pd.DataFrame({metric: correlation(run, metric) for metric in RANKING_METRICS}).loc[
