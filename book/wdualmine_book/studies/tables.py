@@ -85,8 +85,8 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
         raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
     every = {name: [key] for variants in ABLATIONS.values() for key, name in variants.items()}
     table = _differences("ct-mri", every, runs, level)
-    claimed = [row in CLAIMED for row in zip(table["variant"], table["metric"], strict=True)]
-    table["p"] = table["p"].where(claimed)
+    wanted = [row in CLAIMED for row in zip(table["variant"], table["metric"], strict=True)]
+    table["p"] = table["p"].where(np.array(wanted))
     table = _corrected(table, level)
     table = table[table["variant"].isin([*ABLATIONS[number].values(), _FULL])].reset_index(drop=True)
     paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
