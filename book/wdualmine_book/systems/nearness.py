@@ -148,7 +148,9 @@ def nearness_table(run: Run, ranking: Run, trained: Mapping[str, Run]) -> pd.Dat
         authors = f"{system}{SUFFIX}" if stretch else system
         own = run.metrics[run.metrics["method"] == name]
         other = ranking.metrics[ranking.metrics["method"] == authors]
-        row: dict[str, Any] = {"method": system} | _budget(trained.get(f"{name} {run.info.task}"))
+        trained_as = get_method(name).system
+        assert trained_as is not None
+        row: dict[str, Any] = {"method": system} | _budget(trained.get(f"{trained_as.name} {run.info.task}"))
         for difference in compare(own, other, METRICS, volume_of).to_dict("records"):
             metric = difference["metric"]
             row |= {
