@@ -20,7 +20,7 @@ ABLATIONS = {
     4: {
         "no-spatial-expert": "without the spatial expert",
         "no-wavelet-expert": "without the wavelet expert",
-        "average-mixer": "averaging for the mixer",
+        "average-mixer": "with averaging for the mixer",
     },
     5: {
         "no-average": "without L_avg",
@@ -34,7 +34,7 @@ ABLATIONS = {
 CLAIMED = (
     ("without the spatial expert", "MI"),
     ("without the wavelet expert", "EN"),
-    ("averaging for the mixer", "PSNR"),
+    ("with averaging for the mixer", "PSNR"),
     ("without L_avg", "MI"),
     ("without L_avg", "CC"),
     ("without L_grad", "PSNR"),
