@@ -70,10 +70,11 @@ def test_crossed_p_value_agrees_with_the_interval(seed: int) -> None:
 
 @pytest.mark.parametrize("metric", MARGIN)
 def test_the_margin_is_what_another_seed_changed_at_most(metric: str) -> None:
+    """Among the first three seeds of each training: it was set before there were more."""
     seeds: dict[tuple[str, ...], list[float]] = {}
     for name, runs in (("r", reference_runs()), ("s", study_runs()), ("l", training_length_runs())):
         for run in runs:
-            if run.info.kind == "training" and run.variant == "proposed":
+            if run.info.kind == "training" and run.variant == "proposed" and run.info.trained.seed < 3:
                 score = run.metrics.query("method == 'w-dualmine' and stretch")[metric].mean()
                 seeds.setdefault((name, run.info.task, run.label), []).append(score)
     largest = max(max(values) - min(values) for values in seeds.values())

@@ -43,11 +43,23 @@ def cells(name: str) -> Iterator[Any]:
             yield cell
 
 
-def told(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run a notebook here, without its pictures; return the sentences that it shows and glues."""
+def forget() -> None:
+    """Clear every cache, so that records are read anew."""
     for cached in gc.get_objects():
         if type(cached) is functools._lru_cache_wrapper:
             cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def unaltered() -> Iterator[None]:
+    """Leave nothing altered to the tests after this one."""
+    yield
+    forget()
+
+
+def told(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run a notebook here, without its pictures; return the sentences that it shows and glues."""
+    forget()
     said: list[str] = []
 
     def keep(*shown: Any, **_: Any) -> None:
@@ -79,7 +91,7 @@ def altered(read: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
 
     def read_other(*arguments: Any, **options: Any) -> pd.DataFrame:
         frame = read(*arguments, **options)
-        wide = "pair" in frame and "statistic" not in frame  # a row a pair
+        wide = "pair" in frame and not {"statistic", "slices"} & set(frame)  # a row a pair of images
         groups = frame["pair"].factorize()[0] if wide else np.arange(len(frame))
         for column in frame.select_dtypes("float"):
             draw = np.random.default_rng(zlib.crc32(str(column).encode()))

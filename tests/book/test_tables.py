@@ -521,7 +521,7 @@ def test_the_verb_says_preset_and_data_of_every_column(
     code, out, _ = table_verb(capsys, 1, "--run", folder, "--format", "latex")
     assert out.rstrip().endswith(r"% needs \usepackage{booktabs}")
     code, out, _ = table_verb(capsys, 5)
-    assert "Ours (quick, harvard; 3 seeds)" in out
+    assert "Ours (quick, harvard; 3 to 10 seeds)" in out
 
 
 @pytest.mark.parametrize("where", ["none", "empty", "run", "pet"])

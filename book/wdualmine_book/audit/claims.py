@@ -28,7 +28,7 @@ from wdualmine_book.audit.tables import (
 from wdualmine_book.printing import training_words
 from wdualmine_book.records import study_runs
 from wdualmine_book.statistics import higher, holm, margin, no_lower
-from wdualmine_book.studies.tables import ABLATIONS, ablation_table, within_margin
+from wdualmine_book.studies.tables import ABLATIONS, ablation_table, count_seeds, within_margin
 
 #: True where a claim holds, False where it fails, None where the records cannot tell.
 Answer = bool | None
@@ -284,10 +284,9 @@ def ablation_label(ablations: Sequence[Run] | None = None) -> str:
         for run in (study_runs() if ablations is None else ablations)
         if run.info.kind == "training" and run.info.task == "ct-mri" and run.variant in variants
     ]
-    seeds = len({run.info.trained.seed for run in runs})
     labels = [f"{run.label}; {training_words(run.info.trained)}" for run in runs]
     listed = "; ".join(dict.fromkeys(labels))
-    return f"{listed}; {seeds} seed{'s' * (seeds != 1)}" if runs else "none yet"
+    return f"{listed}; {count_seeds(runs)}" if runs else "none yet"
 
 
 def render_claims(claims: Sequence[Claim]) -> str:

@@ -1,5 +1,6 @@
 """Tables 4 and 5, and the other studies: what a change does, and what seeds and pairs leave open."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from wdualmine.experiments import PRESETS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine_book.experiments import STUDIES
-from wdualmine_book.printing import anchor, check_alike, print_grid
+from wdualmine_book.printing import anchor, check_alike, print_grid, span
 from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
 from wdualmine_book.statistics import crossed_detectable, crossed_interval, crossed_p_value, holm, margin
 
@@ -102,8 +103,13 @@ def ablation_title(runs: Sequence[Run] | None = None) -> str:
     """Say what our column of Tables 4 and 5 holds: preset, data and number of seeds of its runs."""
     variants = [PROPOSED, *(key for names in ABLATIONS.values() for key in names)]
     chosen = _chosen("ct-mri", variants, runs)
-    seeds = len({run.info.trained.seed for run in chosen})
-    return f"Ours ({chosen[0].label}; {seeds} seed{'s' * (seeds > 1)})" if chosen else "Ours"
+    return f"Ours ({chosen[0].label}; {count_seeds(chosen)})" if chosen else "Ours"
+
+
+def count_seeds(runs: Sequence[Run]) -> str:
+    """Say with how many seeds the variants of some runs were trained, such as "3 to 10 seeds"."""
+    counts = list(Counter(run.variant for run in runs).values())
+    return f"{span(counts, 'd')} seed{'s' * (max(counts) > 1)}"
 
 
 def choices_table(runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
