@@ -2,11 +2,10 @@
 
 A record of kind "nearness" holds the scores of the networks trained until their own validation loss no longer
 fell: ``metrics.csv`` and, as in a ranking, ``recovery.csv``. ``background.csv`` has the mean gray level of
-what is black in both scans, in these networks' images and in their authors', and the scores with that made
-black.
+the background (:mod:`wdualmine.background`) in these networks' images and in their authors', and the scores
+with that made black.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from wdualmine.background import background_scores, blacken
 from wdualmine.data import Pair, volume_of
+from wdualmine.data.color import to_grey
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import Candidate, evaluate
 from wdualmine.fusion import Fuse, fuse_images
@@ -95,16 +96,11 @@ def _authors(system: str, request: Request) -> dict[str, Callable[[Pair], NDArra
 def _blackened(images: Callable[[Pair], NDArray], pairs: Sequence[Pair]) -> pd.DataFrame:
     rows = []
     for pair in pairs:
-        fused = images(pair).copy()
-        black = (_brightest(pair.image_a) == 0) & (_brightest(pair.image_b) == 0)
-        level = float(fused[black].mean()) if black.any() else math.nan
-        fused[black] = 0
-        rows.append({"pair": pair.name, "level": level} | score(pair.image_a, pair.image_b, fused, DECISIVE))
+        fused = images(pair)
+        found = background_scores(pair.grey_a, pair.grey_b, to_grey(fused))
+        scores = score(pair.image_a, pair.image_b, blacken(pair, fused), DECISIVE)
+        rows.append({"pair": pair.name, "level": found["background_mean"]} | scores)
     return pd.DataFrame(rows)
-
-
-def _brightest(image: NDArray) -> NDArray:
-    return image if image.ndim == 2 else image.max(axis=-1)
 
 
 def nearness_runs() -> dict[str, Run]:
