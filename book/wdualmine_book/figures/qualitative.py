@@ -27,7 +27,7 @@ from wdualmine.metrics.correlation import pearson
 from wdualmine.model import WDualMine, sobel_magnitude
 from wdualmine.records import Run
 from wdualmine.report.style import DIVERGING
-from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black
+from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black, without_border
 from wdualmine_book.metrics.published import METHODS as PUBLISHED
 from wdualmine_book.printing import experiment_of_weights, training_words
 
@@ -247,9 +247,7 @@ def plot_pair(pair: Pair, model: WDualMine, modalities: Sequence[str] = ("A", "B
         WdualmineError: the network does not take images of this size.
     """
     residual = _inspect(pair, model)["residual"][0]
-    edge = min(residual.shape) // 16  # zero padding makes the border stand out
-    inside = residual[edge : residual.shape[0] - edge, edge : residual.shape[1] - edge]
-    limit = max(float(np.percentile(np.abs(inside), 99)), 1e-6)
+    limit = max(float(np.percentile(np.abs(without_border(residual)), 99)), 1e-6)
     panels: Mapping[str, NDArray] = {
         modalities[0]: pair.image_a,
         modalities[1]: pair.image_b,

@@ -20,7 +20,7 @@ from wdualmine.methods import CLASSICAL
 from wdualmine.model import Fusion, WDualMine, sobel_magnitude
 from wdualmine.report.style import DIVERGING, render_figure
 from wdualmine.wavelet import haar_dwt
-from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black
+from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black, without_border
 
 #: What each picture shows, as its alternative text and caption.
 STEPS = {
@@ -90,8 +90,7 @@ def _draw_row(panels: Mapping[str, NDArray]) -> Figure:
         if title in ("$I_f$", "average"):
             show_map(axis, values, "gray", 0, 1)
             continue
-        edge = min(values.shape) // 16  # at the border the padding shows
-        inside = values[edge : values.shape[0] - edge, edge : values.shape[1] - edge]
+        inside = without_border(values)
         limit = float(np.percentile(np.abs(inside), 99.5)) or 1.0
         signed = title.startswith("residual")
         nearly_constant = title.startswith(("weight", "mixing", "$r_", "$|f"))  # and far from 0

@@ -37,6 +37,12 @@ def show_map(axes: Axes, values: NDArray, colors: str, low: float, high: float) 
     axes.set_xlabel(ends, fontsize=7, labelpad=2)
 
 
+def without_border(values: NDArray) -> NDArray:
+    """Leave out a sixteenth of a map (H, W) at each border, where the padding of convolutions shows."""
+    edge = min(values.shape) // 16
+    return values[edge : values.shape[0] - edge, edge : values.shape[1] - edge]
+
+
 def show(figure: Figure, caption: str = "", form: str = "svg") -> None:
     """Show a figure in a notebook with its caption below, and close it.
 

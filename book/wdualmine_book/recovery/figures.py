@@ -166,6 +166,20 @@ def spot_shares(pair: Pair, fusers: Mapping[str, Fuse]) -> dict[str, tuple[NDArr
     return found
 
 
+def _around(image: NDArray, row: int, column: int, reach: int) -> NDArray:
+    return image[row - reach : row + reach + 1, column - reach : column + reach + 1]
+
+
+def _panels(count: int, columns: int, title: float) -> tuple[Figure, list[Axes]]:
+    """Make so many square panels without axes, and room for their titles in inches, as wide as a phone."""
+    rows = -(-count // columns)
+    size = (NARROW, (NARROW / columns + title) * rows)
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained")
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return figure, [*grid.flat[:count]]
+
+
 @styled_on_black
 def plot_spot(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Figure:
     """Show a spot of known contrast in scan A, and the same place in scan B and in each fused image.
@@ -176,24 +190,13 @@ def plot_spot(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Figure:
         fusers: ways to fuse by title; neither result is stretched.
     """
     _, row, column = quiet_place(pair)
-    near, columns = (
-        np.s_[row - 2 * REACH : row + 2 * REACH + 1, column - 2 * REACH : column + 2 * REACH + 1],
-        4,
-    )
     shares = spot_shares(pair, fusers)
     names = dict(zip(shares, (*get_task(task).modalities, *fusers), strict=True))
-    rows = -(-len(shares) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(NARROW, (NARROW / columns + 0.36) * rows), layout="constrained"
-    )
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, (key, (image, share)) in zip(grid.flat, shares.items(), strict=False):
-        part = 255 * image[near]
-        middle = float(
-            np.median(255 * image[row - REACH : row + REACH + 1, column - REACH : column + REACH + 1])
-        )
-        axes.imshow(part, cmap="gray", vmin=middle - RANGE, vmax=middle + RANGE, interpolation="nearest")
+    figure, panels = _panels(len(shares), 4, 0.36)
+    for axes, (key, (image, share)) in zip(panels, shares.items(), strict=True):
+        part, middle = (255 * _around(image, row, column, reach) for reach in (2 * REACH, REACH))
+        level = float(np.median(middle))
+        axes.imshow(part, cmap="gray", vmin=level - RANGE, vmax=level + RANGE, interpolation="nearest")
         axes.plot(
             2 * REACH, 2 * REACH, "o", markersize=17, markerfacecolor="none", color="#ffd400", alpha=0.8
         )
@@ -217,17 +220,11 @@ def plot_hidden_detail(pair: Pair, task: str, fusers: Mapping[str, Fuse]) -> Fig
     }
     near = {name: image[window.slices] for name, image in (sources | fused).items()}
     panels = [*((f"{name} whole", image) for name, image in sources.items()), *near.items()]
-    columns = 5
-    rows = -(-len(panels) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(NARROW, (NARROW / columns + 0.2) * rows), layout="constrained"
-    )
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, (name, image) in zip(grid.flat, panels, strict=False):
+    figure, grid = _panels(len(panels), 5, 0.2)
+    for axes, (name, image) in zip(grid, panels, strict=True):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axes.set_title(name, fontsize=7)
-    for axes in grid.flat[: len(sources)]:
+    for axes in grid[: len(sources)]:
         corner = (window.left - 0.5, window.top - 0.5)
         axes.add_patch(Rectangle(corner, window.side, window.side, fill=False, color=COLORS[1]))
     return figure
