@@ -41,32 +41,47 @@ PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in 
 # The sources
 
 
+def console_blocks() -> list[str]:
+    """Give the text of each block of commands that the pages and notebooks show."""
+    notebooks = sorted((BOOK.parent / "notebooks").glob("*.ipynb"))
+    cells = [cell for path in notebooks for cell in nbformat.read(path, as_version=4).cells]
+    texts = [path.read_text() for path in sorted(BOOK.glob("*.md"))]
+    texts += [cell.source for cell in cells if cell.cell_type == "markdown"]
+    return [block for text in texts for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL)]
+
+
 def console_lines(program: str) -> list[list[str]]:
-    """Give the arguments of each command of a program that the pages show."""
+    """Give the arguments of each command of a program that is shown."""
     commands = []
-    for page in sorted(BOOK.glob("*.md")):
-        for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
-            for part in re.split(r"\n|&&", block):
-                words = shlex.split(part.removeprefix("$ "), comments=True)
-                if words and words[0].removeprefix(".venv/bin/") == program:
-                    commands.append(words[1:])
+    for part in re.split(r"\n|&&", "\n".join(console_blocks())):
+        words = shlex.split(part.removeprefix("$ "), comments=True)
+        if words and words[0].removeprefix(".venv/bin/") == program:
+            commands.append(words[1:])
     return commands
 
 
-@pytest.mark.parametrize("arguments", console_lines("wdualmine"), ids=" ".join)
-def test_commands_shown_are_commands_of_the_program(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [(name, line) for name in ("wdualmine", "wdualmine-book") for line in console_lines(name)],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_commands_shown_are_commands_of_the_program(program: str, arguments: list[str]) -> None:
     import typer
 
-    from wdualmine.cli import app
-
-    command: Any = typer.main.get_command(app)
-    name = "wdualmine"
+    module = {"wdualmine": "wdualmine.cli", "wdualmine-book": "wdualmine_book.__main__"}[program]
+    command: Any = typer.main.get_command(import_module(module).app)
+    name = program
     while True:
         # Raises at an unknown option, a missing argument or a value that is no choice; runs nothing.
         context = command.make_context(name, list(arguments))
         if not hasattr(command, "resolve_command"):
             break
         name, command, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+
+
+def test_commands_shown_fit_a_desktop() -> None:
+    """A page of 1,280 pixels shows 90 characters of a command in a line."""
+    assert [line for block in console_blocks() for line in block.splitlines() if len(line) > 90] == []
 
 
 def test_notebook_parameters_shown_are_parameters_of_the_notebooks() -> None:
