@@ -64,11 +64,13 @@ def retrain(
     output: OutputOption,
     data: DataOption = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    pairs: Annotated[int | None, typer.Option(help="Training pairs an epoch. Default: each once.")] = None,
 ) -> None:
     """Train a system of others until its validation loss no longer falls (an hour); stopped, it goes on."""
     from wdualmine_book.systems.convergence import train_to_convergence
 
-    train_to_convergence(method, task, output, data, threads)
+    schedule = {} if pairs is None else {"epoch_pairs": pairs}
+    train_to_convergence(method, task, output, data, threads, **schedule)
     print(output)
 
 

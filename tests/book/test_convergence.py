@@ -13,6 +13,7 @@ from wdualmine.background import BLACK, background
 from wdualmine.checkpoints import read_tensors
 from wdualmine.data import Pair, find_data, load_pairs, volume_of
 from wdualmine.errors import WdualmineError
+from wdualmine.methods import get_method
 from wdualmine.metrics import score
 from wdualmine_book.recorder import record
 from wdualmine_book.systems import convergence, nearness, retrained
@@ -169,3 +170,8 @@ def test_without_weights_there_is_nothing_to_record(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(retrained, "WEIGHTS", tmp_path)
     with pytest.raises(WdualmineError, match="wdualmine-book retrain"):
         record("nearness", "ct-mri", tmp_path / "x", "phantom", limit=3, progress=False)
+
+
+def test_of_a_system_that_published_images_alone_ours_is_named() -> None:
+    with pytest.raises(WdualmineError, match="choose adafuse-retrained, which was trained here"):
+        get_method("adafuse")

@@ -113,9 +113,9 @@ def get_method(name: str) -> Method:
     if method := load_plugin(name):
         return method
     if name in IMAGES_ONLY:
-        raise WdualmineError(
-            f"{name}: its authors published fused images, but no weights; choose one of `wdualmine methods`"
-        )
+        ours = [known for known in list_methods() if known.startswith(f"{name}-")]
+        what = f"{' or '.join(ours)}, which was trained here," if ours else "one of `wdualmine methods`"
+        raise WdualmineError(f"{name}: its authors published fused images, but no weights; choose {what}")
     raise WdualmineError(
         f"unknown method {name!r}; choose one of {', '.join(list_methods())}, or give module:function"
     )
