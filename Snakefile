@@ -11,13 +11,14 @@ import shlex
 import sys
 from pathlib import Path
 
-from wdualmine.data import TASKS, find_data, published_folder
+from wdualmine.data import TASKS, find_data
 from wdualmine.errors import WdualmineError
 from wdualmine.experiments import VARIANTS, Experiment, make_experiment
 from wdualmine.methods import LIGHT, W_DUALMINE
 from wdualmine.records import load_run
 from wdualmine.sources import source_hash, sources_of
 from wdualmine_book.experiments import STUDIES
+from wdualmine_book.metrics.published import published_folder
 
 TRAIN = str(config.get("train", "yes")).lower() not in ("no", "false")
 REFERENCE = {task: f"results/reference/{task}-seed0" for task in TASKS}

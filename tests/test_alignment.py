@@ -18,7 +18,7 @@ import wdualmine as wd
 from wdualmine.data.images import read_image, write_image
 from wdualmine.data.volumes import Volume, read_volume
 from wdualmine.errors import WdualmineError
-from wdualmine.registration import Alignment, align_images, align_volumes
+from wdualmine.registration.align import Alignment, align_images, align_volumes
 
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK registers")
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 from wdualmine.data import Pair, find_data, load_pairs
 from wdualmine.data.images import read_image, write_image
 from wdualmine.errors import WdualmineError
-from wdualmine.registration import misalignment, require_registered
+from wdualmine.registration.check import misalignment, require_registered
 
 MOVES: dict[str, tuple[Callable[[NDArray], NDArray], str]] = {
     "mirrored": (lambda x: x[:, ::-1], "mirrored left to right"),

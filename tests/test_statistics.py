@@ -215,7 +215,6 @@ def test_bad_input_is_named(frames):
         (first.iloc[:2], second.iloc[:2], {}, "2 pairs: too few"),
         (first.drop(columns="pair"), second, {}, "pair: both frames need this column"),
         (first, second, {"metrics": ["CC"]}, "CC: is not a column of both frames"),
-        (first, second, {"level": 95}, "level 95: must lie between 0 and 1"),
         (first.assign(EN=np.inf), second, {}, "EN: is not finite on pair 0"),
         (first[["pair", "EN"]], second[["pair", "MI"]], {}, "no metric in common"),
     ]

@@ -18,7 +18,7 @@ from wdualmine.data.volumes import Volume, are_volumes, read_volume, write_volum
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.methods import average, maximum
-from wdualmine.registration import distance
+from wdualmine.registration.check import distance
 from wdualmine.volumes import fuse_volumes
 
 AFFINE = np.array([[0.0, -2.0, 0.0, 90.0], [1.5, 0.0, 0.0, -70.0], [0.0, 0.0, 3.0, 12.0], [0, 0, 0, 1]])

@@ -49,8 +49,6 @@ __all__ = ["__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "fuse_images":  # its name before `fuse` took methods by name
-        name = "fuse"
     if name not in _MODULES:
         raise AttributeError(f"module 'wdualmine' has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(f"wdualmine.{_MODULES[name]}"), name)

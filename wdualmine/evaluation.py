@@ -30,7 +30,6 @@ def evaluate(
     candidates: Iterable[Candidate],
     pairs: Sequence[Pair],
     task: str,
-    split: str = "test",
     metrics: Sequence[str] = PAPER_METRICS,
     progress: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
@@ -40,7 +39,7 @@ def evaluate(
     Progress is called after every fused pair.
 
     Returns:
-        Columns of :data:`~wdualmine.records.KEYS`, with the given task and split, then one per metric.
+        Columns of :data:`~wdualmine.records.KEYS`, then one per metric.
     """
     rows = []
     for candidate in candidates:
@@ -49,7 +48,7 @@ def evaluate(
             rows.append(
                 {
                     "task": get_task(task).key,
-                    "split": split,
+                    "split": "test",
                     "pair": pair.name,
                     "method": candidate.method,
                     "stretch": candidate.stretch,

@@ -24,14 +24,8 @@ from wdualmine.methods.learned import WHOLE, describe_weights, fuse_with, load_f
 from wdualmine.methods.method import NETWORK, Method
 from wdualmine.methods.registry import get_method
 from wdualmine.progress import task_bar
-from wdualmine.registration import (
-    AS_IS,
-    Alignment,
-    align_images,
-    align_volumes,
-    require_one_place,
-    require_registered,
-)
+from wdualmine.registration.align import AS_IS, Alignment, align_images, align_volumes
+from wdualmine.registration.check import require_one_place, require_registered
 from wdualmine.runtime import available_memory, pick_device
 from wdualmine.volumes import fuse_volumes
 

@@ -99,8 +99,9 @@ def check_fused(fused: object, luma: Tensor, name: str = "") -> Tensor:
 def check_unit(*images: Tensor) -> None:
     """Refuse images in other units than a network's: of no floats, or values outside of [0, 1]."""
     for image in images:
-        if not image.is_floating_point():
-            raise WdualmineError(f"image of type {image.dtype}: a network needs floats in [0, 1]")
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
+            raise WdualmineError(f"image of type {kind}: a network needs a tensor of floats in [0, 1]")
         low, high = map(float, image.aminmax())
         if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # not so for NaN, either
             what = f"image with values from {low:g} to {high:g}"

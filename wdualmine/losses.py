@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wdualmine.blur import gaussian_blur
 from wdualmine.errors import WdualmineError
 from wdualmine.model import CONVOLUTIONS, Fusion, sobel_magnitude
 
@@ -66,22 +65,6 @@ def mutual_information_loss(
         for latent in (latent1, latent2)
     ]
     return (losses[0] + losses[1]) / 2
-
-
-def similarity_map(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of each whole 11 x 11 Gaussian window of two images (N, 1, H, W) in [0, 1]; at most 1.
-
-    As :func:`wdualmine.metrics.ssim.ssim`, differentiable; DOI 10.1109/TIP.2003.819861.
-    """
-
-    def mean(image: Tensor) -> Tensor:
-        return gaussian_blur(image, 1.5, 5, pad=False)
-
-    mean_x, mean_y = mean(x), mean(y)
-    variances = mean(x.square()) - mean_x.square() + mean(y.square()) - mean_y.square()
-    covariance = mean(x * y) - mean_x * mean_y
-    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x.square() + mean_y.square() + 0.01**2)
-    return luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
 
 
 def reconstruction_loss(

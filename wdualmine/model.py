@@ -425,7 +425,7 @@ class WDualMine(nn.Module):
             sides = " x ".join(map(str, image1.shape[2:]))
             raise WdualmineError(
                 f"images of {sides}: the network needs sides divisible by {self.multiple}; "
-                "wdualmine.fuse_images pads and crops"
+                "wdualmine.fuse pads and crops"
             )
         # The encoder shares its weights, so both images pass through it as one batch. (Eq. 1)
         both = [features.chunk(2) for features in self.encoder(torch.cat((image1, image2)))]

@@ -35,7 +35,6 @@ def compare(
     second: pd.DataFrame,
     metrics: Sequence[str] | None = None,
     group: Group | None = None,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Compare two methods on the same pairs, volume by volume.
 
@@ -45,12 +44,11 @@ def compare(
         second: scores of the other on the same pairs, in any order.
         metrics: columns to compare; every metric that both frames have unless told.
         group: gives a pair's volume by its name; None takes every pair for a volume of its own.
-        level: confidence level of the interval.
 
     Returns:
         A row per metric: ``metric``, ``pairs`` and ``groups`` (their numbers), ``first``, ``second`` and
-        ``difference`` (means over the volumes, each the mean of its pairs), ``low`` and ``high`` (Student's t
-        interval of the difference), ``error`` (its standard error), ``wins`` (volumes on which the first is
+        ``difference`` (means over the volumes, each the mean of its pairs), ``low`` and ``high`` (its 95 %
+        interval by Student's t), ``error`` (its standard error), ``wins`` (volumes on which the first is
         better by the metric's direction), ``p`` and ``p_corrected`` (:func:`flip_test` over all metrics) and
         ``detectable`` (the smallest difference that this test would find four times in five; infinite where
         the volumes are too few for any). With a single volume the interval is NaN and p is 1.
@@ -58,8 +56,6 @@ def compare(
     Raises:
         WdualmineError: other pairs, or fewer than three, or a metric is missing or not finite.
     """
-    if not 0 < level < 1:
-        raise WdualmineError(f"level {level}: must lie between 0 and 1, such as 0.95")
     x, y = _matched(first, second)
     if metrics is None:
         metrics = [key for key in METRICS if key in x.columns and key in y.columns]
@@ -77,7 +73,7 @@ def compare(
     x, y = (_group_means(frame, group) for frame in (x, y))
     differences = (x - y).to_numpy()
     mean, error = mean_and_error(differences)
-    half = t_quantile((1 + level) / 2, len(differences)) * error
+    half = t_quantile(0.975, len(differences)) * error
     p, p_corrected, critical = flip_test(differences)
     signs = np.array([-1 if key in METRICS and METRICS[key].direction == "lower" else 1 for key in metrics])
     return pd.DataFrame(

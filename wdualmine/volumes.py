@@ -12,7 +12,7 @@ from wdualmine.data.volumes import Volume
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused
 from wdualmine.metrics.mutual_information import mutual_information
-from wdualmine.registration import SMALLEST, Misalignment, check_distance, distance, volume_misalignment
+from wdualmine.registration.check import SMALLEST, Misalignment, check_distance, distance, volume_misalignment
 
 
 def fuse_volumes(

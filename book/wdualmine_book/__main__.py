@@ -4,7 +4,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def retrain(
     """Train a system of others until its validation loss no longer falls (an hour); stopped, it goes on."""
     from wdualmine_book.systems.convergence import train_to_convergence
 
-    schedule = {} if pairs is None else {"epoch_pairs": pairs}
+    schedule: dict[str, Any] = {} if pairs is None else {"epoch_pairs": pairs}
     train_to_convergence(method, task, output, data, threads, **schedule)
     print(output)
 

@@ -19,19 +19,20 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wdualmine.data import Pair, find_data, get_task, load_pairs, published_folder
+from wdualmine.data import Pair, find_data, get_task, load_pairs
 from wdualmine.data.color import to_grey
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images, luma_tensor
 from wdualmine.methods import CLASSICAL, W_DUALMINE, load_model
-from wdualmine.methods.learned import fuse_padded
+from wdualmine.methods.learned import cropped, padded
 from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS, score
 from wdualmine.model import WDualMine
 from wdualmine.records import find_runs
 from wdualmine_book.metrics.published import METHODS as PUBLISHED_METHODS
+from wdualmine_book.metrics.published import published_folder
 from wdualmine_book.printing import experiment_of_weights
 from wdualmine_book.records import reference_runs, study_runs
 
@@ -220,7 +221,8 @@ class Explorer:
         """Give tanh(R) of Eq. 11 for a pair, (1, 1, H, W), padded and cropped as the fusion is."""
         model, images = self._model(task, weights), self._pair(View(task, pair))
         with torch.inference_mode():
-            return fuse_padded(model, luma_tensor(images.luma_a), luma_tensor(images.luma_b))[1]
+            a, b = luma_tensor(images.luma_a), luma_tensor(images.luma_b)
+            return cropped(model(*padded(model, a, b)).residual, a)
 
     def _compute_scores(self, view: View) -> dict[str, float]:
         pair = self._pair(view)

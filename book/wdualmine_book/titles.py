@@ -1,8 +1,8 @@
 """What methods are called in print."""
 
 from wdualmine.methods import CLASSICAL, LEARNED, LIGHT
-from wdualmine.recovery.baselines import BASELINES
 from wdualmine_book.audit.tables import RIVALS
+from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.recovery.record import RETIRED, SUFFIX
 from wdualmine_book.systems.retrained import NETWORKS
 

@@ -8,7 +8,7 @@ from wdualmine.experiments import make_experiment
 from wdualmine.methods import LIGHT, average, get_method
 from wdualmine.methods.learned import load_network
 from wdualmine.methods.light import Light
-from wdualmine.recovery.baselines import first_source, second_source
+from wdualmine.recovery.measure import first_source, second_source
 from wdualmine.recovery.observers import CHANCE
 from wdualmine.training import initial_state
 from wdualmine_book.recovery.choices import CHOICES, CHOSEN, Distillation, TeacherWeights

@@ -11,7 +11,6 @@ import pytest
 import yaml
 from calling import call
 
-from wdualmine.cli import MOVED
 from wdualmine.data.manifest import file_sha256
 from wdualmine.experiments import make_experiment
 from wdualmine.records import Run
@@ -47,14 +46,6 @@ def test_an_encoding_without_arrows_spells_them_out() -> None:
         env=os.environ | {"PYTHONIOENCODING": "cp1252"}, capture_output=True, check=True,
     )  # fmt: skip
     assert "EN \\N{UPWARDS ARROW}" in done.stdout.decode("cp1252")
-
-
-@pytest.mark.parametrize("verb", MOVED)
-def test_a_verb_of_the_book_says_where_it_went(capsys: pytest.CaptureFixture, verb: str) -> None:
-    code, _, error = call(capsys, verb, "ct-mri")
-    assert (code, error.strip()) == (2, f"error: {verb}: belongs to the book now: `{MOVED[verb]}`")
-    words = MOVED[verb].split()[1:]
-    assert call(capsys, *words, "--help", main=book_main)[0] == 0
 
 
 def test_a_run_becomes_a_process_run_crate(tmp_path: Path) -> None:

@@ -2,18 +2,19 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from tolerances import TOLERANCES
 
-from wdualmine.data import get_task, load_pairs
-from wdualmine.data.color import join_color
+from wdualmine.data import DataSource, get_task, load_pairs
+from wdualmine.data.color import join_color, split_color
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics import score
 from wdualmine.metrics.files import score_files
-from wdualmine_book.metrics.published import METHODS, main, score_published
+from wdualmine_book.metrics.published import METHODS, main, published_folder, score_published
 
 DECODED = ("EN", "MI", "CC", "PSNR")
 
@@ -117,7 +118,7 @@ def test_the_plain_average(task, rule, harvard):
         luma = (pair.luma_a.astype(float) + pair.luma_b) / 2
         stretched = np.floor((luma - luma.min()) / np.ptp(luma) * 255)
         luma = np.rint(luma) if rule == "rounded" else stretched
-        fused = join_color(luma.astype(np.uint8), pair.chroma)
+        fused = join_color(luma.astype(np.uint8), split_color(pair.image_a)[1])
         rows.append(score(pair.image_a, pair.image_b, fused, DECODED))
     scores = pd.DataFrame(rows)
     means, stds = AVERAGE[task, rule]
@@ -143,3 +144,13 @@ def test_the_command_that_makes_the_committed_scores(tmp_path):
     with pytest.raises(WdualmineError, match="no such image file"):
         main([str(tmp_path), str(tmp_path), str(tmp_path / "metrics.csv")])
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_published_results_beside_the_pairs(tmp_path, monkeypatch):
+    monkeypatch.setenv("WDUALMINE_CACHE", str(tmp_path / "cache"))
+    source = DataSource("argument", tmp_path / "harvard", "harvard")
+    assert published_folder(source) is None
+    for folder in (tmp_path / "cache" / "published", tmp_path / "published"):
+        folder.mkdir(parents=True)
+        assert published_folder(source) == folder
+    assert published_folder(replace(source, name="phantom")) is None

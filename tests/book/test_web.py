@@ -27,7 +27,7 @@ from wdualmine.data.images import read_image, write_image
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import fuse_images, luma_tensor
 from wdualmine.methods import CLASSICAL, load_fuse
-from wdualmine.registration import misalignment
+from wdualmine.registration.check import misalignment
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 METRICS = ("EN", "MI", "CC", "PSNR", "Qabf")

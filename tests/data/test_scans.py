@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wdualmine.data.images import read_image, write_image
 from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
-from wdualmine.registration import require_one_place
+from wdualmine.registration.check import require_one_place
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom reads DICOM")
 

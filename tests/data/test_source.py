@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from wdualmine.data import cache_folder, find_data, published_folder, where
+from wdualmine.data import cache_folder, find_data, where
 from wdualmine.data.images import write_image
 from wdualmine.errors import WdualmineError
 
@@ -114,22 +114,18 @@ def test_unfinished_fetch(tiny, no_phantom):
 
 def test_fingerprint(tiny, tmp_path):
     here, there = find_data(tiny), find_data(shutil.copytree(tiny / "harvard", tmp_path / "there"))
-    prints = [here.fingerprint("ct-mri", split) for split in (None, "train", "test")]
-    assert prints == [there.fingerprint("ct-mri", split) for split in (None, "train", "test")]
-    assert len({*prints, here.fingerprint("pet-mri")}) == 4
+    own = here.fingerprint("ct-mri")
+    assert own == there.fingerprint("ct-mri") != here.fingerprint("pet-mri")
     everything = here.fingerprint("all")
-    assert everything == there.fingerprint("all") not in prints
+    assert everything == there.fingerprint("all") != own
     path = tmp_path / "there/CT-MRI/test/CT/2010.png"
     (tmp_path / "there/CT-MRI/test/CT/notes.txt").write_text("not read, not hashed")
-    assert there.fingerprint("ct-mri") == prints[0]
+    assert there.fingerprint("ct-mri") == own
     write_image(path, np.zeros((8, 9), np.uint8))
-    assert there.fingerprint("ct-mri", "train") == prints[1]
-    assert there.fingerprint("ct-mri", "test") != prints[2]
+    assert there.fingerprint("ct-mri") != own
     path.rename(path.with_name("2011.png"))
-    assert there.fingerprint("ct-mri") != prints[0]
+    assert there.fingerprint("ct-mri") != own
     assert there.fingerprint("all") != everything
-    with pytest.raises(WdualmineError, match="val: unknown split"):
-        here.fingerprint("ct-mri", "val")
 
 
 def test_kaggle_takes_the_folder_with_most_tasks(tiny, tmp_path):
@@ -141,14 +137,6 @@ def test_kaggle_takes_the_folder_with_most_tasks(tiny, tmp_path):
 def test_kaggle_without_pairs(tiny, tmp_path, no_phantom):
     (tmp_path / "kaggle/other/CT-MRI/train").mkdir(parents=True)
     assert find_data().kind == "phantom"
-
-
-def test_published_results_beside_the_pairs(tiny):
-    assert published_folder(find_data(tiny)) == tiny / "published"
-    shutil.rmtree(tiny / "published")
-    assert published_folder(find_data(tiny)) is None
-    (cache_folder() / "published").mkdir(parents=True)
-    assert published_folder(find_data(tiny)) == cache_folder() / "published"
 
 
 def test_real_pairs_are_known(harvard):

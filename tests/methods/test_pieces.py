@@ -11,7 +11,7 @@ import wdualmine.methods.learned
 import wdualmine.methods.pieces
 from wdualmine import fuse_with, load_model, load_pairs
 from wdualmine.fusion import luma_tensor
-from wdualmine.methods.learned import fuse_padded, network_of
+from wdualmine.methods.learned import cropped, network_of, padded
 from wdualmine.methods.pieces import residual_in_pieces
 from wdualmine.model import ModelConfig, WDualMine
 from wdualmine_book.systems.retrained import NETWORKS, SDNET
@@ -34,7 +34,8 @@ def images(height: int, width: int, seed: int = 0) -> tuple[torch.Tensor, torch.
 
 def largest(model: WDualMine, height: int, width: int, side: int) -> float:
     a, b = images(height, width)
-    return float((residual_in_pieces(model, a, b, side) - fuse_padded(model, a, b)[1]).abs().max())
+    whole = cropped(model(*padded(model, a, b)).residual, a)
+    return float((residual_in_pieces(model, a, b, side) - whole).abs().max())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_small_image_is_fused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(wdualmine.methods.learned, "residual_in_pieces", fail)
+    monkeypatch.setattr(wdualmine.methods.learned, "fused_in_pieces", fail)
     model = network(widths=(2,))
     fuse_with(model)(*images(768, 768))
     with pytest.raises(AssertionError):

@@ -13,8 +13,7 @@ from wdualmine.data import Pair
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.methods import average, maximum
-from wdualmine.recovery.baselines import first_source, second_source
-from wdualmine.recovery.measure import measure_alone, measure_recovery
+from wdualmine.recovery.measure import first_source, measure_alone, measure_recovery, second_source
 
 FLOAT = TOLERANCES["recovery"].value
 PAIRS = [textured_pair(seed, str(seed)) for seed in range(3)]

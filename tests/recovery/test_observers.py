@@ -12,8 +12,7 @@ from wdualmine.blur import gaussian_blur
 from wdualmine.data import Pair
 from wdualmine.fusion import Fuse
 from wdualmine.methods import average, maximum
-from wdualmine.recovery.baselines import first_source, second_source, windowed_average
-from wdualmine.recovery.measure import SPACING, measure_alone, measure_recovery
+from wdualmine.recovery.measure import first_source, measure_alone, measure_recovery, second_source
 from wdualmine.recovery.observers import (
     CHANCE,
     REGION,
@@ -23,9 +22,9 @@ from wdualmine.recovery.observers import (
     hotelling_template,
     trained_weights,
 )
-from wdualmine.recovery.signals import REACH, SHAPES, draw_signals
+from wdualmine.recovery.signals import REACH, SHAPES, SPACING, draw_signals
 from wdualmine.recovery.summary import leave_one_out, summarize_recovery
-from wdualmine.recovery.uptake import ColorMap
+from wdualmine_book.recovery.uptake import ColorMap
 
 OBSERVERS = ["found", "rating", "false_rating", "filter_answer", "filter_square", "hotelling_answer"]
 #: Of these, no contrast is any part.
@@ -125,7 +124,7 @@ def plus_noise(a: Tensor, b: Tensor) -> Tensor:
 
 def test_what_adds_nothing_gains_nothing() -> None:
     plain = value(average)
-    windowed = value(windowed_average(1.25, 0.1))
+    windowed = value(lambda a, b: (1.25 * (average(a, b) - 0.1)).clamp(0, 1))
     kept = [series[series.index.isin(STATISTICS, level=1)] for series in (windowed, plain)]
     pd.testing.assert_series_equal(*kept, rtol=0.02)
     assert windowed["a", "recovery"] > 1.2 * plain["a", "recovery"]
@@ -182,7 +181,7 @@ def test_channels_and_template_are_those_of_the_fda() -> None:
 
 
 def test_no_other_signal_reaches_a_search_region() -> None:
-    for _, drawn in draw_signals(PAIRS[0].luma_a, PAIRS[0].luma_b, 9, (1,), spacing=SPACING):
+    for _, drawn in draw_signals(PAIRS[0].luma_a, PAIRS[0].luma_b, 9, (1,)):
         places = np.array([(signal.row, signal.column) for signal in drawn])
         apart = np.abs(places[:, None] - places).max(axis=2)[~np.eye(len(places), dtype=bool)]
         assert len(places) > 3

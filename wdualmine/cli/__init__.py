@@ -15,20 +15,9 @@ from wdualmine.errors import WdualmineError
 
 __all__ = ["app", "main", "run_app"]
 
-#: Verbs that make the book's own records and tables, and where they went.
-_RECORDS = ("baselines", "conventions", "audit", "ranking", "ghosting")
-MOVED = {
-    **{kind: f"wdualmine-book record {kind}" for kind in _RECORDS},
-    **dict.fromkeys(("bound", "comparison"), "wdualmine-book record ranking"),
-    **{verb: f"wdualmine-book {verb}" for verb in ("table", "cost")},
-}
-
 
 def main() -> None:
     """Run the command line."""
-    if len(sys.argv) > 1 and sys.argv[1] in MOVED:
-        print(f"error: {sys.argv[1]}: belongs to the book now: `{MOVED[sys.argv[1]]}`", file=sys.stderr)
-        raise SystemExit(2)
     run_app(app)
 
 

@@ -76,7 +76,7 @@ def fuse(
     from wdualmine.data.volumes import are_volumes
     from wdualmine.flat import Way
     from wdualmine.progress import task_bar
-    from wdualmine.registration import Alignment
+    from wdualmine.registration.align import Alignment
 
     default = method == "w-dualmine" and weights is None
     way = Way(method, task, weights, residual_scale, blend, device)

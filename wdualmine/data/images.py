@@ -48,12 +48,11 @@ MAX_PIXELS = 2**26  # 8192 x 8192
 _ORIENTATION = 274  # the tag of EXIF and TIFF
 
 
-def read_image(path: str | Path, max_pixels: int | None = None, window: Window | None = None) -> NDArray:
+def read_image(path: str | Path, window: Window | None = None) -> NDArray:
     """Read a grey or RGB image, turned as its orientation tag says; DICOM slices and NumPy arrays, too.
 
     Args:
         path: an image file; its content decides the format, not its name.
-        max_pixels: refuse more; None takes WDUALMINE_MAX_PIXELS, else 8192 x 8192.
         window: show this part of the file's values, in their units, as the full range; None takes all, of a
             DICOM slice its own window (see :func:`~wdualmine.data.scans.read_scan`).
 
@@ -69,7 +68,7 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
     path = Path(path)
     if not path.is_file():
         raise WdualmineError(f"{path}: no such image file; check the path")
-    limit = _pixel_limit(max_pixels)
+    limit = _pixel_limit()
     try:
         if scan := scan_format(path):
             return np.ascontiguousarray(check_image(read_scan(path, scan, limit, window), str(path)))
@@ -90,8 +89,8 @@ def read_image(path: str | Path, max_pixels: int | None = None, window: Window |
     return show(image, check_window(window, str(path), image), image.dtype)
 
 
-def _pixel_limit(asked: int | None) -> int:
-    text = str(asked or os.environ.get(PIXELS_VARIABLE) or MAX_PIXELS)
+def _pixel_limit() -> int:
+    text = str(os.environ.get(PIXELS_VARIABLE) or MAX_PIXELS)
     if not (text.isdecimal() and int(text)):
         raise WdualmineError(f"{PIXELS_VARIABLE} {text}: give a number of pixels, such as {MAX_PIXELS}")
     return int(text)

@@ -34,24 +34,15 @@ class Pair:
         """Image B as the metrics score it, (H, W) uint8."""
         return to_grey(self.image_b)
 
-    @property
+    @cached_property
     def luma_a(self) -> NDArray[np.uint8]:
         """Image A as the methods fuse it, its luma, (H, W) uint8."""
-        return self._split[0]
+        return split_color(self.image_a)[0]
 
-    @property
+    @cached_property
     def luma_b(self) -> NDArray[np.uint8]:
         """Image B as the methods fuse it, (H, W) uint8."""
         return split_color(self.image_b)[0]
-
-    @property
-    def chroma(self) -> NDArray[np.uint8] | None:
-        """Cr and Cb of image A, (H, W, 2) uint8, carried over to the fused image; None for CT."""
-        return self._split[1]
-
-    @cached_property
-    def _split(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-        return split_color(self.image_a)
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -62,14 +62,12 @@ class DataSource:
             )
         return self.root / task.folder
 
-    def fingerprint(self, task: str, split: str | None = None) -> str:
+    def fingerprint(self, task: str) -> str:
         """Hash what is read for a task, or all: SHA-256 over sorted (relative path, SHA-256) of images."""
-        if split is not None and split not in SPLITS:
-            raise WdualmineError(f"{split}: unknown split; choose one of {', '.join(SPLITS)}")
         files = {
             path.relative_to(self.root).as_posix(): path
             for folder in map(self.task_folder, tasks_of(task))
-            for part in (SPLITS if split is None else (split,))
+            for part in SPLITS
             for path in (folder / part).glob("*/*")
             if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
         }
@@ -134,12 +132,6 @@ def where(data: str | Path | None = None) -> list[Place]:
     places.append(("phantom", made, "made" if made.is_dir() else "made on first use", True))
     first = next(number for number, place in enumerate(places) if place[-1])
     return [Place(*place[:-1], used=number == first) for number, place in enumerate(places)]
-
-
-def published_folder(source: DataSource) -> Path | None:
-    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any."""
-    folders = (source.root.parent / "published", cache_folder() / "published")
-    return next((folder for folder in folders if source.name == "harvard" and folder.is_dir()), None)
 
 
 def kaggle_input() -> Path:

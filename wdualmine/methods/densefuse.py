@@ -4,7 +4,6 @@ Source: H. Li and X.-J. Wu, 2019, DOI 10.1109/TIP.2018.2887342, as in its author
 levels from 0 to 255, reflected borders, and the sum of two codes halved.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,6 +14,8 @@ from torch.nn import functional as F
 
 from wdualmine.errors import WdualmineError
 from wdualmine.methods.system import Network, NetworkConfig, ReflectConv
+
+LEVELS = 255  # what white is to the layers
 
 
 def add_codes(code1: Tensor, code2: Tensor) -> Tensor:
@@ -59,24 +60,21 @@ class DenseFuse(Network):
     """Encoder of four 3 x 3 layers, each fed with all before it; decoder of four more."""
 
     reach = 9  # eight 3 x 3 layers, and the average over the activity
-    #: makes a layer from its channels in and out and the side of its kernel
-    convolution: Callable[[int, int, int], nn.Conv2d] = ReflectConv
-    levels = 255  #: what white is to the layers
 
     def __init__(self, config: DenseFuseConfig | None = None) -> None:
         super().__init__()
         self.config = config or DenseFuseConfig()
         width = self.config.channels
-        self.first = self.convolution(1, width, 3)
-        self.dense = nn.ModuleList(self.convolution(width * number, width, 3) for number in (1, 2, 3))
+        self.first = ReflectConv(1, width, 3)
+        self.dense = nn.ModuleList(ReflectConv(width * number, width, 3) for number in (1, 2, 3))
         self.decoder = nn.ModuleList(
-            self.convolution(inputs, outputs, 3)
+            ReflectConv(inputs, outputs, 3)
             for inputs, outputs in pairwise((4 * width, 4 * width, 2 * width, width, 1))
         )
 
     def encode(self, image: Tensor) -> Tensor:
         """Map an image (N, 1, H, W) to its code (N, 4 C, H, W), at least 0."""
-        code = F.relu(self.first(self.levels * image))
+        code = F.relu(self.first(LEVELS * image))
         for layer in self.dense:
             code = torch.cat((code, F.relu(layer(code))), dim=1)
         return code
@@ -86,7 +84,7 @@ class DenseFuse(Network):
         *layers, last = self.decoder
         for layer in layers:
             code = F.relu(layer(code))
-        return last(code) / self.levels
+        return last(code) / LEVELS
 
     def forward(self, image1: Tensor, image2: Tensor) -> Autoencoding:
         """Fuse two images (N, 1, H, W) in [0, 1]; the sources are rebuilt in training only."""

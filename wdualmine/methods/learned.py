@@ -2,8 +2,9 @@
 
 from copy import copy
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from wdualmine.errors import WdualmineError, one_line
 from wdualmine.fusion import Fuse, check_unit
 from wdualmine.methods.authors import convert
 from wdualmine.methods.method import Method
-from wdualmine.methods.pieces import SIDE, SLICES, fused_in_pieces, residual_in_pieces
+from wdualmine.methods.pieces import SIDE, SLICES, fused_in_pieces
 from wdualmine.methods.registry import W_DUALMINE, get_method
 from wdualmine.methods.system import Network, each
 from wdualmine.model import WDualMine, in_fastest_layout
@@ -197,8 +198,6 @@ def load_fuse(
         )
     if residual_scale is not None and not has_residual(method):
         raise WdualmineError(f"{method.name}: has no residual scale (w-dualmine and light do); leave it out")
-    if residual_scale is not None and not -2 <= residual_scale <= 2:
-        raise WdualmineError(f"residual scale {residual_scale}: give a number from -2 to 2")
     if method.fuse is not None:
         return method.fuse
     path = weights_file(method, source)
@@ -212,7 +211,7 @@ def _network(method: str, path: Path, modified: int, device: str) -> WDualMine |
     return load_network(get_method(method), path, device)
 
 
-def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None) -> Fuse:
+def fuse_with(model: nn.Module, residual_scale: float | None = None) -> Fuse:
     """Make the fusing function of a network: any image size, on the network's device.
 
     Sides are padded by replication to what the network needs and cropped back. An image of more than
@@ -220,84 +219,60 @@ def fuse_with(model: WDualMine | nn.Module, residual_scale: float | None = None)
     looks at all of it at once, as those of AdaFuse and ASFE-Fusion do.
 
     Args:
-        model: the network.
-        residual_scale: the lambda of Eq. 11 at inference, of W-DUALMINE and the light network; None takes the
-            network's own.
+        model: a network of this package, or any other that makes of two lumas a fused one, or a named tuple
+            with ``fused``, of the same shape.
+        residual_scale: the lambda of Eq. 11 at inference, from -2 to 2, of W-DUALMINE and the light network;
+            None takes the network's own.
 
     Returns:
         A function of two lumas (N, 1, H, W), which raises an error where they leave [0, 1]; of a network in
         three dimensions, of volumes (N, 1, D, H, W).
+
+    Raises:
+        WdualmineError: it is no network, has no residual scale, or the scale is out of range.
     """
-    if isinstance(model, WDualMine):
-        return partial(_fuse, model, residual_scale=residual_scale)
-    if isinstance(model, Network) and residual_scale is not None:
+    if not isinstance(model, nn.Module):
+        raise WdualmineError(f"{model!r}: is no network; give a torch.nn.Module")
+    config: Any = getattr(model, "config", None)
+    if residual_scale is not None:
+        if not hasattr(config, "residual_scale"):
+            raise WdualmineError(f"{type(model).__name__}: has no residual scale; leave it out")
+        if not (isinstance(residual_scale, int | float) and -2 <= residual_scale <= 2):
+            raise WdualmineError(f"residual scale {residual_scale}: give a number from -2 to 2")
         model = copy(model)  # with the same weights
-        model.config = replace(model.config, residual_scale=residual_scale)
-    dimensions = getattr(getattr(model, "config", None), "dimensions", 2)
+        model.config = replace(config, residual_scale=residual_scale)
+    dimensions = getattr(config, "dimensions", 2)
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
+        own = next(model.parameters(), None)
+        if own is not None:
+            a, b = (image.to(own.device) if isinstance(image, Tensor) else image for image in (a, b))
+        if isinstance(model, WDualMine):
+            model.check(a, b)
         check_unit(a, b)
-        if a.ndim != 2 + dimensions:
+        if a.ndim != 2 + dimensions or a.shape != b.shape:
             needed = "images (N, 1, H, W)" if dimensions == 2 else "volumes (N, 1, D, H, W)"
-            raise WdualmineError(f"images of shape {tuple(a.shape)}: this network fuses {needed}")
-        if isinstance(model, Network) and model.reach is not None and a[0, 0].numel() > WHOLE:
-            device = next(model.parameters()).device
-            side = SIDE if dimensions == 2 else (SLICES, SIDE, SIDE)
-            return fused_in_pieces(model, a.to(device), b.to(device), side)
-        return _cropped(model(*_padded(model, a, b)).fused, a)
+            shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+            raise WdualmineError(f"images of shape {shapes}: give two {needed} of one shape")
+        local = isinstance(model, WDualMine | Network) and getattr(model, "reach", 0) is not None
+        if local and a[0, 0].numel() > WHOLE:
+            return fused_in_pieces(model, a, b, SIDE if dimensions == 2 else (SLICES, SIDE, SIDE))
+        output = model(*padded(model, a, b))
+        return cropped(getattr(output, "fused", output), a)
 
     fuse.volumetric = dimensions == 3  # type: ignore[attr-defined]
     return fuse
 
 
-def _fuse(model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None) -> Tensor:
-    if not (isinstance(a, Tensor) and a.ndim > 3 and a[0, 0].numel() > WHOLE):
-        return fuse_padded(model, a, b, residual_scale)[0]
-    a, b = _checked(model, a, b)
-    return _add_to_average(residual_in_pieces(model, a, b), model, a, b, residual_scale)
-
-
-def _checked(model: WDualMine, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    device = next(model.parameters()).device
-    a, b = (image.to(device) if isinstance(image, Tensor) else image for image in (a, b))
-    model.check(a, b)
-    check_unit(a, b)
-    return a, b
-
-
-def _add_to_average(
-    residual: Tensor, model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None
-) -> Tensor:
-    """Eq. 11, in the residual's own memory: another image of this size would not fit beside the two."""
-    scale = model.config.residual_scale if residual_scale is None else residual_scale
-    return residual.mul_(scale).add_(a, alpha=0.5).add_(b, alpha=0.5).clamp_(0, 1)
-
-
-def fuse_padded(
-    model: WDualMine, a: Tensor, b: Tensor, residual_scale: float | None = None
-) -> tuple[Tensor, Tensor]:
-    """Fuse images of any size, as :func:`fuse_with` does; give I_f and tanh(R), both of the images' size.
-
-    Raises:
-        WdualmineError: they are no two tensors (N, 1, H, W) of one shape and of the network's type.
-    """
-    a, b = _checked(model, a, b)
-    if a[0, 0].numel() > WHOLE:
-        residual = residual_in_pieces(model, a, b)
-        return _add_to_average(residual.clone(), model, a, b, residual_scale), residual
-    fusion = model(*_padded(model, a, b), residual_scale)
-    return _cropped(fusion.fused, a), _cropped(fusion.residual, a)
-
-
-def _padded(model: nn.Module, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Bring two images to the network's device and to sides that it takes."""
-    device = next(model.parameters()).device
+def padded(model: nn.Module, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring two images to sides that a network takes, by replication."""
     sides = a.shape[2:]
-    multiples = each(model.multiple, len(sides))  # type: ignore[arg-type]
+    multiples = each(getattr(model, "multiple", 1), len(sides))
     pad = [end for side, n in zip(sides[::-1], multiples[::-1], strict=True) for end in (0, -side % n)]
-    first, second = (F.pad(image.to(device), pad, mode="replicate") for image in (a, b))
+    first, second = (F.pad(image, pad, mode="replicate") for image in (a, b))
     return first, second
 
 
-def _cropped(image: Tensor, like: Tensor) -> Tensor:
+def cropped(image: Tensor, like: Tensor) -> Tensor:
+    """Undo :func:`padded`."""
     return image[:, :, *map(slice, like.shape[2:])]

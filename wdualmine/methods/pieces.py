@@ -13,7 +13,7 @@ from math import prod
 from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wdualmine.methods.system import ByAxis, Network, each
 from wdualmine.model import EfficientChannelAttention, WDualMine
@@ -58,11 +58,16 @@ def residual_in_pieces(model: WDualMine, image1: Tensor, image2: Tensor, side: i
 
 
 @torch.no_grad()
-def fused_in_pieces(model: Network, image1: Tensor, image2: Tensor, side: ByAxis = SIDE) -> Tensor:
-    """Fuse as a network with a :attr:`~wdualmine.methods.system.Network.reach` fuses the whole images.
+def fused_in_pieces(model: nn.Module, image1: Tensor, image2: Tensor, side: ByAxis = SIDE) -> Tensor:
+    """Fuse as W-DUALMINE or another network with a ``reach`` fuses the whole images.
 
     These are (N, 1, H, W), or volumes (N, 1, D, H, W), in [0, 1], of any sides, on the network's device.
     """
+    if isinstance(model, WDualMine):  # Eq. 11 in the residual's memory: there is none for another image
+        residual = residual_in_pieces(model, image1, image2)
+        scaled = residual.mul_(model.config.residual_scale)
+        return scaled.add_(image1, alpha=0.5).add_(image2, alpha=0.5).clamp_(0, 1)
+    assert isinstance(model, Network)
     assert model.reach is not None
     fused = torch.empty_like(image1)
     for spans in _pieces("fuse", image1, side, model.reach, model.multiple):

@@ -4,7 +4,6 @@ Source: H. Xu et al., 2022, DOI 10.1109/TPAMI.2020.3012548, as its authors' code
 reflected borders. Their script stretches the result to the full range, as `wdualmine fuse` does.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,32 +25,26 @@ class U2Fusion(Network):
     """Both images enter at once: six densely connected layers, then four that narrow to the fused image."""
 
     reach = 10  # ten 3 x 3 layers
-    #: makes a layer from its channels in and out and the side of its kernel
-    convolution: Callable[[int, int, int], nn.Conv2d] = ReflectConv
 
     def __init__(self, config: U2FusionConfig | None = None) -> None:
         super().__init__()
         self.config = config or U2FusionConfig()
         width = self.config.channels
-        self.first = self.convolution(2, width, 3)
-        self.dense = nn.ModuleList(self.convolution(width * number, width, 3) for number in range(1, 6))
+        self.first = ReflectConv(2, width, 3)
+        self.dense = nn.ModuleList(ReflectConv(width * number, width, 3) for number in range(1, 6))
         self.narrow = nn.ModuleList(
-            self.convolution(inputs, outputs, 3) for inputs, outputs in pairwise((6 * width, 128, 64, 32, 1))
+            ReflectConv(inputs, outputs, 3) for inputs, outputs in pairwise((6 * width, 128, 64, 32, 1))
         )
 
     def forward(self, image1: Tensor, image2: Tensor) -> Fused:
         """Fuse two images (N, 1, H, W) in [0, 1]."""
         x = F.leaky_relu(self.first(torch.cat((image1, image2), dim=1)), 0.2)
         for layer in self.dense:
-            x = self.join(F.leaky_relu(layer(x), 0.2), x)
+            x = torch.cat((F.leaky_relu(layer(x), 0.2), x), dim=1)  # what is new comes first
         *layers, last = self.narrow
         for layer in layers:
             x = F.leaky_relu(layer(x), 0.2)
         return Fused((torch.tanh(last(x)) + 1) / 2)
-
-    def join(self, new: Tensor, old: Tensor) -> Tensor:
-        """Put a layer's features together with those of all before it: what is new comes first."""
-        return torch.cat((new, old), dim=1)
 
     def authors_layers(self) -> dict[str, nn.Module]:
         """Return the layers by their authors' names."""

@@ -6,7 +6,7 @@ Contrast alone is answered by any gain. So model observers look at the fused ima
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,21 +14,26 @@ import torch
 from torch import Tensor
 
 from wdualmine.data import Pair
-from wdualmine.data.color import LUMA_WEIGHTS
+from wdualmine.data.color import LUMA_WEIGHTS, is_color
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, check_fused
-from wdualmine.recovery.baselines import first_source, second_source
 from wdualmine.recovery.observers import REGION, Clutter, Look, look, trained_weights
 from wdualmine.recovery.signals import AMPLITUDES, Array, Signal, draw_signals, head, insert
-from wdualmine.recovery.uptake import ColorMap
 from wdualmine.statistics import Group
 
 #: Signals a pair, source and shape, at most.
 SIGNALS = 5
 SEED = 20_261_124
-#: Distance of two signals in one image: no other signal's window touches a search region, sqrt(2) (2 REGION +
-#: REACH) pixels.
-SPACING = 46
+
+
+class ColorMap(Protocol):
+    """From the colors (H, W, 3) of a functional image, in 0-255, to uptake (H, W) in [0, 1] and back."""
+
+    def color(self, uptake: Array) -> Array:
+        """Return the colors of an uptake."""
+
+    def uptake(self, image: Array) -> tuple[Array, Array]:
+        """Return the uptake of each pixel, and its distance from the map, in levels of RGB."""
 
 
 def measure_recovery(
@@ -57,7 +62,7 @@ def measure_recovery(
         group: gives a pair's volume by its name; None takes every pair for a volume of its own.
         signals: at most so many a pair, source and shape.
         amplitudes: grey levels to draw from; 255ths of the uptake for a signal in source a with a color map.
-        color_map: of source a; signals then change its uptake, thus luma and chroma; else its luma.
+        color_map: of source a; its signals then change the uptake, thus luma and chroma; else the luma.
         in_color: look at the fused image in color (its luma, with the chroma of source a); else at its luma.
         seed: of everything that is drawn; the same for every method.
         progress: called after every pair.
@@ -82,7 +87,7 @@ def measure_recovery(
         without = scene.fused(own)
         a, b = scene.levels["a"], scene.levels["b"]
         clutter = Clutter(without, head(a, b))
-        draws = draw_signals(a, b, signals, (seed, code), amplitudes, SPACING)
+        draws = draw_signals(a, b, signals, (seed, code), amplitudes)
         for number, (source, drawn) in enumerate(draws):
             if not drawn:
                 continue
@@ -124,12 +129,22 @@ def measure_alone(pairs: Sequence[Pair], **options: Any) -> pd.DataFrame:
     return pd.concat([a[a["source"] == "a"], b[b["source"] == "b"]], ignore_index=True)
 
 
+def first_source(a: Tensor, b: Tensor) -> Tensor:
+    """Source A alone."""
+    return a
+
+
+def second_source(a: Tensor, b: Tensor) -> Tensor:
+    """Source B alone."""
+    return b
+
+
 class _Scene:
     """A pair that takes signals and shows what is fused of it: levels (C, H, W), C = 3 in color, else 1."""
 
-    def __init__(self, pair: Pair, color_map: ColorMap | None, in_color: bool) -> None:
+    def __init__(self, pair: Pair, color_map: Any, in_color: bool) -> None:
         self.pair, self.map, self.in_color = pair, color_map, in_color
-        if (color_map or in_color) and pair.chroma is None:
+        if (color_map or in_color) and not is_color(pair.image_a):
             raise WdualmineError(f"{pair.name}: source a is grey; leave the color map and in_color out")
         self.levels = {"a": pair.luma_a, "b": pair.luma_b}
         if color_map:

@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 #: A signal's window reaches so many pixels from its center to each side.
 REACH = 10
 SIDE = 2 * REACH + 1
-#: Distance of two signals in one image, in pixels: their windows do not touch.
-SPACING = 24
+#: Distance of two signals in one image, in pixels: no other signal's window touches a search region.
+SPACING = 46
 #: Inside the head: so many pixels from its edge.
 MARGIN = 6
 #: The head is what is brighter than this grey level of 255 in either source, with what that encloses.
@@ -125,7 +125,6 @@ def place_signals(
     limit: int,
     generator: np.random.Generator,
     amplitudes: Sequence[float] = AMPLITUDES,
-    spacing: float = SPACING,
 ) -> list[Signal]:
     """Draw signals of one shape, and places for them, at random: at most so many.
 
@@ -140,7 +139,6 @@ def place_signals(
         limit: draw at most so many.
         generator: of the places and of what is drawn.
         amplitudes: grey levels to draw from.
-        spacing: distance of two places at least, in pixels.
 
     Raises:
         WdualmineError: there is no such shape, or the limit is below 1.
@@ -173,7 +171,7 @@ def place_signals(
             changed = luma[signal.window] + signal.template
             if changed.min() >= 0 and changed.max() <= 255:
                 found.append(signal)
-                free &= np.hypot(*(places - (row, column)).T) >= spacing
+                free &= np.hypot(*(places - (row, column)).T) >= SPACING
                 break
         if len(found) == limit:
             break
@@ -194,7 +192,6 @@ def draw_signals(
     limit: int,
     seed: Sequence[int],
     amplitudes: Sequence[float] = AMPLITUDES,
-    spacing: float = SPACING,
 ) -> Iterator[tuple[str, list[Signal]]]:
     """Draw, for each source ("a", "b") and each shape, signals that go into that source together.
 
@@ -204,10 +201,9 @@ def draw_signals(
         limit: at most so many a source and shape.
         seed: of everything that is drawn.
         amplitudes: grey levels to draw from.
-        spacing: distance of two places at least, in pixels.
     """
     inside = head(luma_a, luma_b)
     for number, (source, luma) in enumerate((("a", luma_a), ("b", luma_b))):
         for kind, shape in enumerate(SHAPES):
             generator = np.random.default_rng([*seed, number, kind])
-            yield source, place_signals(luma, inside, shape, limit, generator, amplitudes, spacing)
+            yield source, place_signals(luma, inside, shape, limit, generator, amplitudes)

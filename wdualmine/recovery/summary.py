@@ -16,9 +16,7 @@ ALARMS = 0.1
 SIGNAL = ["source", "pair", "shape", "size", "angle", "amplitude", "row", "column"]
 
 
-def summarize_recovery(
-    scores: pd.DataFrame, alone: pd.DataFrame, group: Group | None = None, level: float = 0.95
-) -> pd.DataFrame:
+def summarize_recovery(scores: pd.DataFrame, alone: pd.DataFrame, group: Group | None = None) -> pd.DataFrame:
     """Summarize what :func:`~wdualmine.recovery.measure.measure_recovery` gives, beside each source alone.
 
     Args:
@@ -26,10 +24,10 @@ def summarize_recovery(
         alone: of the same signals in each source alone, by
             :func:`~wdualmine.recovery.measure.measure_alone`; or of another method.
         group: gives a pair's volume by its name; None takes every pair for a volume of its own.
-        level: of the intervals, by the jackknife over the volumes, since signals of one volume are alike.
 
     Returns:
-        A row a source and statistic (:func:`leave_one_out`): columns source, statistic, value, low, high, and
+        A row a source and statistic (:func:`leave_one_out`): columns source, statistic, value, low, high (its
+        95 % interval, by the jackknife over the volumes, since signals of one volume are alike), and
         ``share``, the value over that in the source alone (1 is all that the scan shows), with ``share_low``
         and ``share_high``.
 
@@ -39,7 +37,7 @@ def summarize_recovery(
     first, second = (frame[SIGNAL].sort_values(SIGNAL, ignore_index=True) for frame in (scores, alone))
     if not first.equals(second):
         raise WdualmineError("the source alone was measured with other signals; measure both with one seed")
-    return relate(leave_one_out(scores, group), leave_one_out(alone, group), level)
+    return relate(leave_one_out(scores, group), leave_one_out(alone, group))
 
 
 def leave_one_out(scores: pd.DataFrame, group: Group | None = None) -> pd.DataFrame:

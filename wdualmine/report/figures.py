@@ -65,27 +65,27 @@ def plot_differences(findings: Findings) -> Figure:
 
 
 @styled
-def plot_plane(findings: Findings, keys: Sequence[str], x: str = "CC") -> Figure:
+def plot_plane(findings: Findings, keys: Sequence[str]) -> Figure:
     """Draw the methods' means in the plane of CC and each of some metrics, with the line of blends."""
     figure, grid = plt.subplots(1, len(keys), figsize=(WIDTH, 3.4), squeeze=False, layout="constrained")
     for axes, key in zip(grid.flat, keys, strict=True):
         for stretch, color in ((True, "0.55"), (False, "0.75")):
             if stretch not in findings.stretched.values():
                 continue
-            means = np.array([findings.means(name, stretch)[[x, key]] for name in LINE])
+            means = np.array([findings.means(name, stretch)[["CC", key]] for name in LINE])
             finish = "stretched" if stretch else "not stretched"
             axes.plot(*means.T, color=color, marker=".", label=f"blends, average to maximum, {finish}")
-            pyramid = findings.means(REFERENCES[2], stretch)[[x, key]]
+            pyramid = findings.means(REFERENCES[2], stretch)[["CC", key]]
             axes.scatter(*pyramid, marker="s", color=color, label=f"{title(REFERENCES[2])}, {finish}")
         for number, method in enumerate(findings.judged):
             axes.scatter(
-                *findings.means(method.name)[[x, key]], color=COLORS[number % len(COLORS)], s=48,
+                *findings.means(method.name)[["CC", key]], color=COLORS[number % len(COLORS)], s=48,
                 marker="o^vDP*X"[number % 7], edgecolor="black", linewidth=0.5, zorder=3,
                 label=_label(method.name),
             )  # fmt: skip
-        limit = findings.limits[x].mean()
-        axes.axvline(limit, color="0.3", linestyle="--", linewidth=1, label=f"limit of {x}")
-        axes.set(xlabel=f"{_metric(x)}, mean", ylabel=f"{_metric(key)}, mean")
+        limit = findings.limits["CC"].mean()
+        axes.axvline(limit, color="0.3", linestyle="--", linewidth=1, label="limit of CC")
+        axes.set(xlabel="CC, mean", ylabel=f"{_metric(key)}, mean")
         axes.grid(True)
         axes.margins(0.1)
     figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -16,7 +16,7 @@ from wdualmine.metrics import score
 from wdualmine.metrics.files import read_levels
 from wdualmine.metrics.limits import limits
 from wdualmine.metrics.validation import check_triple
-from wdualmine.registration import misalignment, require_one_place, require_registered
+from wdualmine.registration.check import misalignment, require_one_place, require_registered
 
 #: What every method is compared with, volume by volume.
 REFERENCES = ("average", "maximum", "laplacian-pyramid")

@@ -15,7 +15,7 @@ from wdualmine.data.images import write_image
 from wdualmine.data.scans import Window, show
 from wdualmine.data.volumes import Volume, read_volume
 from wdualmine.errors import WdualmineError
-from wdualmine.registration import Alignment, align_volumes, on_one_grid
+from wdualmine.registration.align import Alignment, align_volumes, on_one_grid
 from wdualmine.report.figures import PICTURE, inline_picture
 from wdualmine.report.groups import Grouping
 from wdualmine.report.measure import Findings, Judged, check_names, judge

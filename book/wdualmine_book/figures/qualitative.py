@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.transform import integral_image
 from torch import Tensor
 
-from wdualmine.data import DataSource, Pair, get_task, published_folder
+from wdualmine.data import DataSource, Pair, get_task
 from wdualmine.data.color import split_color
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import image_files
@@ -29,6 +29,7 @@ from wdualmine.records import Run
 from wdualmine.report.style import DIVERGING
 from wdualmine_book.figures.style import NARROW, SEQUENTIAL, show_map, styled_on_black, without_border
 from wdualmine_book.metrics.published import METHODS as PUBLISHED
+from wdualmine_book.metrics.published import published_folder
 from wdualmine_book.printing import experiment_of_weights, training_words
 
 AVERAGE, NETWORK = "Average", "W-DUALMINE"

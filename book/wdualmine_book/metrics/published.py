@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from numpy.typing import NDArray
 
-from wdualmine.data import TASKS, DataSource, Task, published_folder
+from wdualmine.data import TASKS, DataSource, Task, cache_folder
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import image_files
 from wdualmine.errors import WdualmineError
@@ -50,6 +50,12 @@ def score_published(
             )
             frames.append(frame.join(scores[list(metrics)]))
     return pd.concat(frames, ignore_index=True)
+
+
+def published_folder(source: DataSource) -> Path | None:
+    """Return the folder with the fused images that two baselines published (``<method>/<task>``), if any."""
+    folders = (source.root.parent / "published", cache_folder() / "published")
+    return next((folder for folder in folders if source.name == "harvard" and folder.is_dir()), None)
 
 
 def published_files(task: Task, source: DataSource) -> dict[str, dict[str, Path]]:

@@ -23,13 +23,13 @@ from wdualmine.methods import LIGHT
 from wdualmine.methods.classical import average
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, find_runs
-from wdualmine.recovery.baselines import BASELINES, first_source, second_source
-from wdualmine.recovery.measure import SEED, SIGNALS, SPACING
+from wdualmine.recovery.measure import SEED, SIGNALS, first_source, second_source
 from wdualmine.recovery.observers import NEAR, REGION, window
 from wdualmine.recovery.signals import AMPLITUDES, REACH, draw_signals, insert
 from wdualmine.recovery.summary import relate
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.recovery.record import ALONE, light_networks
 from wdualmine_book.recovery.tables import FEW_VOLUMES
 
@@ -71,7 +71,7 @@ def draw_patches(
         own = fuse[pair.name] if isinstance(fuse, Mapping) else fuse
         levels = {"a": pair.luma_a, "b": pair.luma_b}
         code = zlib.crc32(pair.name.encode())
-        draws = draw_signals(levels["a"], levels["b"], SIGNALS, (SEED, code), AMPLITUDES, SPACING)
+        draws = draw_signals(levels["a"], levels["b"], SIGNALS, (SEED, code), AMPLITUDES)
         for number, (where, drawn) in enumerate(draws):
             if where != source or not drawn:
                 continue

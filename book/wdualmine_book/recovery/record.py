@@ -28,14 +28,14 @@ from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE, blend, load_fuse, ma
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
 from wdualmine.records import Run, find_runs, write_csv
-from wdualmine.recovery.baselines import BASELINES
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.summary import leave_one_out
-from wdualmine.recovery.uptake import find_color_map
 from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.recorder import Parts, Request, limit_rows
 from wdualmine_book.records import results_folder
+from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.recovery.noise import noise_gain
+from wdualmine_book.recovery.uptake import find_color_map
 from wdualmine_book.systems.retrained import trained_networks
 
 KIND = "ranking"
@@ -61,7 +61,7 @@ SHOWN = ("average", "maximum", "laplacian-pyramid", "detail-average", W_DUALMINE
 def ranking(request: Request) -> pd.DataFrame:
     """Measure every method on a task's test pairs, and record it as a run of kind "ranking".
 
-    Methods: those with nothing to learn, the baselines of :mod:`wdualmine.recovery.baselines`, the blends
+    Methods: those with nothing to learn, those of :mod:`~wdualmine_book.recovery.baselines`, blends
     ``blend-T`` for T of :data:`BLENDS`, W-DUALMINE, the authors' networks that were fetched, and the light
     network of each seed: each unseen pair is fused by the network that was trained without its volume. Of
     seed 0 also with the residual scales S of :data:`SCALES`, as ``light-S``.

@@ -12,10 +12,10 @@ from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.methods import CLASSICAL, LIGHT
 from wdualmine.metrics import METRICS
 from wdualmine.records import Run, find_runs
-from wdualmine.recovery.baselines import BASELINES
 from wdualmine.recovery.summary import relate
 from wdualmine.statistics import jackknife_interval
 from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.recovery.record import (
     ALONE,
     BLENDS,

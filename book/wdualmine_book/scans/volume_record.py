@@ -21,12 +21,12 @@ from wdualmine.fusion import Fuse
 from wdualmine.methods import LIGHT, load_fuse
 from wdualmine.methods.registry import LIGHT_3D
 from wdualmine.progress import task_bar
-from wdualmine.recovery.baselines import BASELINES
 from wdualmine.recovery.observers import REGION, Clutter, look
 from wdualmine.recovery.signals import Signal, head, place_signals
 from wdualmine.volumes import continuity
 from wdualmine_book.recorder import Parts, Request
 from wdualmine_book.records import results_folder
+from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.scans.stacks import Stack, load_stacks
 
 #: The folds that there is a network of; their volumes are scored.
@@ -40,9 +40,8 @@ SEARCH_MARGIN = 0.03
 #: A sphere's standard deviation across slices, in slices, and how many it reaches to each side.
 SLICE_SIZE = 1.0
 SLICE_REACH = 2
-#: Spheres around a slice and in a source, at most, and their distance in it.
+#: Spheres around a slice and in a source, at most.
 SPHERES = 5
-SPACING = 46
 SEED = 20_261_127
 #: Standard deviation of the smoothing across slices, in slices.
 SMOOTHING = 1.0
@@ -191,9 +190,7 @@ def draw_spheres(stack: Stack) -> dict[str, list[Sphere]]:
         inside = head(stack.a[middle], stack.b[middle])
         for number, (source, levels) in enumerate((("a", stack.a), ("b", stack.b))):
             generator = np.random.default_rng((SEED, stack.volume, middle, number))
-            for signal in place_signals(
-                levels[middle], inside, "gaussian", SPHERES, generator, spacing=SPACING
-            ):
+            for signal in place_signals(levels[middle], inside, "gaussian", SPHERES, generator):
                 changed = levels[_slices(middle)][:, *signal.window] + _sphere(signal)
                 if changed.min() >= 0 and changed.max() <= 255:
                     drawn[source].append((signal, middle))

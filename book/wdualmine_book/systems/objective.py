@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wdualmine.losses import TermWeights, similarity_map
+from wdualmine.blur import gaussian_blur
+from wdualmine.losses import TermWeights
 
 
 class SystemObjective(nn.Module):
@@ -47,6 +48,22 @@ class SystemObjective(nn.Module):
 def similarity(x: Tensor, y: Tensor) -> Tensor:
     """SSIM of two images, one value a pair (N,), at most 1; whole 11 x 11 Gaussian windows."""
     return similarity_map(x, y).mean(dim=(-3, -2, -1))
+
+
+def similarity_map(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM of each whole 11 x 11 Gaussian window of two images (N, 1, H, W) in [0, 1]; at most 1.
+
+    As :func:`wdualmine.metrics.ssim.ssim`, differentiable; DOI 10.1109/TIP.2003.819861.
+    """
+
+    def mean(image: Tensor) -> Tensor:
+        return gaussian_blur(image, 1.5, 5, pad=False)
+
+    mean_x, mean_y = mean(x), mean(y)
+    variances = mean(x.square()) - mean_x.square() + mean(y.square()) - mean_y.square()
+    covariance = mean(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x.square() + mean_y.square() + 0.01**2)
+    return luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)
 
 
 def gradients(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from wdualmine.blur import gaussian_blur
-from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse
 from wdualmine.methods.classical import average, detail_average
+from wdualmine.recovery.measure import first_source, second_source
 
 #: Gains of the windowed averages, and (deviation in pixels, gain, limit) of *average plus details*.
 GAINS = (1.25, 1.5, 1.75, 2.0)
@@ -29,36 +29,15 @@ _BLUR = 2.0
 _LEVELS = 41
 
 
-def first_source(a: Tensor, b: Tensor) -> Tensor:
-    """Source A alone."""
-    return a
-
-
-def second_source(a: Tensor, b: Tensor) -> Tensor:
-    """Source B alone."""
-    return b
-
-
-def windowed_average(gain: float, level: float | None = None) -> Fuse:
+def windowed_average(gain: float) -> Fuse:
     """Return the average seen in a window, gain (average - level) in [0, 1]: more contrast, nothing new.
 
-    Args:
-        gain: at least 1.
-        level: what becomes black, in [0, 1 - 1 / gain]; None takes, for each pair, the window that cuts off
-            least (in mean squares).
-
-    Raises:
-        WdualmineError: the gain is below 1 or the window is not within [0, 1].
+    The window is, for each pair, the one that cuts off least (in mean squares); the gain is at least 1.
     """
-    if not gain >= 1:
-        raise WdualmineError(f"gain {gain}: give at least 1")
-    highest = 1 - 1 / gain
-    if level is not None and not 0 <= level <= highest:
-        raise WdualmineError(f"level {level}: give 0 to {highest:g} for a gain of {gain:g}")
 
     def fuse(a: Tensor, b: Tensor) -> Tensor:
         mean = average(a, b)
-        levels = torch.linspace(0, highest, _LEVELS).tolist() if level is None else [level]
+        levels = torch.linspace(0, 1 - 1 / gain, _LEVELS).tolist()
         best = min(levels, key=lambda low: float((mean - mean.clamp(low, low + 1 / gain)).square().mean()))
         return (gain * (mean - best)).clamp(0, 1)
 

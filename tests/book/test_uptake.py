@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wdualmine.errors import WdualmineError
-from wdualmine.recovery.uptake import ColorMap, find_color_map
+from wdualmine_book.recovery.uptake import ColorMap, find_color_map
 
 
 def table(*ends: tuple[int, int, int], steps: int = 20) -> np.ndarray:
