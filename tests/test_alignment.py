@@ -18,6 +18,7 @@ import wdualmine as wd
 from wdualmine.data.images import read_image, write_image
 from wdualmine.data.volumes import Volume, read_volume
 from wdualmine.errors import WdualmineError
+from wdualmine.registration import align
 from wdualmine.registration.align import Alignment, align_images, align_volumes
 
 sitk = pytest.importorskip("SimpleITK", reason="SimpleITK registers")
@@ -397,6 +398,25 @@ def test_images_that_are_refused_are_registered(
     assert np.corrcoef(registered.ravel(), wanted.ravel())[0, 1] > 0.98
     assert np.corrcoef(as_moved.ravel(), wanted.ravel())[0, 1] < 0.95
     np.testing.assert_array_equal(wd.fuse(a, b, "average", register="rigid"), registered)
+
+
+def test_a_registration_that_goes_astray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that moves the second source away from where it was."""
+    import SimpleITK
+
+    pair = wd.load_pairs("ct-mri", limit=1, data="phantom")[0]
+    images = pair.image_a, pair.image_b
+    away = SimpleITK.Euler2DTransform((0.0, 0.0), 0.0, (60.0, 20.0))
+    monkeypatch.setattr(align, "find_transform", lambda *_: away)
+    with pytest.raises(WdualmineError, match=r"image B: moved by .* a worse match; .* or go on with --allow"):
+        wd.fuse(*images, "average", register="rigid")
+    assert wd.fuse(*images, "average", register="rigid", allow=True).shape == pair.image_a.shape
+
+
+def test_a_source_that_hardly_covers_the_grid_is_refused() -> None:
+    pair = wd.load_pairs("ct-mri", limit=1, data="phantom")[0]
+    with pytest.raises(WdualmineError, match=r"image B: covers 0.4% of image A .*; crop both to one part"):
+        align_images(pair.image_a, pair.image_b[100:116, 100:116], Alignment("rigid", "a"), allow=True)
 
 
 def test_color_and_other_sizes_are_registered_by_luma() -> None:

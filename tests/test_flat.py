@@ -133,6 +133,94 @@ def test_sources_that_are_not_registered_are_refused_unless_allowed(grey: Images
         wd.fuse(b, a, average)
 
 
+def test_a_result_replaces_no_source_and_is_written_where_asked(grey: Images, tmp_path: Path) -> None:
+    a, b = (write_image(tmp_path / f"{name}.png", image) for name, image in zip("ab", grey, strict=True))
+    before = a.read_bytes()
+    (tmp_path / "link.png").symlink_to(a)
+    for output in (a, tmp_path / "link.png"):
+        with pytest.raises(WdualmineError, match="is one of the sources; name another file"):
+            wd.fuse(a, b, "average", output=output)
+        with pytest.raises(WdualmineError, match="is one of the sources"):
+            wd.fuse(a, grey[1], "average", output=output)
+    assert a.read_bytes() == before
+    with pytest.raises(WdualmineError, match="unknown image suffix"):
+        wd.fuse(*grey, "w-dualmine", output=tmp_path / "o.jpg2")
+    tensors = torch.from_numpy(grey[0]), torch.from_numpy(grey[1])
+    with pytest.raises(WdualmineError, match=r"output .*o\.png: is for files and arrays"):
+        wd.fuse(*tensors, "average", output=tmp_path / "o.png")
+
+
+class Mean(torch.nn.Module):
+    """A network of someone else's: no configuration, no parameters, an image and nothing around it."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a + b) / 2
+
+
+def test_any_network_fuses(grey: Images) -> None:
+    assert np.array_equal(wd.fuse(*grey, Mean()), wd.fuse(*grey, "average"))
+    with pytest.raises(WdualmineError, match="5: is no network"):
+        wd.fuse_with(5)  # type: ignore[arg-type]
+    a = torch.rand(1, 1, 8, 8)
+    with pytest.raises(WdualmineError, match=r"this network fuses images .* of one shape"):
+        wd.fuse_with(Mean())(a, a[..., 1:])
+    with pytest.raises(WdualmineError, match="image of type ndarray"):
+        wd.fuse_with(Mean())(a.numpy(), a)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        (average, {"weights": "x"}, "weights x: are for methods by name"),
+        (WDualMine(ModelConfig(widths=(4,))), {"weights": "x"}, "weights x: are for methods by name"),
+        (average, {"residual_scale": 1}, "residual scale 1: is for networks"),
+        (Mean(), {"residual_scale": 1}, "Mean: has no residual scale"),
+        (
+            WDualMine(ModelConfig(widths=(4,))),
+            {"residual_scale": 9},
+            "residual scale 9: give a number from -2",
+        ),
+        (WDualMine(ModelConfig(widths=(4,))), {"residual_scale": "a"}, "residual scale a: give a number"),
+        ("average", {"blend": "a"}, "blend a: give a number from 0"),
+        ("average", {"blend": None}, "blend None: give a number from 0"),
+    ],
+)
+def test_options_that_a_method_has_no_use_for_are_refused(
+    method: object, options: dict, message: str, grey: Images
+) -> None:
+    with pytest.raises(WdualmineError, match=message):
+        wd.fuse(*grey, method, **options)  # type: ignore[call-overload]
+
+
+def test_what_learns_nothing_needs_no_device(grey: Images) -> None:
+    assert np.array_equal(wd.fuse(*grey, "maximum", device="cuda:99"), wd.fuse(*grey, "maximum"))
+
+
+def test_mistakes_in_python_are_named(grey: Images, tmp_path: Path) -> None:
+    pairs = wd.load_pairs("ct-mri", limit=1, data="phantom")
+    cases = [
+        (lambda: wd.fuse(torch.zeros(0, 1, 8, 8), torch.zeros(0, 1, 8, 8), "average"), "give two of"),
+        (lambda: wd.measure_recovery("light", pairs), "fuse 'light': give a function"),
+        (lambda: wd.measure_recovery(Mean(), pairs), "fuse Mean: is a network"),
+        (lambda: wd.measure_recovery({pairs[0].name: 5}, pairs), "fuse 5: give a function"),
+        (lambda: wd.measure_recovery(average, []), "no pairs to put signals into"),
+        (lambda: wd.train("ct-mri", tmp_path / "run"), "experiment 'ct-mri': give what wdualmine.make_exp"),
+        (lambda: wd.score(*grey, grey[0], [5]), "metric 5: give names"),
+        (lambda: wd.score("CT.png", *grey), "source A: is a path; read it with wdualmine.read_image"),
+        (lambda: wd.fuse(grey[0], None, "average"), "image B: is missing"),
+        (lambda: wd.load_fuse(None), "method None: give a name"),
+    ]
+    for call, message in cases:
+        with pytest.raises(WdualmineError, match=message):
+            call()  # type: ignore[no-untyped-call]
+    assert wd.load_model("CT-MRI").config == wd.load_model("ct-mri").config
+
+
+def test_what_is_read_may_be_written_to(grey: Images, tmp_path: Path) -> None:
+    for name, image in (("8.png", grey[0]), ("16.png", grey[0].astype(np.uint16) * 257), ("8.tif", grey[0])):
+        wd.read_image(write_image(tmp_path / name, image))[0, 0] = 1
+
+
 def test_a_network_refuses_other_units(grey: Images, light_run: Run) -> None:
     levels = [torch.from_numpy(image.astype(np.float32))[None, None] for image in grey]
     for fuse in (wd.load_fuse("w-dualmine"), wd.load_fuse("light", light_run.folder)):
@@ -187,3 +275,14 @@ def test_a_report_from_python(grey: Images, tmp_path: Path) -> None:
     for _ in range(2):  # the second time the package of that name is imported
         page = wd.report(*folders, tmp_path / "report", metrics=["CC"], progress=False)
         assert "ours" in page.read_text()
+
+
+def test_a_report_on_several_folders(grey: Images, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("CT", "MRI", "ours", "theirs")]
+    images = (*grey, wd.fuse(*grey, "maximum"), wd.fuse(*grey, "dwt"))
+    for folder, image in zip(folders, images, strict=True):
+        write_image(folder / "1.png", image)
+    page = wd.report(
+        *folders[:2], [str(folders[2]), folders[3]], tmp_path / "r", metrics=["CC"], progress=False
+    )
+    assert all(f">{name}<" in page.read_text() for name in ("ours", "theirs"))

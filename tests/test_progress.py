@@ -20,7 +20,7 @@ def test_a_line_a_minute_where_there_is_no_terminal(
             advance()
     assert capsys.readouterr().err.splitlines() == [
         "fuse: 3 of 8, about 2 minutes left",
-        "fuse: 6 of 8, about 1 minutes left",
+        "fuse: 6 of 8, about 1 minute left",
     ]
     with progress.task_bar("fuse", 99, enabled=False) as advance:
         for _ in range(99):

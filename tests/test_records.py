@@ -153,7 +153,10 @@ def test_what_a_killed_process_left_is_swept_and_its_lock_blocks_nobody(tmp_path
         ):
             pass
     (tmp_path / "a").write_text("")
-    with pytest.raises(WdualmineError, match="cannot be written"), lock_folder(tmp_path / "a"):
+    with (
+        pytest.raises(WdualmineError, match="a file is where a folder is needed"),
+        lock_folder(tmp_path / "a"),
+    ):
         pass
 
 

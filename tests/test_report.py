@@ -114,14 +114,14 @@ def test_images_of_16_bits_are_rounded_where_that_is_asked_for(
     page = write_report(deep, tmp_path / "report")
     assert "of 16 bits were rounded" in page.read_text()
     assert json.loads((page.parent / "report.json").read_text())["rounded_to_8_bit"]
-    with pytest.raises(WdualmineError, match="has 16 bits; give --to-8-bit"):
+    with pytest.raises(WdualmineError, match="has 16 bits; round it with --to-8-bit"):
         judge(*folders[:2], judged, KEYS, progress=False)
     code, out, _ = call(capsys, "evaluate", *folders, "--to-8-bit", "--csv")
     assert code == 0
     assert len(out.splitlines()) == 13
     code, _, error = call(capsys, "evaluate", *folders)
     assert code == 2
-    assert "has 16 bits; give --to-8-bit" in error
+    assert "has 16 bits; round it with --to-8-bit" in error
 
 
 def test_comparisons_are_those_of_the_statistics(findings: Findings) -> None:
@@ -173,7 +173,7 @@ def test_too_few_volumes_are_not_said_to_be_equal(case: Path, tmp_path: Path) ->
     findings = judge(tmp_path / "a", tmp_path / "b", judged, ("EN", "CC"), groups=".+", progress=False)
     assert verdict(findings, "noisy")[0] == (
         "4 pairs of 4 volumes cannot tell whether noisy is better than the average, whatever they show: "
-        "a test needs 6."
+        "a test needs 6 volumes."
     )
 
 
@@ -644,7 +644,7 @@ def test_hostile_input_is_one_clear_line(
         message = f"{first}: is "
     elif kind == "16 bits":
         write_image(first, read_image(first).astype(np.uint16) * 257)
-        message = f"{first}: has 16 bits; give --to-8-bit"
+        message = f"{first}: has 16 bits; round it with --to-8-bit"
     elif kind == "name":
         options += ["--name", "average"]
         message = "average: is the name of a baseline"

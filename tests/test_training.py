@@ -443,7 +443,7 @@ def test_a_checkpoint_is_bound_to_its_experiment(
     tensors, metadata = read_tensors(folder / CHECKPOINT)
     other = {"data": {"fingerprint": "0" * 64}}
     write_tensors(folder / CHECKPOINT, tensors, metadata | other)
-    with pytest.raises(WdualmineError, match="another data"):
+    with pytest.raises(WdualmineError, match="other data"):
         train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
 
 

@@ -190,7 +190,7 @@ def test_mistakes_are_one_clear_line(
         message = "--stretch: slices of a volume keep their intensities"
     elif kind == "source":
         output = b
-        message = "is one of the volumes to fuse"
+        message = "is one of the sources"
     elif kind == "NaN":
         values[0] = np.nan
         nibabel.save(nibabel.Nifti1Image(values, AFFINE), b)

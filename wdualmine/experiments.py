@@ -39,9 +39,9 @@ class Schedule:
         for name in ("epochs", "batch_size", "patch_size", "train_pairs", "test_pairs", "epoch_pairs"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and value >= 1):
-                raise WdualmineError(f"{name} {value!r}: give an integer of at least 1")
+                raise WdualmineError(f"{name.replace('_', ' ')} {value!r}: give an integer of at least 1")
         if not 0 < self.learning_rate < math.inf:
-            raise WdualmineError(f"learning_rate {self.learning_rate!r}: give a positive, finite number")
+            raise WdualmineError(f"learning rate {self.learning_rate!r}: give a positive, finite number")
 
 
 @dataclass(frozen=True)

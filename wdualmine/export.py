@@ -4,7 +4,10 @@ A file takes two lumas of any size that the network's ``multiple`` divides and t
 the fused image and the residual, so that lambda can be moved without running it again.
 """
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from wdualmine.errors import WdualmineError
-from wdualmine.files import write_bytes
+from wdualmine.files import unwritable, write_bytes
 from wdualmine.methods.learned import has_residual, load_network
 from wdualmine.methods.registry import W_DUALMINE, get_method
 
@@ -37,6 +40,10 @@ def export_onnx(source: str | Path, output: str | Path, method: str = W_DUALMINE
     output = Path(output)
     if output.suffix.lower() != ".onnx":
         raise WdualmineError(f"{output}: name a file that ends in .onnx")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)  # before the work
+    except OSError as error:
+        raise unwritable(output, error) from error
     if not has_residual(get_method(method)):
         raise WdualmineError(f"{method}: adds no residual to the average; export w-dualmine or light")
     model = load_network(get_method(method), source).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -44,8 +51,7 @@ def export_onnx(source: str | Path, output: str | Path, method: str = W_DUALMINE
         raise WdualmineError("export needs the package onnxscript: pip install onnxscript")
     height, width = (model.multiple * torch.export.Dim(name) for name in ("h", "w"))
     example = torch.zeros(1, 1, 4 * model.multiple, 6 * model.multiple)
-    with warnings.catch_warnings():  # torch's notes to its own developers
-        warnings.simplefilter("ignore")
+    with _quiet():
         program = torch.onnx.export(
             _Both(model),
             (example, example.clone(), torch.tensor(0.5)),
@@ -64,6 +70,18 @@ def export_onnx(source: str | Path, output: str | Path, method: str = W_DUALMINE
     )
     write_bytes(output, program.model_proto.SerializeToString())
     return output
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out torch's notes to its own developers."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class _Both(nn.Module):

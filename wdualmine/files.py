@@ -39,6 +39,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def unwritable(path: Path, error: OSError) -> WdualmineError:
     """Make the error that says that a file or folder cannot be written, and why."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return WdualmineError(f"{path}: a file is where a folder is needed; name another folder")
     return WdualmineError(
         f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wdualmine.data.color import is_color
-from wdualmine.data.images import check_image, read_image, write_image
+from wdualmine.data.images import check_image, check_suffix, read_image, write_image
 from wdualmine.data.pairs import check_folder_order
 from wdualmine.data.scans import Window, read_geometry
 from wdualmine.data.tasks import TASKS, get_task
@@ -121,14 +121,22 @@ def fuse(
     target = Path(output) if output else None
     how = Alignment(register, grid, Path(transform) if transform else None)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
+        if target:
+            raise WdualmineError(f"output {target}: is for files and arrays; write what is returned")
         return _fuse_tensors(way, a, b, stretch, allow, how)
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         raise WdualmineError("one source is a tensor, the other not; give two tensors, or files and arrays")
-    if isinstance(a, str | os.PathLike) and isinstance(b, str | os.PathLike):
-        paths = Path(a), Path(b)
-        if are_volumes(*paths, target or Path("fused.nii" if paths[0].is_dir() else "fused.png")):
-            return way.fuse_volume_files(*paths, target, allow=allow, how=how).values
-        fused = way.fuse_files(*paths, stretch, allow, how=how)
+    files = [Path(source) for source in (a, b) if isinstance(source, str | os.PathLike)]
+    if target:
+        refuse_sources(target, *files)
+    if len(files) == 2:
+        kind = "fused.nii" if files[0].is_dir() else "fused.png"
+        if are_volumes(files[0], files[1], target or Path(kind)):
+            return way.fuse_volume_files(files[0], files[1], target, allow=allow, how=how).values
+    if target:
+        check_suffix(target)  # before the work
+    if len(files) == 2:
+        fused = way.fuse_files(files[0], files[1], stretch, allow, how=how)
     else:
         (first, name_a), (second, name_b) = _read(a, NAMES[0]), _read(b, NAMES[1])
         fused = way.fuse(first, second, (name_a, name_b), stretch, allow, how)
@@ -149,9 +157,15 @@ class Way:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.blend <= 1:
+        if not (isinstance(self.blend, int | float) and 0 <= self.blend <= 1):
             raise WdualmineError(f"blend {self.blend}: give a number from 0 (the average) to 1 (the method)")
-        _ = self.chosen, self.task and get_task(self.task)  # known before anything is read
+        if not isinstance(self.chosen, Method):  # known before anything is read
+            if self.weights is not None:
+                raise WdualmineError(f"weights {self.weights}: are for methods by name; leave them out")
+            if self.residual_scale is not None and not isinstance(self.chosen, nn.Module):
+                scale = f"residual scale {self.residual_scale}"
+                raise WdualmineError(f"{scale}: is for networks, not for a function; leave it out")
+        _ = self.task and get_task(self.task)
 
     @property
     def chosen(self) -> Method | Fuse | nn.Module:
@@ -193,11 +207,12 @@ class Way:
         For windows and the axis (default: axial slices) see :func:`~wdualmine.volumes.fuse_volumes`, for
         metadata :func:`~wdualmine.data.volumes.write_volume`.
         """
-        for source in (a, b) if output else ():
-            if output and output.exists() and source.exists() and output.samefile(source):
-                raise WdualmineError(f"{output}: is one of the volumes to fuse; name another with -o")
+        if output:
+            refuse_sources(output, a, b)
         if axis not in (None, 0, 1, 2):
             raise WdualmineError(f"axis {axis}: choose 0, 1 or 2")
+        if not allow:
+            check_folder_order(a, b)
         first, second = read_volume(a), read_volume(b)
         if output:
             check_written(output, first)
@@ -228,7 +243,7 @@ class Way:
         """Fuse two arrays; see :func:`fuse`, for spacings :func:`~wdualmine.registration.align_images`."""
         first, second = check_image(a, names[0]), check_image(b, names[1])
         if how.moves:
-            first, second, said = align_images(first, second, how, names, spacings)
+            first, second, said = align_images(first, second, how, names, spacings, allow)
             print(said, file=sys.stderr)
         if not allow:
             require_registered(first, second, names)
@@ -253,7 +268,8 @@ class Way:
         else:
             asked = get_task(self.task).key if self.task else None
             source = str(self.weights or asked or ("pet-mri" if color else "ct-mri"))
-            function = load_fuse(method, source, pick_device(self.device), self.residual_scale)
+            device = pick_device(self.device) if method.learned else "cpu"
+            function = load_fuse(method, source, device, self.residual_scale)
             if method.learned:
                 trained, which = describe_weights(method, source)
                 wanted = [asked] if asked else [key for key, task in TASKS.items() if task.color == color]
@@ -278,6 +294,13 @@ class Way:
         print(what, file=sys.stderr)
 
 
+def refuse_sources(output: Path, *sources: Path) -> None:
+    """Refuse to write over a source, by whatever name or link."""
+    for source in sources:
+        if output.exists() and source.exists() and output.samefile(source):
+            raise WdualmineError(f"{output}: is one of the sources; name another file for the result")
+
+
 def _read(source: PathLike | NDArray, name: str) -> tuple[NDArray, str]:
     """Return an image and what to call it."""
     if isinstance(source, str | os.PathLike):
@@ -286,7 +309,7 @@ def _read(source: PathLike | NDArray, name: str) -> tuple[NDArray, str]:
 
 
 def _fuse_tensors(way: Way, a: Tensor, b: Tensor, stretch: bool, allow: bool, how: Alignment) -> Tensor:
-    if a.ndim != b.ndim or a.ndim not in (2, 3, 4) or a.shape[:-3] != b.shape[:-3]:
+    if a.ndim != b.ndim or a.ndim not in (2, 3, 4) or a.shape[:-3] != b.shape[:-3] or not a.shape[0]:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise WdualmineError(f"tensors of shape {shapes}: give two of (H, W), (C, H, W) or (N, C, H, W)")
     batches = [_arrays(tensor, name) for tensor, name in zip((a, b), NAMES, strict=True)]

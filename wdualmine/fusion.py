@@ -53,15 +53,11 @@ def fuse_images(
     """
     image_a, image_b = check_image(image_a, names[0]), check_image(image_b, names[1])
     if image_a.shape[:2] != image_b.shape[:2]:
-        sizes = f"{names[0]} is {size_of(image_a)} but {names[1]} is {size_of(image_b)}"
-        raise WdualmineError(f"{sizes}; register and resample them first")
+        sizes = f"{names[0]} is {size_of(image_a)} but {names[1]} is {size_of(image_b)} (height x width)"
+        raise WdualmineError(f"{sizes}; bring them on one grid first, as `fuse --register` does")
     if is_color(image_a) and is_color(image_b):
         raise WdualmineError(f"{names[0]} and {names[1]} are both in color; one must be grey (the MRI)")
-    if isinstance(fuse, nn.Module):
-        kind = type(fuse).__name__
-        raise WdualmineError(f"fuse {kind}: is a network; wdualmine.fuse_with makes a function of it")
-    if not callable(fuse):
-        raise WdualmineError(f"fuse {fuse!r}: give a function; wdualmine.load_fuse makes one of a method")
+    check_function(fuse)
     luma_a, luma_b = luma_tensor(image_a, names[0]), luma_tensor(image_b, names[1])
     with torch.inference_mode():
         fused = check_fused(fuse(luma_a, luma_b), luma_a)
@@ -69,6 +65,15 @@ def fuse_images(
         luma = fused[0, 0].to(torch.promote_types(fused.dtype, torch.float32)).cpu().numpy()
     color = image_a if is_color(image_a) else image_b if is_color(image_b) else None
     return finish(luma, color, np.result_type(image_a, image_b), stretch)
+
+
+def check_function(fuse: object) -> None:
+    """Refuse what is no way to fuse (:data:`Fuse`), and say what makes one of it."""
+    if isinstance(fuse, nn.Module):
+        kind = type(fuse).__name__
+        raise WdualmineError(f"fuse {kind}: is a network; wdualmine.fuse_with makes a function of it")
+    if not callable(fuse):
+        raise WdualmineError(f"fuse {fuse!r}: give a function; wdualmine.load_fuse makes one of a method")
 
 
 def check_fused(fused: object, luma: Tensor, name: str = "") -> Tensor:

@@ -69,6 +69,7 @@ def _lines(title: str, total: int) -> Callable[[], None]:
         if done < total and now - _last_line >= PAUSE:
             _last_line = now
             left = (now - started) / done * (total - done) / 60
-            print(f"{title}: {done} of {total}, about {left:.0f} minutes left", file=sys.stderr, flush=True)
+            minutes = f"{left:.0f} minute{'s' * (round(left) != 1)}"
+            print(f"{title}: {done} of {total}, about {minutes} left", file=sys.stderr, flush=True)
 
     return advance

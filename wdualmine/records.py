@@ -326,6 +326,8 @@ def largest_differences(first: Run, second: Run) -> pd.Series:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a record, or raise a WdualmineError if it is missing, cannot be read or is no JSON object."""
+    if not path.parent.is_dir():
+        raise WdualmineError(f"{path.parent}: no such folder; give the folder of a run")
     if not path.exists():
         raise WdualmineError(f"{path}: no such record; the run has not finished, start it again")
     try:

@@ -70,7 +70,9 @@ def _check_same(output: Path, before: dict[str, Any], description: dict[str, Any
             known, asked = isinstance(known, dict) and known.get("fingerprint"), asked["fingerprint"]
         if known != asked:
             remedy = "choose another folder, or delete this one to start over"
-            raise WdualmineError(f"{output}: holds a run with another {what}; {remedy}")
+            raise WdualmineError(
+                f"{output}: holds a run with {'other' if what == 'data' else 'another'} {what}; {remedy}"
+            )
 
 
 class _Progress(BaseModel, strict=True):

@@ -75,7 +75,7 @@ def compare(
     mean, error = mean_and_error(differences)
     half = t_quantile(0.975, len(differences)) * error
     p, p_corrected, critical = flip_test(differences)
-    signs = np.array([-1 if key in METRICS and METRICS[key].direction == "lower" else 1 for key in metrics])
+    signs = np.array([METRICS[key].sign if key in METRICS else 1 for key in metrics])
     return pd.DataFrame(
         {
             "metric": list(metrics),

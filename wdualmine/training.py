@@ -72,11 +72,13 @@ def train(
             whole, another process writes to it, the data cannot be read, a pair is smaller than the patch or
             of another size, or the loss is no longer finite.
     """
+    if not isinstance(experiment, Experiment):
+        raise WdualmineError(f"experiment {experiment!r}: give what wdualmine.make_experiment makes")
     output = Path(output)
     torch_device = pick_device(device)
     source = find_data(data)
     if getattr(experiment.model, "dimensions", 2) == 3:
-        raise WdualmineError(f"{experiment.method}: is trained on volumes, by wdualmine_book.scans")
+        raise WdualmineError(f"{experiment.method}: is trained on volumes; train w-dualmine or light")
     refuse_other_files(output)
     with numerics(threads), lock_folder(output):
         code = f"wdualmine.training, {get_system(experiment.method).network.__module__}"

@@ -26,19 +26,24 @@ def results_folder() -> Path:
     return packed if packed.is_dir() else Path(__file__).parents[2] / "results"
 
 
+def committed_runs(folder: str) -> list[Run]:
+    """Give the committed runs in a folder of the results."""
+    return find_runs([results_folder() / folder])
+
+
 def reference_runs() -> list[Run]:
     """Give the committed runs: those in ``results/reference``."""
-    return find_runs([results_folder() / "reference"])
+    return committed_runs("reference")
 
 
 def study_runs() -> list[Run]:
     """Give the committed runs of the studies: those in ``results/studies``."""
-    return find_runs([results_folder() / "studies"])
+    return committed_runs("studies")
 
 
 def training_length_runs() -> list[Run]:
     """Give the committed runs of a schedule shorter than the reference's: those in ``results/length``."""
-    return find_runs([results_folder() / "length"])
+    return committed_runs("length")
 
 
 def records_by_task(runs: Iterable[Run], kind: str) -> dict[str, Run]:

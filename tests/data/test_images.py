@@ -130,5 +130,5 @@ def test_failed_write_leaves_the_old_file(tmp_path):
 
 def test_folder_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(WdualmineError, match="cannot be written"):
+    with pytest.raises(WdualmineError, match="a file is where a folder is needed"):
         write_image(tmp_path / "file" / "a.png", GREY)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from dicom_files import write_dicom
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,7 +80,7 @@ def test_name_without_partner(tiny, lone, other):
 def test_sizes_differ(tiny):
     write_image(folder(tiny, modality="MRI") / "2010.png", np.zeros((9, 8), np.uint8))
     with pytest.raises(
-        WdualmineError, match=r"CT/2010\.png: is 9 x 8 pixels but .*MRI/2010\.png is 8 x 9 pixels"
+        WdualmineError, match=r"CT/2010\.png: is 8 x 9 but .*MRI/2010\.png is 9 x 8 \(height x width\)"
     ):
         load_pairs("ct-mri", data=tiny)
 
@@ -157,6 +158,19 @@ def test_sources_in_the_wrong_order_are_noticed_by_name_or_by_content(task, tiny
         with pytest.raises(WdualmineError, match=f"give the {TASKS[task].a} first"):
             check_folder_order(two, one)
     check_folder_order(second, first.rename(tmp_path / "other.png"))  # nothing tells
+
+
+def test_the_order_of_volumes_and_of_dicom_slices_is_noticed(tmp_path):
+    first, second = tmp_path / "ct.nii.gz", tmp_path / "mri.nii.gz"
+    check_folder_order(first, second)
+    with pytest.raises(WdualmineError, match="give the CT first"):
+        check_folder_order(second, first)
+    for name, modality in (("one", "PT"), ("two", "MR")):
+        (tmp_path / name).mkdir()
+        write_dicom(tmp_path / name / "IM0001", np.zeros((4, 5), np.uint16), Modality=modality)
+    check_folder_order(tmp_path / "one", tmp_path / "two")
+    with pytest.raises(WdualmineError, match="hold MRI and PET; give the PET first"):
+        check_folder_order(tmp_path / "two" / "IM0001", tmp_path / "one")
 
 
 @pytest.mark.parametrize("limit", [1.5, "2", True, 0])

@@ -89,7 +89,7 @@ def test_arrays_without_a_number_are_refused(
 
 def test_an_array_of_units_asks_for_a_window(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", RAMP)
-    with pytest.raises(WdualmineError, match=r"x.npy: holds int16; say what to show with --window-a"):
+    with pytest.raises(WdualmineError, match=r"x.npy: holds int16; say what to show with a window"):
         read_image(tmp_path / "x.npy")
     np.testing.assert_array_equal(read_image(tmp_path / "x.npy", window=(0, 400)), scaled(RAMP, 0, 400))
 

@@ -114,7 +114,7 @@ BLACK = Pair("black", np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)
             "0: the fusing function gave ndarray",
         ),
         (lambda: measure_recovery(average, [BLACK]), "no pair has room for a signal"),
-        (lambda: measure_recovery(average, []), "no pair has room for a signal"),
+        (lambda: measure_recovery(average, []), "no pairs to put signals into"),
         (lambda: measure_recovery(average, PAIRS, in_color=True), "0: source a is grey"),
     ],
 )

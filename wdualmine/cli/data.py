@@ -41,10 +41,13 @@ def verify(folder: Annotated[Path | None, typer.Argument(help="Default: the data
     """Compare a folder with the manifest, file by file; exit code 1 if they differ."""
     from wdualmine.data import find_data
     from wdualmine.data import verify as verify_files
+    from wdualmine.data import where as look
 
+    used = next(place for place in look(folder) if place.used)
+    if used.kind == "phantom" or used.path is None:
+        what = "the data in use is the phantom, which has no manifest"
+        raise WdualmineError(f"{what}; run `wdualmine data fetch`, or give a folder")
     source = find_data(folder)
-    if source.name == "phantom":
-        raise WdualmineError("the data in use is the phantom, which has no manifest; give a folder")
     report = verify_files(source.root, source.tasks)
     for kind in ("missing", "altered", "extra"):
         for path in getattr(report, kind):

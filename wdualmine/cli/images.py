@@ -102,16 +102,17 @@ def fuse(
     else:
         jobs = [(a, b, check_suffix(output))]
     _check_outputs(a, b, output, jobs)
-    labels: dict[str, None] = {}  # in order, each once
+    labels: dict[bool, str] = {}  # what fused images in color and in grey
     with task_bar("fuse", len(jobs)) as advance:
         for path_a, path_b, path_fused in jobs:
             fused = way.fuse_files(path_a, path_b, stretch is not False, allow, windows, how)
-            labels[way.function(color=fused.ndim == 3)[1]] = None
+            if (color := fused.ndim == 3) not in labels:
+                labels[color] = way.function(color)[1]
             if a.is_dir() and needs_tiff(fused):
                 path_fused = _as_tiff(path_fused)
             write_image(path_fused, fused)
             advance()
-    _print_weights(labels, default)
+    _print_weights(dict.fromkeys(labels.values()), default)
     print(output)
 
 
@@ -164,6 +165,8 @@ def evaluate(
         str | None, typer.Option(help="A convention, for those of the metrics that have it.")
     ] = None,
     round_16_bit: Round16BitOption = False,
+    window_a: WindowAOption = None,
+    window_b: WindowBOption = None,
     json: JsonOption = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one row a pair and nothing else.")] = False,
 ) -> None:
@@ -174,7 +177,8 @@ def evaluate(
     if json and csv:
         raise WdualmineError("--json and --csv: choose one")
     keys = PAPER_METRICS if metrics is None else [key.strip() for key in metrics.split(",")]
-    frame = score_files(a, b, fused, keys, convention, round_16_bit=round_16_bit)
+    windows = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
+    frame = score_files(a, b, fused, keys, convention, round_16_bit, windows)
     if csv:
         print(frame.to_csv(index=False, float_format="%.10g"), end="")
     elif json:  # which has no infinity: the PSNR of equal images is the word that CSV has

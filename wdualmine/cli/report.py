@@ -1,6 +1,7 @@
 """The verb that judges anyone's fused images and volumes: ``report``."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,20 +76,16 @@ def report(
         "allow": allow,
         "workers": usable_cores(),
     }
-    given: dict[str, object] = {"--axis": axis, "--at": at, "--window-a": window_a, "--window-b": window_b}
-    given |= {"--window-fused": window_fused, "--transform": transform}
+    given = {"--axis": axis, "--at": at, "--window-fused": window_fused, "--transform": transform}
+    shown = read_window(window_a, "--window-a"), read_window(window_b, "--window-b")
     if are_volumes(a, b, fused[0]):
         _leave_out({"--groups": groups, "--to-8-bit": round_16_bit or None}, f"images, {a} is a volume")
-        windows = (
-            read_window(window_a, "--window-a"),
-            read_window(window_b, "--window-b"),
-            read_window(window_fused, "--window-fused"),
-        )
+        windows = *shown, read_window(window_fused, "--window-fused")
         place = _read_place(at)
         findings, page = report_volumes(a, b, judged, output, axis, place, windows, transform, **options)
     else:
         _leave_out(given, f"volumes, {a} is none")
-        findings = judge(a, b, judged, round_16_bit=round_16_bit, groups=groups, **options)
+        findings = judge(a, b, judged, round_16_bit=round_16_bit, windows=shown, groups=groups, **options)
         page = write_report(findings, output)
     for method in judged:
         print(verdict(findings, method.name)[0])
@@ -104,7 +101,7 @@ def _one_each(option: str, given: list[str] | None, default: list[str]) -> list[
     return given
 
 
-def _leave_out(options: dict[str, object], kind: str) -> None:
+def _leave_out(options: Mapping[str, object], kind: str) -> None:
     for option, given in options.items():
         if given is not None:
             raise WdualmineError(f"{option}: is for {kind}; leave it out")

@@ -1,4 +1,4 @@
-"""The options of ``fuse`` that are about windows and about bringing two scans into one space."""
+"""Options of several verbs: windows, and how two scans are brought into one space."""
 
 from math import inf
 from pathlib import Path

@@ -102,6 +102,8 @@ def _format(path: Path) -> str:
     for signature, name in SIGNATURES.items():
         if beginning.startswith(signature):
             return name
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        raise WdualmineError(f"{path}: is a volume; give two, and a fused one, to `fuse` or `report`")
     raise ValueError("its content is no PNG, JPEG, TIFF or BMP")
 
 
@@ -122,7 +124,7 @@ def _read_raster(path: Path, form: str, limit: int) -> tuple[NDArray, int]:
             with Image.open(path, formats=[form]) as image:
                 if (frames := getattr(image, "n_frames", 1)) > 1:
                     raise WdualmineError(f"{path}: holds {frames} frames; save the one to use as an image")
-                return np.asarray(_plain(path, image)), image.getexif().get(_ORIENTATION, 1)
+                return np.array(_plain(path, image)), image.getexif().get(_ORIENTATION, 1)
         except UnidentifiedImageError as error:  # its own message names the path once more
             raise ValueError(f"a damaged {form} file") from error
         finally:
@@ -222,6 +224,9 @@ def _turn(image: NDArray, orientation: Any) -> NDArray:
 
 def as_array(image: ArrayLike, name: str) -> NDArray:
     """Return what may be an array as one, or raise a WdualmineError."""
+    if image is None or isinstance(image, str | os.PathLike):
+        what = "is missing" if image is None else "is a path; read it with wdualmine.read_image"
+        raise WdualmineError(f"{name}: {what}")
     if np.ma.isMaskedArray(image):
         raise WdualmineError(f"{name}: is a masked array; fill the mask first")
     try:
@@ -279,6 +284,8 @@ def write_image(path: str | Path, image: NDArray) -> Path:
     if needs_tiff(image) and path.suffix.lower() not in (".tif", ".tiff"):
         kind = "float" if image.dtype.kind == "f" else "16-bit color"
         raise WdualmineError(f"{path}: {kind} pixels need a .tif file")
+    if image.dtype == np.uint16 and path.suffix.lower() not in (".png", ".tif", ".tiff"):
+        raise WdualmineError(f"{path}: 16-bit pixels need a .png or .tif file")
     if path.is_dir():
         raise WdualmineError(f"{path}: is a folder; name a file to write")
     try:  # in memory: at a full disk, a library's open file complains once more when it is given up

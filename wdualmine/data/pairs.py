@@ -1,6 +1,7 @@
 """Registered pairs of images, read from the folders of a task."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdualmine.data.color import is_color, split_color, to_grey, to_rgb
-from wdualmine.data.images import READ_SUFFIXES, read_image
+from wdualmine.data.images import READ_SUFFIXES, read_image, size_of
 from wdualmine.data.manifest import file_sha256, read_manifest
+from wdualmine.data.scans import read_modality
 from wdualmine.data.source import DataSource, find_data
 from wdualmine.data.tasks import SPLITS, TASKS, Task, get_task
 from wdualmine.errors import WdualmineError
@@ -84,9 +86,9 @@ def paired_files(folder_a: Path, folder_b: Path) -> dict[str, tuple[Path, Path]]
 
 
 def check_folder_order(a: str | Path, b: str | Path) -> None:
-    """Refuse two sources, images or folders, that are evidently in the wrong order, the MRI first.
+    """Refuse two sources, files or folders of them, that are evidently in the wrong order, the MRI first.
 
-    What tells is the first image, if it is one of the data set's, else the name of the folder or file.
+    What tells is the first file, if it is DICOM or the data set's, else the name of the folder or file.
     """
     first, second = _modality(Path(a)), _modality(Path(b))
     for task in TASKS.values():
@@ -95,15 +97,20 @@ def check_folder_order(a: str | Path, b: str | Path) -> None:
 
 
 def _modality(path: Path) -> str | None:
-    """The modality of a folder of images or of an image, as far as it is known."""
-    image = next(iter(image_files(path).values())) if path.is_dir() else path
-    if image.is_file():
-        digest = file_sha256(image)
-        for entry in read_manifest():
-            if entry.sha256 == digest:
-                return entry.modality
+    """The modality of an image, a volume or a folder of images or slices, as far as it is known."""
+    files: Iterable[Path] = (path,)
+    if path.is_dir():
+        suffixes = (*READ_SUFFIXES, "")
+        files = (file for file in sorted(path.iterdir()) if file.suffix.lower() in suffixes)
+    if image := next((file for file in files if file.is_file() and not file.name.startswith(".")), None):
+        if modality := read_modality(image):
+            return modality
+        size = image.stat().st_size
+        listed = {entry.sha256: entry.modality for entry in read_manifest() if entry.bytes == size}
+        if listed and (modality := listed.get(file_sha256(image))):
+            return modality
     path = path.resolve()
-    names = {path.name} if path.is_dir() else {path.stem, path.parent.name}
+    names = {path.name} if path.is_dir() else {Path(path.name.removesuffix(".gz")).stem, path.parent.name}
     known = {modality.casefold(): modality for task in TASKS.values() for modality in task.modalities}
     found = {known[name.casefold()] for name in names if name.casefold() in known}
     return found.pop() if len(found) == 1 else None
@@ -142,7 +149,7 @@ def load_pairs(
 def _load(name: str, path_a: Path, path_b: Path, task: Task) -> Pair:
     image_a, image_b = _read(path_a, task.color), _read(path_b, color=False)
     if image_a.shape[:2] != image_b.shape[:2]:
-        sizes = f"is {_size(image_a)} but its partner {path_b} is {_size(image_b)}"
+        sizes = f"is {size_of(image_a)} but its partner {path_b} is {size_of(image_b)} (height x width)"
         raise WdualmineError(f"{path_a}: {sizes}; register them first")
     return Pair(name, image_a, image_b)
 
@@ -154,7 +161,3 @@ def _read(path: Path, color: bool) -> NDArray[np.uint8]:
     if is_color(image) and not color:
         raise WdualmineError(f"{path}: is a color image where a grey one is needed; save it as grey")
     return to_rgb(image) if color else image
-
-
-def _size(image: NDArray) -> str:
-    return f"{image.shape[1]} x {image.shape[0]} pixels"

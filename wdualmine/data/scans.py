@@ -179,6 +179,19 @@ def read_geometry(path: Path) -> Geometry | None:
     return Geometry(shape, size, affine, str(frame) if frame else None)
 
 
+def read_modality(path: Path) -> str | None:
+    """Return the modality of a DICOM slice as the tasks name it; None where nothing says."""
+    if scan_format(path) != "DICOM":
+        return None
+    import pydicom
+
+    try:
+        data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"])
+    except Exception:  # reading the slice says what is wrong with it
+        return None
+    return {"CT": "CT", "MR": "MRI", "PT": "PET", "NM": "SPECT"}.get(str(data.get("Modality")))
+
+
 def _own_window(data: Any) -> Window | None:
     """The first window that the file names, if it is one."""
     try:
@@ -208,7 +221,7 @@ def _read_array(path: Path, limit: int, window: Window | None) -> NDArray:
         raise WdualmineError(f"{path}: holds NaN or infinite values; replace them first")
     if window is not None:
         return show(values, check_window(window, str(path), values), np.uint16)
-    ask = "say what to show with --window-a or --window-b LOW,HIGH"
+    ask = "say what to show with a window (--window-a or --window-b LOW,HIGH)"
     if values.dtype.kind in "iu" and values.dtype not in (np.uint8, np.uint16):
         raise WdualmineError(f"{path}: holds {values.dtype}; {ask}")
     if values.dtype.kind == "f" and values.size and not (values.min() >= 0 and values.max() <= 1):

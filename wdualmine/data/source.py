@@ -121,13 +121,16 @@ def where(data: str | Path | None = None) -> list[Place]:
     places: list[tuple[Kind, Path | None, str, bool]] = []
     for kind, value in (("argument", str(data or "")), ("environment", os.environ.get(DATA_VARIABLE, ""))):
         path = None if value in ("", "phantom") else Path(value).expanduser()
-        places.append((kind, path, value or "not set", bool(value)))  # type: ignore[arg-type]
+        state = value or "not set"
+        if path:
+            state = ", ".join(_tasks_in(_root_in(path))) or "no pairs there"
+        places.append((kind, path, state, bool(value)))  # type: ignore[arg-type]
     root = _kaggle_root()
     places.append(("kaggle", root or kaggle_input(), "found" if root else "no pairs there", bool(root)))
     complete, partial = _cached_tasks()
-    state = [f"fetched: {', '.join(complete)}"] if complete else ["nothing fetched"] if not partial else []
-    state += [f"incomplete: {', '.join(partial)}"] if partial else []
-    places.append(("cache", cache_folder() / HARVARD, "; ".join(state), bool(complete)))
+    parts = [f"fetched: {', '.join(complete)}"] if complete else ["nothing fetched"] if not partial else []
+    parts += [f"incomplete: {', '.join(partial)}"] if partial else []
+    places.append(("cache", cache_folder() / HARVARD, "; ".join(parts), bool(complete)))
     made = phantom_folder()
     places.append(("phantom", made, "made" if made.is_dir() else "made on first use", True))
     first = next(number for number, place in enumerate(places) if place[-1])
@@ -146,14 +149,20 @@ def _chosen(kind: Kind, value: str, what: str) -> DataSource:
     folders = ", ".join(task.folder for task in TASKS.values())
     if not folder.is_dir():
         remedy = f"give the folder that holds {folders}, or 'phantom'"
-        raise WdualmineError(f"{value}: {what} is no such folder; {remedy}")
-    for root in (folder, folder / HARVARD, folder / "MyDatasets"):
-        if tasks := _tasks_in(root):
-            return _identify(kind, root, tasks)
+        raise WdualmineError(f"{value}: no such folder ({what}); {remedy}")
+    root = _root_in(folder)
+    if tasks := _tasks_in(root):
+        return _identify(kind, root, tasks)
     raise WdualmineError(
         f"{folder}: {what} holds none of the folders {folders} (<task>/<split>/<modality>); "
         "give the folder that does, or 'phantom'"
     )
+
+
+def _root_in(folder: Path) -> Path:
+    """Return what holds the task folders: the folder or one in it; the folder if none does."""
+    places = (folder, folder / HARVARD, folder / "MyDatasets")
+    return next((place for place in places if _tasks_in(place)), folder)
 
 
 def _identify(kind: Kind, root: Path, tasks: tuple[str, ...], note: str = "") -> DataSource:

@@ -100,9 +100,10 @@ def weights_file(method: Method, source: str | Path) -> Path:
     Raises:
         WdualmineError: there are no such weights.
     """
-    system, packaged = method.system, str(source) in TASKS
+    system, task = method.system, str(source).lower()
+    packaged = task in TASKS
     assert system is not None
-    path = method.weights(str(source)) if packaged else Path(source)
+    path = method.weights(task) if packaged else Path(source)
     if path and path.is_dir():
         path = path / "model.safetensors"
     if path and path.is_file():
@@ -191,7 +192,7 @@ def load_fuse(
         WdualmineError: see :func:`load_network` and :func:`describe_weights`; or weights or a residual scale
             are given for a method that has none.
     """
-    method = get_method(method) if isinstance(method, str) else method
+    method = method if isinstance(method, Method) else get_method(method)
     if method.fuse is not None and not (str(source) in TASKS and residual_scale is None):
         raise WdualmineError(
             f"weights and a residual scale belong to networks, not to {method.name}; leave them out"
@@ -253,7 +254,7 @@ def fuse_with(model: nn.Module, residual_scale: float | None = None) -> Fuse:
         if a.ndim != 2 + dimensions or a.shape != b.shape:
             needed = "images (N, 1, H, W)" if dimensions == 2 else "volumes (N, 1, D, H, W)"
             shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
-            raise WdualmineError(f"images of shape {shapes}: give two {needed} of one shape")
+            raise WdualmineError(f"images of shape {shapes}: this network fuses {needed} of one shape")
         local = isinstance(model, WDualMine | Network) and getattr(model, "reach", 0) is not None
         if local and a[0, 0].numel() > WHOLE:
             return fused_in_pieces(model, a, b, SIDE if dimensions == 2 else (SLICES, SIDE, SIDE))

@@ -105,6 +105,8 @@ def get_method(name: str) -> Method:
     Raises:
         WdualmineError: no method has that name, or it cannot be imported.
     """
+    if not isinstance(name, str):
+        raise WdualmineError(f"method {name!r}: give a name, such as {W_DUALMINE.name}")
     known = LEARNED | CLASSICAL | VOLUMETRIC
     if name in known:
         return known[name]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wdualmine.data.images import read_image
 from wdualmine.data.pairs import check_folder_order, image_files, natural_key
+from wdualmine.data.scans import Window
 from wdualmine.errors import WdualmineError
 from wdualmine.metrics.registry import PAPER_METRICS, choose, score
 from wdualmine.metrics.validation import to_8_bit
@@ -23,10 +24,12 @@ def score_files(
     metrics: Iterable[str] = PAPER_METRICS,
     convention: str | None = None,
     round_16_bit: bool = False,
+    windows: tuple[Window | None, Window | None] = (None, None),
 ) -> pd.DataFrame:
     """Score fused image files, or folders of them matched by name without suffix, against their sources.
 
-    See :func:`~wdualmine.metrics.registry.score`, for round_16_bit :func:`read_levels`.
+    See :func:`~wdualmine.metrics.registry.score`, for round_16_bit and the windows of both sources
+    :func:`read_levels`.
 
     Returns:
         A row per pair, in natural order of the names: column ``pair``, then one per metric.
@@ -38,25 +41,28 @@ def score_files(
     keys = [metric.key for metric in choose(metrics, convention)]
     rows = []
     for pair, paths in match_files(a, b, fused).items():
-        x, y, image = (read_levels(path, round_16_bit) for path in paths)
+        shown = zip(paths, (*windows, None), strict=True)
+        x, y, image = (read_levels(path, round_16_bit, window) for path, window in shown)
         rows.append({"pair": pair, **score(x, y, image, keys, convention, list(map(str, paths)))})
     return pd.DataFrame(rows, columns=["pair", *keys])
 
 
-def read_levels(path: Path, round_16_bit: bool = False) -> NDArray[np.uint8]:
+def read_levels(path: Path, round_16_bit: bool = False, window: Window | None = None) -> NDArray[np.uint8]:
     """Read an image as 8-bit levels; one of 16 bits is rounded, v / 257, if so asked, else refused.
+
+    For the window see :func:`~wdualmine.data.images.read_image`.
 
     Raises:
         WdualmineError: the file is unreadable, or of other values.
     """
-    image = read_image(path)
+    image = read_image(path, window)
     if round_16_bit and image.dtype == np.uint16:
         return np.rint(image / np.float64(257)).astype(np.uint8)
     try:
         return to_8_bit(image, str(path))
     except WdualmineError as error:
         if image.dtype == np.uint16:
-            raise WdualmineError(f"{path}: has 16 bits; give --to-8-bit to round it") from error
+            raise WdualmineError(f"{path}: has 16 bits; round it with --to-8-bit (round_16_bit)") from error
         raise
 
 

@@ -73,7 +73,16 @@ class Metric:
         """Return the convention called `name`; the default where it is None or not one of this metric's."""
         return next((found for found in self.conventions if found.name == name), self.conventions[0])
 
+    def __call__(self, a: Image, b: Image, fused: Image, convention: str | None = None) -> float:
+        """The score of `fused` for sources `a` and `b`, without validation (see `registry.score`)."""
+        return self.convention(convention).function(a, b, fused)
+
     @property
     def arrow(self) -> str:
         """The direction as tables print it."""
         return "↑" if self.direction == "higher" else "↓"
+
+    @property
+    def sign(self) -> int:
+        """1 where a higher score is better, else -1."""
+        return 1 if self.direction == "higher" else -1

@@ -60,6 +60,8 @@ def get_metric(key: str) -> Metric:
     Raises:
         WdualmineError: an empty key, or no such metric; the message lists those there are.
     """
+    if not isinstance(key, str):
+        raise WdualmineError(f"metric {key!r}: give names, of {', '.join(METRICS)}")
     for metric in METRICS.values():
         if metric.key.lower() == key.strip().lower():
             return metric

@@ -36,7 +36,7 @@ def check_triple(
     for image, name in zip(images, names, strict=True):
         if is_constant(image):
             what = f"is constant in grey (every pixel is {to_grey(image).flat[0]})"
-            raise WdualmineError(f"{name}: {what}, so its correlation is undefined; leave this pair out")
+            raise WdualmineError(f"{name}: {what}, so CC and others are undefined; leave this pair out")
     return images[0], images[1], images[2]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from wdualmine.data import Pair
 from wdualmine.data.color import LUMA_WEIGHTS, is_color
 from wdualmine.errors import WdualmineError
-from wdualmine.fusion import Fuse, check_fused
+from wdualmine.fusion import Fuse, check_function, check_fused
 from wdualmine.recovery.observers import REGION, Clutter, Look, look, trained_weights
 from wdualmine.recovery.signals import AMPLITUDES, Array, Signal, draw_signals, head, insert
 from wdualmine.statistics import Group
@@ -75,9 +75,13 @@ def measure_recovery(
         answers to clutter. NaN where an observer does not look or has no other volume to be trained on.
 
     Raises:
-        WdualmineError: `fuse` gives another shape or values that are not finite, no pair has room for a
-            signal, or a color map is asked of grey pairs.
+        WdualmineError: `fuse` is no function, or gives another shape or values that are not finite; there is
+            no pair, or none has room for a signal; or a color map is asked of grey pairs.
     """
+    if not pairs:
+        raise WdualmineError("no pairs to put signals into; give at least one")
+    for each in fuse.values() if isinstance(fuse, Mapping) else (fuse,):
+        check_function(each)
     rows: list[dict] = []
     looks: list[Look] = []
     for pair in pairs:

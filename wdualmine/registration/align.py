@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from SimpleITK import Image, Transform
 
 GRIDS = ("a", "b", "finest")
+#: A source has to cover this share of the grid.
+LEAST = 0.01
+#: A registration that leaves less than this share of the mutual information has gone astray.
+KEPT = 0.95
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def align_images(
     how: Alignment,
     names: tuple[str, str] = ("image A", "image B"),
     spacings: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None),
+    allow: bool = False,
 ) -> tuple[NDArray, NDArray, str]:
     """Register two images (H, W) or (H, W, 3) by their luma, or apply a transform, onto one grid.
 
@@ -69,7 +74,8 @@ def align_images(
         The images, of their own types, and a sentence that says what was done.
 
     Raises:
-        WdualmineError: they are too small or do not overlap, or the transform is of no use.
+        WdualmineError: they are too small or do not overlap, the transform is of no use, or (unless allowed)
+            they match less than before.
     """
     images: list[Image] = []
     lumas: list[Image] = []
@@ -80,7 +86,7 @@ def align_images(
             if None not in spacings and spacing:
                 made[-1].SetSpacing(spacing[::-1])
     unit = "pixels" if None in spacings else "mm"
-    aligned, _, said = _align((images[0], images[1]), (lumas[0], lumas[1]), how, names, unit)
+    aligned, _, said = _align((images[0], images[1]), (lumas[0], lumas[1]), how, names, unit, allow)
     return _array(aligned[0]), _array(aligned[1]), said
 
 
@@ -94,7 +100,8 @@ def align_volumes(a: Volume, b: Volume, how: Alignment, allow: bool = False) -> 
 
     Raises:
         WdualmineError: a header does not say where its volume is (unless allowed), they have other frames of
-            reference, they do not overlap or are too small, or the transform is of no use.
+            reference, they do not overlap or are too small, the transform is of no use, or (unless allowed)
+            they match less than before.
     """
     if not allow and not how.moves and a.frame and b.frame and a.frame != b.frame:
         what = f"has another frame of reference than {a.name}, so their places cannot be compared"
@@ -113,7 +120,7 @@ def align_volumes(a: Volume, b: Volume, how: Alignment, allow: bool = False) -> 
             raise WdualmineError(f"{volume.name}: {what}; export it again, or go on with --allow")
     images = _placed(a), _placed(b)
     unit = "voxels" if arrays else "mm"
-    aligned, kept, said = _align(images, images, how, (a.name, b.name), unit)
+    aligned, kept, said = _align(images, images, how, (a.name, b.name), unit, allow)
     grid = (a, b)[kept]
     first, second = (
         replace(volume, values=_array(image).T, affine=grid.affine, header=grid.header, frame=grid.frame)
@@ -162,6 +169,7 @@ def _align(
     how: Alignment,
     names: tuple[str, str],
     unit: str,
+    allow: bool,
 ) -> "tuple[tuple[Image, Image], int, str]":
     """Return the images on one grid, the number of the one that it is of, and what was done."""
     import SimpleITK
@@ -182,9 +190,11 @@ def _align(
         there = _inverse(there, images[1])
     fixed, moving = images[kept], images[1 - kept]
     covered = _covered(fixed, moving, there)
-    if not covered:
+    if covered < LEAST:
+        what = f"covers {covered:.1%} of" if covered else "does not overlap"
         remedy = "give another --transform" if how.transform else "give --register rigid"
-        raise WdualmineError(f"{names[1]}: does not overlap {names[0]} in scanner space; {remedy}")
+        remedy = "crop both to one part" if how.register else remedy
+        raise WdualmineError(f"{names[1 - kept]}: {what} {names[kept]} in scanner space; {remedy}")
     aligned = _resample(moving, fixed, there)
     size, spacing = (
         " x ".join(f"{n:g}" for n in numbers) for numbers in (fixed.GetSize(), fixed.GetSpacing())
@@ -201,6 +211,8 @@ def _align(
             f"({how.register or how.transform}), {said}; normalized mutual information "
             f"{told[0]:.3f} before, {told[1]:.3f} after"
         )
+        if told[1] < KEPT * told[0] and not allow:
+            raise WdualmineError(f"{said}, a worse match; try another registration, or go on with --allow")
     else:
         said = f"{names[1 - kept]}: resampled {said}"
     pair = (aligned, fixed) if kept else (fixed, aligned)

@@ -16,14 +16,19 @@ __all__ = ["Command", "Findings", "Judged", "judge", "report", "write_report"]
 
 
 def report(
-    a: str | Path, b: str | Path, fused: str | Path | Iterable[Judged], output: str | Path, **options: Any
+    a: str | Path,
+    b: str | Path,
+    fused: str | Path | Iterable[Judged | str | Path],
+    output: str | Path,
+    **options: Any,
 ) -> Path:
     """Judge fused images or volumes beside trivial fusions of the same pairs, and write the report.
 
     Args:
         a: first sources, a folder or a file.
         b: second sources, matched by name.
-        fused: the fused images, likewise; or several methods (:class:`~wdualmine.report.Judged`).
+        fused: the fused images, likewise; or several methods', each by its folder, which names it, or as a
+            :class:`~wdualmine.report.Judged`.
         output: the folder.
         **options: see :func:`~wdualmine.report.judge`, of volumes also
             :func:`~wdualmine.report.volumes.report_volumes`; and for errors, too.
@@ -31,9 +36,10 @@ def report(
     Returns:
         The page; CSV and JSON are beside it.
     """
-    if isinstance(fused, str | Path):
-        fused = [Judged(Path(fused).resolve().name, Path(fused))]
-    judged = list(fused)
+    judged = [
+        each if isinstance(each, Judged) else Judged(Path(each).resolve().name, Path(each))
+        for each in ([fused] if isinstance(fused, str | Path) else fused)
+    ]
     if judged and are_volumes(Path(a), Path(b), judged[0].fused):
         return report_volumes(Path(a), Path(b), judged, Path(output), **options)[1]
     return write_report(judge(a, b, judged, **options), output)

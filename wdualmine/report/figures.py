@@ -15,9 +15,8 @@ from PIL import Image
 from wdualmine.data.color import to_grey
 from wdualmine.methods import average
 from wdualmine.metrics import METRICS
-from wdualmine.metrics.files import read_levels
 from wdualmine.report.measure import ALONE, LINE, Findings, title
-from wdualmine.report.scores import REFERENCES, finished, read_pair
+from wdualmine.report.scores import REFERENCES, finished
 from wdualmine.report.style import COLORS, DIVERGING, LINES, WIDTH, render_figure, styled
 from wdualmine.report.words import compared
 
@@ -139,16 +138,16 @@ def gains_by_pair(findings: Findings, method: str) -> tuple[str, pd.Series]:
     if rows.empty:
         return "", pd.Series(0.0, index=list(findings.files))
     key = str((rows["difference"].abs() / rows["error"]).fillna(0).idxmax())
-    return key, findings.gains(method, key) * (1 if METRICS[key].direction == "higher" else -1)
+    return key, findings.gains(method, key) * METRICS[key].sign
 
 
 def _pictures_of(findings: Findings, name: str, method: str) -> list[dict[str, str]]:
     """Show a pair, with a map of what one method makes of it less the average in the same finish."""
     paths = findings.files[name]
-    pair = read_pair(name, *paths[:2], round_16_bit=findings.round_16_bit)
+    pair = findings.reader.pair(name, paths)
     averages = {stretch: finished(pair, average, stretch) for stretch in set(findings.stretched.values())}
     fused = {
-        judged.name: read_levels(path, findings.round_16_bit)
+        judged.name: findings.reader.image(path)
         for judged, path in zip(findings.judged, paths[2:], strict=True)
     }
     greys = to_grey(fused[method]), to_grey(averages[findings.stretched[method]])

@@ -13,19 +13,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wdualmine.data.color import to_grey
+from wdualmine.data.scans import Window
 from wdualmine.errors import WdualmineError
 from wdualmine.evaluation import LIMIT
 from wdualmine.fusion import Fuse
 from wdualmine.methods import CLASSICAL
 from wdualmine.metrics import METRICS, PAPER_METRICS
-from wdualmine.metrics.files import match_files, read_levels
+from wdualmine.metrics.files import match_files
 from wdualmine.metrics.registry import choose
 from wdualmine.progress import task_bar
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.summary import summarize_recovery
 from wdualmine.report.command import Command
 from wdualmine.report.groups import Grouping, group_pairs
-from wdualmine.report.scores import BLEND_TITLES, MIXES, REFERENCES, look_at_pair, read_pair, score_pair
+from wdualmine.report.scores import BLEND_TITLES, MIXES, REFERENCES, Reader, look_at_pair, score_pair
 from wdualmine.runtime import processes
 from wdualmine.statistics import compare, detectable, flip_test
 
@@ -81,7 +82,7 @@ class Findings:
     #: by method and whether it is stretched, sentences about scores that do not exist
     undefined: dict[tuple[str, bool], list[str]]
     misaligned: list[str]  #: sentences about pairs whose sources are evidently not registered
-    round_16_bit: bool = False  #: whether images of 16 bits were rounded to 8
+    reader: Reader = field(default_factory=Reader)  #: how the files were read
     #: a row a signal, with the column method; empty where no way to fuse was given
     recovery: pd.DataFrame = field(default_factory=pd.DataFrame)
     #: what :func:`~wdualmine.recovery.summary.summarize_recovery` gives, likewise
@@ -127,6 +128,7 @@ def judge(
     recovery_pairs: int = RECOVERY_PAIRS,
     allow: bool = False,
     round_16_bit: bool = False,
+    windows: tuple[Window | None, Window | None] = (None, None),
     progress: bool = True,
     groups: str | Path | None = None,
     workers: int = 1,
@@ -142,6 +144,7 @@ def judge(
         recovery_pairs: put signals into at most so many pairs.
         allow: go on with sources that are evidently not registered, and say so.
         round_16_bit: round images of 16 bits to the 8 that the metrics are defined on; else they are refused.
+        windows: of both sources, as :func:`wdualmine.read_image` has them: what was fused of DICOM slices.
         progress: show a progress bar.
         groups: which pairs are slices of one volume, see :func:`~wdualmine.report.groups.group_pairs`.
         workers: processes at most. With several, a script needs ``if __name__ == "__main__":``.
@@ -160,8 +163,8 @@ def judge(
         name: (*paths, *(own.get(name, next(iter(own.values())))[2] for own in others))
         for name, paths in first.items()
     }
-    grouping = group_pairs(list(files), groups)
-    made = _run_commands(files, judged, round_16_bit)
+    grouping, reader = group_pairs(list(files), groups), Reader(round_16_bit, windows)
+    made = _run_commands(files, judged, reader)
     rows: list[dict] = []
     bounds: list[dict] = []
     reasons: defaultdict[tuple[str, bool, str], list[str]] = defaultdict(list)
@@ -169,13 +172,13 @@ def judge(
         processes(min(workers, len(files), len(files) * len(keys) // WORTH)) as apply,
         task_bar("report", len(files), progress) as advance,
     ):
-        looked = apply(partial(look_at_pair, allow=allow, round_16_bit=round_16_bit), files.items())
+        looked = apply(partial(look_at_pair, allow=allow, reader=reader), files.items())
         full, misaligned = zip(*looked, strict=True)
         stretched = {
             method.name: sum(found) >= MOSTLY * len(files)
             for method, found in zip(judged, zip(*full, strict=True), strict=True)
         }
-        work = partial(score_pair, stretched=stretched, keys=keys, round_16_bit=round_16_bit)
+        work = partial(score_pair, stretched=stretched, keys=keys, reader=reader)
         for own, bound in apply(work, files.items()):
             for row in own:
                 for key, reason in row.pop("reasons").items():
@@ -188,7 +191,7 @@ def judge(
     findings = Findings(
         judged, files, grouping, keys, asked, stretched, scores, pd.DataFrame(bounds)[shown],
         _compare(judged, stretched, scores, keys, asked, grouping), _undefined(reasons, len(files)),
-        list(chain.from_iterable(misaligned)), round_16_bit,
+        list(chain.from_iterable(misaligned)), reader,
     )  # fmt: skip
     _recover(findings, made, recovery_pairs, progress)
     return findings
@@ -216,11 +219,10 @@ def _read(name: str) -> str:
 
 
 def _run_commands(
-    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], round_16_bit: bool
+    files: Mapping[str, Sequence[Path]], judged: Sequence[Judged], reader: Reader
 ) -> dict[str, NDArray[np.uint8]]:
     """Run each command on the first pair before the long work, so that a mistake in it shows at once."""
-    name, (a, b, *_) = next(iter(files.items()))
-    pair = read_pair(name, a, b, round_16_bit=round_16_bit)
+    pair = reader.pair(*next(iter(files.items())))
     commands = {method.name: method.fuse for method in judged if isinstance(method.fuse, Command)}
     return {method: command.fuse(pair.image_a, pair.image_b) for method, command in commands.items()}
 
@@ -288,11 +290,10 @@ def _recover(findings: Findings, made: Mapping[str, NDArray[np.uint8]], limit: i
         return
     names = list(findings.files)
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))]
-    round_16_bit = findings.round_16_bit
-    pairs = [read_pair(name, *findings.files[name][:2], round_16_bit=round_16_bit) for name in chosen]
+    pairs = [findings.reader.pair(name, findings.files[name]) for name in chosen]
     for method, path in zip(findings.judged, findings.files[names[0]][2:], strict=True):
         if method.name in made:
-            given = to_grey(read_levels(path, round_16_bit))
+            given = to_grey(findings.reader.image(path))
             distance = np.abs(to_grey(made[method.name]).astype(np.int16) - given).mean()
             findings.remakes[method.name] = float(distance)
     references = {name: fuse for name in REFERENCES if (fuse := CLASSICAL[name].fuse)}

@@ -1,6 +1,7 @@
 """Scores of one pair: the judged images, and trivial fusions of the same sources in the same finish."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from wdualmine.background import background_scores, blacken
 from wdualmine.data import Pair
 from wdualmine.data.color import to_grey
+from wdualmine.data.scans import Window
 from wdualmine.errors import WdualmineError
 from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import CLASSICAL, average, blend, maximum
@@ -38,15 +40,26 @@ NEAR = 4
 Files = tuple[str, Sequence[Path]]
 
 
-def read_pair(name: str, path_a: Path, path_b: Path, *, round_16_bit: bool = False) -> Pair:
-    """Read two sources, those of 16 bits rounded to 8 where that is asked for.
+@dataclass(frozen=True)
+class Reader:
+    """How the files of a report are read."""
 
-    Raises:
-        WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
-    """
-    a, b = read_levels(path_a, round_16_bit), read_levels(path_b, round_16_bit)
-    check_triple(a, b, a, (str(path_a), str(path_b), str(path_a)))
-    return Pair(name, a, b)
+    round_16_bit: bool = False  #: round images of 16 bits to 8; else they are refused
+    windows: tuple[Window | None, Window | None] = (None, None)  #: of the sources, in their units
+
+    def image(self, path: Path, window: Window | None = None) -> NDArray[np.uint8]:
+        """Read an image; see :func:`~wdualmine.metrics.files.read_levels`."""
+        return read_levels(path, self.round_16_bit, window)
+
+    def pair(self, name: str, paths: Sequence[Path]) -> Pair:
+        """Read two sources, the first of some files.
+
+        Raises:
+            WdualmineError: a file is unreadable, not of 8 bits, constant, or of another size than the other.
+        """
+        a, b = map(self.image, paths[:2], self.windows)
+        check_triple(a, b, a, (str(paths[0]), str(paths[1]), str(paths[0])))
+        return Pair(name, a, b)
 
 
 def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
@@ -55,14 +68,14 @@ def finished(pair: Pair, fuse: Fuse, stretch: bool) -> NDArray[np.uint8]:
     return fuse_images(pair.image_a, pair.image_b, fuse, stretch, names)
 
 
-def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bool], list[str]]:
+def look_at_pair(files: Files, allow: bool, reader: Reader) -> tuple[list[bool], list[str]]:
     """Return whether each judged image of a pair spans the full range, and sentences on misaligned sources.
 
     Raises:
         WdualmineError: an image cannot be scored, or the sources are misaligned and that is not allowed.
     """
     name, paths = files
-    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
+    pair = reader.pair(name, paths)
     misaligned = []
     if not allow:
         require_one_place(*paths[:2])
@@ -72,7 +85,7 @@ def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bo
     wanted = to_grey(finished(pair, average, stretch=True))
     full = []
     for path in paths[2:]:
-        image = read_levels(path, round_16_bit)
+        image = reader.image(path)
         check_triple(pair.image_a, pair.image_b, image, (str(paths[0]), str(paths[1]), str(path)))
         grey = to_grey(image)
         dark, bright = int(grey.min()) - int(wanted.min()), int(wanted.max()) - int(grey.max())
@@ -81,7 +94,7 @@ def look_at_pair(files: Files, allow: bool, round_16_bit: bool) -> tuple[list[bo
 
 
 def score_pair(
-    files: Files, stretched: Mapping[str, bool], keys: Sequence[str], round_16_bit: bool
+    files: Files, stretched: Mapping[str, bool], keys: Sequence[str], reader: Reader
 ) -> tuple[list[dict], dict]:
     """Score a pair: its judged images, by method whether they are stretched, in the order of the files.
 
@@ -89,19 +102,19 @@ def score_pair(
         A row per method and finish, baselines too, with ``reasons`` of missing scores; the limits.
     """
     name, paths = files
-    pair = read_pair(name, *paths[:2], round_16_bit=round_16_bit)
+    pair = reader.pair(name, paths)
     bounds = limits(pair.image_a, pair.image_b, (str(paths[0]), str(paths[1])))
-    return list(_rows(pair, paths[2:], stretched, keys, round_16_bit)), {"pair": name, **bounds}
+    return list(_rows(pair, paths[2:], stretched, keys, reader)), {"pair": name, **bounds}
 
 
 def _rows(
-    pair: Pair, paths: Sequence[Path], stretched: Mapping[str, bool], keys: Sequence[str], round_16_bit: bool
+    pair: Pair, paths: Sequence[Path], stretched: Mapping[str, bool], keys: Sequence[str], reader: Reader
 ) -> Iterator[dict]:
     """Rows of one pair: the judged images, then the baselines in each finish that one of them has."""
     finishes = sorted(set(stretched.values()))
     averages = {stretch: finished(pair, average, stretch) for stretch in finishes}
     for (method, stretch), path in zip(stretched.items(), paths, strict=True):
-        yield _row(pair, read_levels(path, round_16_bit), method, stretch, keys, averages[stretch])
+        yield _row(pair, reader.image(path), method, stretch, keys, averages[stretch])
     compared = [key for key in keys if key in REFERENCED]
     for stretch in finishes:
         for name in REFERENCES:

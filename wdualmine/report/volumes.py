@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from wdualmine.data.images import write_image
+from wdualmine.data.pairs import check_folder_order
 from wdualmine.data.scans import Window, show
 from wdualmine.data.volumes import Volume, read_volume
 from wdualmine.errors import WdualmineError
@@ -60,6 +61,7 @@ def report_volumes(
             nothing or leaves out a part of a fused volume, or what :func:`~wdualmine.report.judge` refuses.
     """
     check_names(judged)
+    check_folder_order(a, b)
     first, second = read_volume(a), read_volume(b)
     fused = [read_volume(method.fused) for method in judged]
     grid = next((side for side, source in (("a", first), ("b", second)) if on_one_grid(source, fused[0])), "")

@@ -28,7 +28,7 @@ def compared(findings: Findings, method: str, against: str) -> pd.DataFrame:
     table = findings.comparisons
     own = (table["method"] == method) & (table["against"] == against)
     turned = (table["method"] == against) & (table["against"] == method)
-    signs = table["metric"].map(lambda key: 1 if METRICS[key].direction == "higher" else -1)
+    signs = table["metric"].map(lambda key: METRICS[key].sign)
     return table.assign(gain=table["difference"] * signs * (own.astype(int) - turned))[own | turned]
 
 
@@ -51,7 +51,7 @@ def _answer(findings: Findings, method: str) -> str:
         needed = next(number for number in count() if smallest_p(number) < SIGNIFICANT)
         return (
             f"{findings.groups} cannot tell whether {method} is better than the "
-            f"{' or '.join(others)}, whatever they show: a test needs {needed}."
+            f"{' or '.join(others)}, whatever they show: a test needs {needed} volumes."
         )
     return f"{method} is {'; it is '.join(_answer_to(findings, method, other) for other in others)}."
 

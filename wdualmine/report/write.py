@@ -116,7 +116,8 @@ def _json(findings: Findings, sentences: dict[str, list[str]]) -> dict[str, Any]
         "undefined": list(chain.from_iterable(findings.undefined.values())),
         "misaligned": findings.misaligned,
         "continuity": findings.continuity,
-        "rounded_to_8_bit": findings.round_16_bit,
+        "rounded_to_8_bit": findings.reader.round_16_bit,
+        "windows": findings.reader.windows,
     }
 
 
@@ -163,7 +164,7 @@ def _page(findings: Findings, sentences: dict[str, list[str]]) -> str:
         scores=_scores_table(findings),
         undefined=list(chain.from_iterable(findings.undefined.values())),
         misaligned=findings.misaligned,
-        round_16_bit=findings.round_16_bit,
+        reader=findings.reader,
         comparisons=_comparison_tables(findings),
         figures=draw_figures(findings),
         recovery=_recovery_table(findings),
@@ -240,7 +241,7 @@ def _continuity_table(findings: Findings) -> dict[str, Any] | None:
 
 
 def _share(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.0%}"
+    return NONE if math.isnan(value) else f"{value:.0%}"
 
 
 def _background_table(findings: Findings) -> dict[str, Any]:
@@ -250,7 +251,7 @@ def _background_table(findings: Findings) -> dict[str, Any]:
         row = {
             "Method": title(name, stretch),
             "Background": f"{share:.0%}",
-            "Not black": NONE if math.isnan(nonzero) else f"{nonzero:.0%}",
+            "Not black": _share(nonzero),
             "Mean level": _number(mean, 2),
         }
         for key in ("EN", "SSIM"):

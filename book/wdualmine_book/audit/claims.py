@@ -16,7 +16,7 @@ import pandas as pd
 from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.records import Run
 from wdualmine.statistics import SIGNIFICANT, compare
-from wdualmine_book.audit.record import BLACKENED
+from wdualmine_book.audit.record import ON_BLACK
 from wdualmine_book.audit.tables import (
     PAPER,
     RIVALS,
@@ -200,7 +200,7 @@ class Evidence:
             if len(method_scores(run, rival)):
                 before, after = (
                     mean_scores(run, rival + suffix)[metric] - mean_scores(run, "w-dualmine" + suffix)[metric]
-                    for suffix in ("", BLACKENED)
+                    for suffix in ("", ON_BLACK)
                 )
                 shares[task] = 1 - after / before
         return shares

@@ -38,7 +38,7 @@ SEEDS = (0, 1, 2)
 #: Amplitudes, in grey levels, of the noise that is put into the background of the average.
 NOISE = (1, 2, 4, 8)
 #: Added to a method's name where its background was set to black before scoring.
-BLACKENED = "+black-background"
+ON_BLACK = "+black-background"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def audit(request: Request) -> pd.DataFrame:
     Methods in the record: ``blend-T`` for T of :data:`BLENDS`; ``w-dualmine`` with the package's weights;
     ``untrained`` with a seed of :data:`SEEDS`; ``noise-K``, the average with noise in the background;
     ``adverse-residual``; ``adafuse`` and ``asfe-fusion`` beside the real pairs; ``limit``, the closed-form
-    limits. Names that end in :data:`BLACKENED` were scored with their background set to black. Beside the
+    limits. Names that end in :data:`ON_BLACK` were scored with their background set to black. Beside the
     metrics stand the columns of :func:`background_scores`. What was not asked for is left empty.
     """
     pairs, task, source = request.pairs, request.task, request.source
@@ -178,4 +178,4 @@ def _row(
 def _blackened_row(
     pair: Pair, image: NDArray, method: str, metrics: Sequence[str], seed: int | None = None
 ) -> dict[str, Any]:
-    return _row(pair, blacken(pair, image), method + BLACKENED, metrics, seed=seed)
+    return _row(pair, blacken(pair, image), method + ON_BLACK, metrics, seed=seed)

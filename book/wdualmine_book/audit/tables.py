@@ -9,7 +9,7 @@ from wdualmine.methods.registry import WEIGHTS
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.report.scores import BLEND_TITLES, BLENDS, REFERENCED
-from wdualmine_book.audit.record import AUDIT_METRICS, BLACKENED, KIND, NOISE
+from wdualmine_book.audit.record import AUDIT_METRICS, KIND, NOISE, ON_BLACK
 from wdualmine_book.printing import by_task, experiment_of_weights, training_words
 from wdualmine_book.records import paper_values, published_scores, records_by_task
 from wdualmine_book.statistics import margin
@@ -206,7 +206,7 @@ def background_table(runs: Mapping[str, Run]) -> pd.DataFrame:
     methods = ["blend-0.0", *(f"noise-{k}" for k in NOISE), "untrained", "w-dualmine", *RIVALS]
     for task, run in runs.items():
         for method in methods:
-            scores, black = mean_scores(run, method), mean_scores(run, method + BLACKENED)
+            scores, black = mean_scores(run, method), mean_scores(run, method + ON_BLACK)
             if pd.isna(scores.get("EN")):
                 continue
             rows[task, NAMES[method]] = {

@@ -298,8 +298,7 @@ def plot_internals(pair: Pair, model: WDualMine) -> Figure:
     )
     for line, (title, images) in zip(grid, rows.items(), strict=True):
         for scale, (axis, image) in enumerate(zip(line, images, strict=True), start=1):
-            edge = min(image.shape) // 16
-            inside = image[edge : image.shape[0] - edge, edge : image.shape[1] - edge]
+            inside = without_border(image)
             show_map(axis, image, SEQUENTIAL, float(inside.min()), float(inside.max()))
             if line is grid[0]:
                 axis.set_title(f"scale {scale}")

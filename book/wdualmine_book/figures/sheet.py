@@ -103,12 +103,6 @@ class Sheet:
             arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "mutation_scale": 9, "color": "0.25"}
             self.axes.annotate("", points[-1], points[-2], arrowprops=arrow | {"linewidth": 0})
 
-    def elbow(self, source: Block, target: Block, turn: float = 0.5) -> None:
-        """Draw an arrow from the right of one block to the left of another that turns on its way."""
-        corner = source.right + turn * (target.left - source.right)
-        start, end = source.center[1], target.center[1]
-        self.arrow((source.right, start), (corner, start), (corner, end), (target.left, end))
-
 
 def equation_words(numbers: str) -> str:
     """Print numbers of equations; nothing where there are none."""

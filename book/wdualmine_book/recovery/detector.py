@@ -22,13 +22,13 @@ from wdualmine.fusion import Fuse, luma_tensor
 from wdualmine.methods import LIGHT
 from wdualmine.methods.classical import average
 from wdualmine.progress import task_bar
-from wdualmine.records import Run, find_runs
+from wdualmine.records import Run
 from wdualmine.recovery.measure import SEED, SIGNALS, first_source, second_source
 from wdualmine.recovery.observers import NEAR, REGION, window
 from wdualmine.recovery.signals import AMPLITUDES, REACH, draw_signals, insert
 from wdualmine.recovery.summary import relate
 from wdualmine_book.recorder import Parts, Request
-from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.records import committed_runs, records_by_task
 from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.recovery.record import ALONE, light_networks
 from wdualmine_book.recovery.tables import FEW_VOLUMES
@@ -168,7 +168,7 @@ def _search(
 
 def detector_runs() -> dict[str, Run]:
     """Return the committed records of this kind by task."""
-    return records_by_task(find_runs([results_folder() / "recovery"]), KIND)
+    return records_by_task(committed_runs("recovery"), KIND)
 
 
 def detector_table(run: Run, reference: str = ALONE) -> pd.DataFrame:

@@ -27,12 +27,12 @@ from wdualmine.fusion import Fuse
 from wdualmine.methods import CLASSICAL, LIGHT, W_DUALMINE, blend, load_fuse, maximum
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
-from wdualmine.records import Run, find_runs, write_csv
+from wdualmine.records import Run, write_csv
 from wdualmine.recovery.measure import measure_alone, measure_recovery
 from wdualmine.recovery.summary import leave_one_out
 from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.recorder import Parts, Request, limit_rows
-from wdualmine_book.records import results_folder
+from wdualmine_book.records import committed_runs
 from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.recovery.noise import noise_gain
 from wdualmine_book.recovery.uptake import find_color_map
@@ -138,7 +138,7 @@ def light_networks(
 
 def light_runs() -> list[Run]:
     """Return the committed trainings of the light network: those in ``results/light``."""
-    return find_runs([results_folder() / "light"])
+    return committed_runs("light")
 
 
 def color_view(task: Task, source: DataSource) -> dict[str, dict[str, Any]]:

@@ -11,10 +11,10 @@ from scipy.stats import spearmanr
 from wdualmine.data import TASKS, get_task, volume_of
 from wdualmine.methods import CLASSICAL, LIGHT
 from wdualmine.metrics import METRICS
-from wdualmine.records import Run, find_runs
+from wdualmine.records import Run
 from wdualmine.recovery.summary import relate
 from wdualmine.statistics import jackknife_interval
-from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.records import committed_runs, records_by_task
 from wdualmine_book.recovery.baselines import BASELINES
 from wdualmine_book.recovery.record import (
     ALONE,
@@ -57,7 +57,7 @@ GOALS = Goals(-0.004, 1.2, 0.95, 0.85, -0.02, 1.5)
 
 def recovery_runs() -> list[Run]:
     """Return the committed rankings: those in ``results/recovery``."""
-    return find_runs([results_folder() / "recovery"])
+    return committed_runs("recovery")
 
 
 def rankings(runs: Iterable[Run]) -> dict[str, Run]:
@@ -278,7 +278,7 @@ def agreement_table(run: Run, level: float = AGREEMENT_LEVEL) -> pd.DataFrame:
 
     rows = []
     for metric in RANKING_METRICS:
-        sign = -1 if METRICS[metric].direction == "lower" else 1
+        sign = METRICS[metric].sign
         whole = sign * order(metric, "")
         left = np.array([[sign * order(metric, volume)] for volume in volumes])
         low, high = (x.clip(-1, 1) for x in jackknife_interval(np.array([whole]), left, level))

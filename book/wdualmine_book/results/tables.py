@@ -155,7 +155,7 @@ def _moments(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_best(frame: pd.DataFrame) -> pd.Series:
-    sign = frame["metric"].map(lambda key: 1 if get_metric(key).direction == "higher" else -1)
+    sign = frame["metric"].map(lambda key: get_metric(key).sign)
     value = (frame["mean"].round(4) * sign).mask(frame["method"] == LIMIT)  # no method
     return value == value.groupby([frame["metric"], frame["column"]]).transform("max")
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from wdualmine.records import Run, find_runs
+from wdualmine.records import Run
 from wdualmine_book.printing import html_grid
-from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.records import committed_runs, records_by_task
 from wdualmine_book.recovery.html import with_interval
 from wdualmine_book.scans.registration_record import ALIGNED, KIND
 
@@ -28,7 +28,7 @@ TITLES = {
 
 def registration_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:
     """Give the records of registration by task: of the given runs, then those in ``results/scans``."""
-    return records_by_task([*runs, *find_runs([results_folder() / "scans"])], KIND)
+    return records_by_task([*runs, *committed_runs("scans")], KIND)
 
 
 def error_table(run: Run, level: float = 0.95) -> pd.DataFrame:

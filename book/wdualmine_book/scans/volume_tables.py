@@ -7,10 +7,10 @@ import pandas as pd
 from wdualmine.data.tasks import get_task
 from wdualmine.methods import LIGHT
 from wdualmine.methods.registry import LIGHT_3D
-from wdualmine.records import Run, find_runs
+from wdualmine.records import Run
 from wdualmine.statistics import mean_and_error, t_quantile
 from wdualmine_book.printing import html_grid
-from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.records import committed_runs, records_by_task
 from wdualmine_book.scans.volume_record import CC_MARGIN, CONTINUITY_SHARE, SEARCH_MARGIN, SMOOTHED
 from wdualmine_book.titles import title
 
@@ -31,7 +31,7 @@ SCORES = {
 
 def volume_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:
     """Give the records of volumes by task: of the given runs, then those in ``results/scans``."""
-    return records_by_task([*runs, *find_runs([results_folder() / "scans"])], KIND)
+    return records_by_task([*runs, *committed_runs("scans")], KIND)
 
 
 def volume_scores(runs: Sequence[Run]) -> pd.DataFrame:

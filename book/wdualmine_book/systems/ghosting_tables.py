@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from wdualmine.methods import CLASSICAL, LEARNED
-from wdualmine.records import Run, find_runs
+from wdualmine.records import Run
 from wdualmine_book.printing import html_grid
-from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.records import committed_runs, records_by_task
 from wdualmine_book.systems.ghosting import GHOSTING_METRICS, GIVEN, KIND, MOVES, STILL
 from wdualmine_book.titles import title
 
@@ -19,7 +19,7 @@ SCORES = (*GHOSTING_METRICS, *(f"{name}{GIVEN}" for name in GHOSTING_METRICS))
 
 def ghosting_runs(runs: Sequence[Run] = ()) -> dict[str, Run]:
     """Give the records of ghosting by task: of the given runs, then those in ``results/comparison``."""
-    return records_by_task([*runs, *find_runs([results_folder() / "comparison"])], KIND)
+    return records_by_task([*runs, *committed_runs("comparison")], KIND)
 
 
 def ghosting_table(run: Run) -> pd.DataFrame:

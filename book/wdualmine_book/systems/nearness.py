@@ -1,7 +1,7 @@
 """How near a system that was trained here comes to its authors' network or published images.
 
 A record of kind "nearness" holds the scores of the networks trained until their own validation loss no longer
-fell: ``metrics.csv`` and, as in a ranking, ``recovery.csv``. ``background.csv`` has the mean gray level of
+fell: ``metrics.csv`` and, as in a ranking, ``recovery.csv``. ``background.csv`` has the mean grey level of
 the background (:mod:`wdualmine.background`) in these networks' images and in their authors', and the scores
 with that made black.
 """
@@ -22,14 +22,14 @@ from wdualmine.fusion import Fuse, fuse_images
 from wdualmine.methods import get_method, load_fuse
 from wdualmine.metrics import score
 from wdualmine.progress import task_bar
-from wdualmine.records import Run, find_runs, write_csv
+from wdualmine.records import Run, write_csv
 from wdualmine.recovery.measure import measure_recovery
 from wdualmine.recovery.summary import leave_one_out
 from wdualmine.statistics import compare
 from wdualmine_book.metrics.published import published_files, published_image
 from wdualmine_book.printing import html_grid
 from wdualmine_book.recorder import Parts, Request
-from wdualmine_book.records import records_by_task, results_folder
+from wdualmine_book.records import committed_runs, records_by_task
 from wdualmine_book.recovery.record import SUFFIX, light_networks, load_recovery
 from wdualmine_book.systems import retrained
 from wdualmine_book.systems.retrained import RETRAINED, SYSTEMS
@@ -105,12 +105,12 @@ def _blackened(images: Callable[[Pair], NDArray], pairs: Sequence[Pair]) -> pd.D
 
 def nearness_runs() -> dict[str, Run]:
     """Return the committed records of this kind by task: those in ``results/retrained``."""
-    return records_by_task(find_runs([results_folder() / "retrained"]), KIND)
+    return records_by_task(committed_runs("retrained"), KIND)
 
 
 def trainings() -> dict[str, Run]:
     """Return the committed trainings by method and task, such as "sdnet-retrained ct-mri"."""
-    runs = [run for run in find_runs([results_folder() / "retrained"]) if run.info.experiment]
+    runs = [run for run in committed_runs("retrained") if run.info.experiment]
     return {f"{run.info.trained.method} {run.info.task}": run for run in runs}
 
 
@@ -124,7 +124,7 @@ def nearness_table(run: Run, ranking: Run, trained: Mapping[str, Run]) -> pd.Dat
 
     Returns:
         A row a system: method (without a suffix), reached, ``reached_black`` (with the background made black
-        in all images), the ``background`` of both in gray levels, ``background_authors``, epochs, megapixels
+        in all images), the ``background`` of both in grey levels, ``background_authors``, epochs, megapixels
         (seen in training), and a metric's mean, ``CC``, that of the authors' ``CC_authors``, the difference's
         interval over the volumes ``CC_low`` and ``CC_high`` and one standard deviation of the authors' over
         pairs ``CC_deviation``; and the contrast kept of both sources, ``recovery_a`` and

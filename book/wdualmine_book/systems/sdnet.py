@@ -6,7 +6,7 @@ Source: H. Zhang and J. Ma, 2021, DOI 10.1007/s11263-021-01501-8; the network is
 The objective is that of its authors' code for medical images, whose squares are of images in [-1, 1]; here of
 [0, 1], which scales every term alike.
 
-Deviation: borders are replicated, not filled with middle gray.
+Deviation: borders are replicated, not filled with middle grey.
 """
 
 from dataclasses import dataclass

@@ -10,10 +10,10 @@ from wdualmine.evaluation import LIMIT
 from wdualmine.methods import CLASSICAL, LEARNED, LIGHT, W_DUALMINE
 from wdualmine.methods.authors import AUTHORS
 from wdualmine.metrics import METRICS
-from wdualmine.records import Run, find_runs
+from wdualmine.records import Run
 from wdualmine_book.audit.tables import RIVALS
 from wdualmine_book.printing import arrow, html_grid
-from wdualmine_book.records import results_folder
+from wdualmine_book.records import committed_runs
 from wdualmine_book.recovery.html import with_interval
 from wdualmine_book.recovery.record import ALONE, RANKING_METRICS, SUFFIX
 from wdualmine_book.recovery.tables import survival, unseen_pairs, unseen_scores
@@ -50,7 +50,7 @@ STRETCHED = "blend-0.0"
 
 def comparison_runs() -> list[Run]:
     """Give the committed records of ghosting and cost: those in ``results/comparison``."""
-    return find_runs([results_folder() / "comparison"])
+    return committed_runs("comparison")
 
 
 def systems_table(run: Run) -> pd.DataFrame:
@@ -70,12 +70,7 @@ def systems_table(run: Run) -> pd.DataFrame:
     scores = unseen_scores(run)
     ranked = scores[scores["method"].isin(RANKED)]
     ranks = pd.DataFrame(
-        {
-            name: (ranked[name] * (1 if METRICS[name].direction == "lower" else -1))
-            .groupby(ranked["pair"])
-            .rank()
-            for name in UNTRAINED
-        }
+        {name: (ranked[name] * -METRICS[name].sign).groupby(ranked["pair"]).rank() for name in UNTRAINED}
     )
     by_volume = ranks.mean(axis=1).groupby([ranked["method"], ranked["pair"].map(volume_of)]).mean()
     means = scores[scores["method"].isin((*RANKED, *TRIVIAL))].groupby("method")[list(RANKING_METRICS)].mean()
