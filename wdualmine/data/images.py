@@ -103,7 +103,7 @@ def _format(path: Path) -> str:
         if beginning.startswith(signature):
             return name
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        raise WdualmineError(f"{path}: is a volume; give two, and a fused one, to `fuse` or `report`")
+        raise WdualmineError(f"{path}: is a volume, which `fuse` and `report` take, with others")
     raise ValueError("its content is no PNG, JPEG, TIFF or BMP")
 
 
