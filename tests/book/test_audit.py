@@ -27,9 +27,9 @@ from wdualmine_book.audit.claims import Claim, Evidence, render_claims, verdict,
 from wdualmine_book.audit.figures import plot_entropy, plot_frontier
 from wdualmine_book.audit.record import (
     AUDIT_METRICS,
-    BLACKENED,
     BLENDS,
     NOISE,
+    ON_BLACK,
     SEEDS,
     adverse_residual,
     noisy_average,
@@ -177,7 +177,7 @@ def test_record_holds_every_method_once_a_pair(audit: Run) -> None:
     assert counts["untrained", True] == len(SEEDS)
     stretched = frame[frame["stretch"] & frame["method"].isin(["w-dualmine", "untrained", "blend-0.5"])]
     assert stretched[[*AUDIT_METRICS, *BACKGROUND]].notna().all(axis=None)
-    assert frame[frame["method"].str.endswith(BLACKENED)]["background_nonzero"].eq(0).all()
+    assert frame[frame["method"].str.endswith(ON_BLACK)]["background_nonzero"].eq(0).all()
 
 
 def test_blends_score_as_the_baselines_do(audit: Run) -> None:
@@ -198,7 +198,7 @@ def test_noise_raises_entropy_step_by_step_and_a_black_background_undoes_it(audi
     values = [mean_scores(audit, method)["EN"] for method in methods]
     assert values == sorted(values)
     assert values[-1] > values[0] + 0.5
-    black = {round(mean_scores(audit, method + BLACKENED)["EN"], 9) for method in methods}
+    black = {round(mean_scores(audit, method + ON_BLACK)["EN"], 9) for method in methods}
     assert len(black) == 1
 
 
@@ -333,7 +333,7 @@ def verdicts(run: Run) -> dict[str, Claim]:
 def base() -> dict[str, dict[str, float]]:
     methods = ["w-dualmine", "untrained", "adafuse", "asfe-fusion", "adverse-residual", "limit"]
     methods += [f"blend-{t:.1f}" for t in BLENDS]
-    return {name: {"all": 0.8} for method in methods for name in (method, method + BLACKENED)}
+    return {name: {"all": 0.8} for method in methods for name in (method, method + ON_BLACK)}
 
 
 def test_verdicts_on_constructed_records(audit: Run) -> None:
@@ -341,8 +341,8 @@ def test_verdicts_on_constructed_records(audit: Run) -> None:
     scores["w-dualmine"] = {"all": 0.8, "MI": 4.4, "CC": 0.8686, "EN": 5.0}
     scores["adafuse"] = {"all": 0.8, "MI": 4.0, "CC": 0.86, "EN": 5.5}
     scores["asfe-fusion"] = {"all": 0.8, "MI": 3.6, "CC": 0.88, "EN": 6.0}
-    scores["asfe-fusion" + BLACKENED] = {"all": 0.8, "EN": 5.1}
-    scores["w-dualmine" + BLACKENED] = {"all": 0.8, "EN": 5.0}
+    scores["asfe-fusion" + ON_BLACK] = {"all": 0.8, "EN": 5.1}
+    scores["w-dualmine" + ON_BLACK] = {"all": 0.8, "EN": 5.0}
     scores["blend-0.0"] = {"all": 0.8, "MI": 4.0, "CC": 0.8686, "PSNR": 62.0}
     scores["adverse-residual"] = {"all": -0.5}
     found = verdicts(constructed(audit, scores))
@@ -375,8 +375,8 @@ def test_verdicts_on_constructed_records(audit: Run) -> None:
 def test_other_numbers_give_other_verdicts(audit: Run) -> None:
     scores = base()
     scores["w-dualmine"] = {"all": 0.8, "EN": 5.0}
-    scores["w-dualmine" + BLACKENED] = {"all": 0.8, "EN": 5.0}
-    scores["asfe-fusion"] = scores["asfe-fusion" + BLACKENED] = {"all": 0.8, "EN": 6.0, "Qabf": 0.7}
+    scores["w-dualmine" + ON_BLACK] = {"all": 0.8, "EN": 5.0}
+    scores["asfe-fusion"] = scores["asfe-fusion" + ON_BLACK] = {"all": 0.8, "EN": 6.0, "Qabf": 0.7}
     scores["adafuse"] = {"all": 0.8, "Qabf": 0.9}
     scores["blend-0.0"] = {"all": 0.8, "MI": 4.5, "CC": 0.85, "PSNR": 63.0}
     scores["adverse-residual"] = {"all": 0.9}

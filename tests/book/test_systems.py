@@ -84,7 +84,7 @@ def make_ranking(folder: Path, task: str, seed: int = 0) -> Run:
         for view in ("luma", "color") if view == "luma" or task != "ct-mri"
         for method in ("alone", *methods, *TRIVIAL) if view == "luma" or method not in TRIVIAL
         for source in "ab"
-        for statistic in ("search", "recovery")
+        for statistic in ("search", "recovery", "detectability")
         for without in ("", *VOLUMES[:3])
     ]  # fmt: skip
     columns = ["method", "view", "source", "statistic", "without", "value"]
@@ -167,9 +167,10 @@ def test_the_findings_are_those_of_the_tables(ranked: dict[str, Run]) -> None:
         assert row["best"] == others["worse"].max() == table.loc[row["best_method"], "worse"]
         gaps = others["CC"] - table.loc["average", "CC"]
         assert (row["low_gap"], row["high_gap"]) == pytest.approx((gaps.min(), gaps.max()))
-        beside = found(run, "average", ASKED).loc["light"]
         names = dict(zip("ab", TASKS[task].modalities, strict=True))
-        assert row["above"] == [names[source] for source in "ab" if beside[f"{source}_low"] > 1]
+        for column, statistic in (("above", "search"), ("clearer", "detectability")):
+            beside = found(run, "average", ASKED, statistic).loc["light"]
+            assert row[column] == [names[source] for source in "ab" if beside[f"{source}_low"] > 1]
     assert findings({}).empty
 
 

@@ -233,7 +233,7 @@ def test_wrong_tables_forms_and_records_are_named(tmp_path: Path, runs: list[Run
         comparison_table(7, [])
     with pytest.raises(WdualmineError, match="unknown form 'rtf'"):
         render_comparison(comparison_table(1, [], []), "rtf")
-    with pytest.raises(WdualmineError, match="no such record"):
+    with pytest.raises(WdualmineError, match="no such folder"):
         load_run(tmp_path / "none")
     (tmp_path / "seed0" / "run.json").write_text('{"schema": 99}')
     with pytest.raises(WdualmineError, match="schema 99"):

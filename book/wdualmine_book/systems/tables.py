@@ -41,9 +41,9 @@ UNTRAINED = tuple(
     name for name in RANKING_METRICS if not any(name in names for names in TRAINED_FOR.values())
 )
 #: What the searching observer says in a record.
-SEARCH = "search"
-#: Of an interval that is asked for either source on each task, so that 95 % are of all of them together.
-ASKED = 1 - 0.05 / (2 * len(TASKS))
+SEARCH, DETECTION = "search", "detectability"
+#: Of an interval that is asked for both of these in either source on each task: 95 % are of all together.
+ASKED = 1 - 0.05 / (4 * len(TASKS))
 #: The stretched average in an audit.
 STRETCHED = "blend-0.0"
 
@@ -80,19 +80,20 @@ def systems_table(run: Run) -> pd.DataFrame:
     return table.sort_values("worse", ascending=False).rename_axis("method").reset_index()
 
 
-def found(run: Run, reference: str = ALONE, level: float = 0.95) -> pd.DataFrame:
+def found(run: Run, reference: str = ALONE, level: float = 0.95, statistic: str = SEARCH) -> pd.DataFrame:
     """Return which share of the signals found in a reference is found with each method; see systems_table.
 
     Args:
         run: a ranking.
         reference: "alone" for each source alone, or a method.
         level: of the intervals.
+        statistic: another one in place of what is found.
     """
     parts: dict[str, pd.Series] = {}
     for view, sources in (("luma", {"a": "a", "b": "b"}), ("color", {"a": "color"})):
         table = survival(run, reference, view, level)
         for source, name in sources.items() if len(table) else ():
-            own = table[(table["statistic"] == SEARCH) & (table["source"] == source)].set_index("method")
+            own = table[(table["statistic"] == statistic) & (table["source"] == source)].set_index("method")
             parts |= {f"{name}{end}": own[f"share{end}"] for end in ("", "_low", "_high")}
     return pd.DataFrame(parts)
 
@@ -111,7 +112,9 @@ class Findings(NamedTuple):
         average: the average's.
         best: that of the best of the systems of others.
         best_method: which it is.
-        above: sources of which the light network shows more than the average, by intervals of :data:`ASKED`.
+        above: sources of which more is found in the light network's image than in the average, by intervals
+            of :data:`ASKED`.
+        clearer: sources in which d' is higher, likewise.
         light_gap: the light network's CC less the average's.
         low_gap: the least CC of the systems of others less the average's.
         high_gap: the highest.
@@ -123,6 +126,7 @@ class Findings(NamedTuple):
     best: float
     best_method: str
     above: list[str]
+    clearer: list[str]
     light_gap: float
     low_gap: float
     high_gap: float
@@ -138,22 +142,27 @@ def findings(runs: Mapping[str, Run]) -> pd.DataFrame:
         if others.empty or not {LIGHT.name, W_DUALMINE.name, "average"} <= set(table.index):
             continue
         gaps, worse = table["CC"] - table["CC"]["average"], table["worse"]
-        beside = found(run, "average", ASKED).loc[LIGHT.name]
+        found_more, clearer = (_ahead(run, statistic) for statistic in (SEARCH, DETECTION))
         rows[task] = Findings(
             light=worse[LIGHT.name],
             average=worse["average"],
             best=others["worse"].max(),
             best_method=str(others["worse"].idxmax()),
-            above=[
-                name for source, name in zip("ab", get_task(task).modalities, strict=True)
-                if beside[f"{source}_low"] > 1
-            ],
+            above=found_more,
+            clearer=clearer,
             light_gap=gaps[LIGHT.name],
             low_gap=gaps[others.index].min(),
             high_gap=gaps[others.index].max(),
             w_dualmine_gap=gaps[W_DUALMINE.name],
-        )._asdict()  # fmt: skip
+        )._asdict()
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _ahead(run: Run, statistic: str) -> list[str]:
+    """Name the sources in which the light network is above the average, by intervals of :data:`ASKED`."""
+    beside = found(run, "average", ASKED, statistic).loc[LIGHT.name]
+    modalities = zip("ab", get_task(run.info.task).modalities, strict=True)
+    return [name for source, name in modalities if beside[f"{source}_low"] > 1]
 
 
 def published_table(run: Run, audit: Run | None) -> pd.DataFrame:
