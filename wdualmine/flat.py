@@ -105,7 +105,8 @@ def fuse(
         register: "rigid", "affine" or "deformable": move the second source onto the first before.
         grid: whose pixels the result has, "a", "b", or "finest", those of the source with the smaller ones.
         transform: a file, .tfm or .h5: written by a registration, read and applied without one.
-        output: a file for the result, too; of volumes with the geometry of the grid.
+        output: a file for the result, too, which replaces no source; of volumes with the geometry of the
+            grid; of tensors none is written.
         device: see :func:`~wdualmine.runtime.pick_device`.
 
     Returns:

@@ -103,7 +103,9 @@ def _format(path: Path) -> str:
         if beginning.startswith(signature):
             return name
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        raise WdualmineError(f"{path}: is a volume, which `fuse` and `report` take, with others")
+        raise WdualmineError(
+            f"{path}: is a volume where an image is needed; `fuse` and `report` take volumes together"
+        )
     raise ValueError("its content is no PNG, JPEG, TIFF or BMP")
 
 

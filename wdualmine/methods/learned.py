@@ -143,7 +143,7 @@ def describe_weights(method: Method, source: str | Path) -> tuple[str | None, st
     task = str(trained["task"])
     which = "all tasks" if task == ALL else task
     label = f"the package's weights for {which}"
-    if str(source) not in TASKS:
+    if str(source).lower() not in TASKS:
         how = ", ".join(str(trained.get(key)) for key in ("preset", "variant"))
         label = f"{source} (trained for {which}: {how}, seed {trained.get('seed')})"
     return None if task == ALL else task, label
