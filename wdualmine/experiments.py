@@ -69,7 +69,7 @@ PRESETS = {
         schedule=Schedule(epochs=3, learning_rate=3e-4, patch_size=128),
     ),
     "cpu": Preset(
-        purpose="What a CPU can do in minutes a task: our default widths, quarter images, 10 epochs.",
+        purpose="What a CPU can do in minutes per task: our default widths, quarter images, 10 epochs.",
         schedule=Schedule(epochs=10, learning_rate=1e-4, patch_size=128),
     ),
     "paper": Preset(purpose="The paper's schedule (Section 5.1.2): 256 x 256, batch 8, 1e-5, 100 epochs."),

@@ -19,6 +19,12 @@ from wdualmine.records import RecordedExperiment, Run
 NO_RECORD = "Nothing is recorded for this yet; the page *Rerun it* says how to make the records."
 
 
+def at_most(differences: Any, decimals: int = 4) -> str:
+    """Print a bound of differences to values that are printed to so many decimals: rounded up, with those."""
+    steps = np.abs(np.asarray(differences, float)).max() * 10**decimals + 0.5
+    return f"{np.ceil(steps) / 10**decimals:.{decimals}f}"
+
+
 def print_grid(grid: pd.DataFrame, form: str) -> str:
     """Print a frame of strings; a first column that repeats is printed once a group."""
     if form == "html":

@@ -8,6 +8,7 @@ from scipy import stats
 
 from wdualmine.errors import WdualmineError
 from wdualmine_book.records import reference_runs, study_runs, training_length_runs
+from wdualmine_book.results.tables import seed_ranges
 from wdualmine_book.statistics import (
     MARGIN,
     alike,
@@ -71,13 +72,8 @@ def test_crossed_p_value_agrees_with_the_interval(seed: int) -> None:
 @pytest.mark.parametrize("metric", MARGIN)
 def test_the_margin_is_what_another_seed_changed_at_most(metric: str) -> None:
     """Among the first three seeds of each training: it was set before there were more."""
-    seeds: dict[tuple[str, ...], list[float]] = {}
-    for name, runs in (("r", reference_runs()), ("s", study_runs()), ("l", training_length_runs())):
-        for run in runs:
-            if run.info.kind == "training" and run.variant == "proposed" and run.info.trained.seed < 3:
-                score = run.metrics.query("method == 'w-dualmine' and stretch")[metric].mean()
-                seeds.setdefault((name, run.info.task, run.label), []).append(score)
-    largest = max(max(values) - min(values) for values in seeds.values())
+    runs = [*reference_runs(), *study_runs(), *training_length_runs()]
+    largest = seed_ranges(runs, 3)[metric].max()
     digit = 10 ** (math.floor(math.log10(largest)) - 1)
     assert MARGIN[metric] == pytest.approx(math.ceil(largest / digit) * digit)
 

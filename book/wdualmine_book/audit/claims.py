@@ -39,16 +39,14 @@ def verdict(answers: Sequence[Answer]) -> str:
     """Turn the answers to a claim's questions into a word.
 
     Returns:
-        "not tested" (no question), "undecided" (no answer), "holds" (all yes), "does not hold" (no yes,
-        at least one no), else "holds in part".
+        "not tested" (no question), "holds" (all yes), "holds in part" (some yes), "undecided" (no yes, some
+        open), "does not hold" (all no).
     """
     if not answers:
         return "not tested"
-    if all(answer is None for answer in answers):
-        return "undecided"
-    if all(answers):
-        return "holds"
-    return "holds in part" if any(answers) else "does not hold"
+    if any(answers):
+        return "holds" if all(answers) else "holds in part"
+    return "undecided" if None in answers else "does not hold"
 
 
 @dataclass(frozen=True)

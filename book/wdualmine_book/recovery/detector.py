@@ -24,7 +24,7 @@ from wdualmine.methods.classical import average
 from wdualmine.progress import task_bar
 from wdualmine.records import Run
 from wdualmine.recovery.measure import SEED, SIGNALS, first_source, second_source
-from wdualmine.recovery.observers import NEAR, REGION, window
+from wdualmine.recovery.observers import CHANCE, NEAR, REGION, window
 from wdualmine.recovery.signals import AMPLITUDES, REACH, draw_signals, insert
 from wdualmine.recovery.summary import relate
 from wdualmine_book.recorder import Parts, Request
@@ -196,3 +196,10 @@ def detector_table(run: Run, reference: str = ALONE) -> pd.DataFrame:
             f"{s}{end}": table.loc[s, f"share{end}"] for s in "ab" for end in ("", "_low", "_high")
         }
     return pd.DataFrame.from_dict(result, orient="index").rename_axis("method")
+
+
+def found_by_chance(run: Run, method: str) -> bool:
+    """Say whether the reader finds in a method's images no more of a source than twice what chance finds."""
+    own = run.metrics[run.metrics["method"] == method]
+    shares = ((own[f"found_{s}"] * own[f"signals_{s}"]).sum() / own[f"signals_{s}"].sum() for s in "ab")
+    return min(shares) < 2 * CHANCE

@@ -321,6 +321,30 @@ def largest_gaps(summary: pd.DataFrame) -> pd.DataFrame:
     return summary.sub(summary["Paper"], axis="index").abs().groupby("Metric").max()
 
 
+def seed_ranges(runs: Iterable[Run], seeds: int | None = None) -> pd.DataFrame:
+    """Return how far the seeds of each training of the full model are apart, in mean scores over the pairs.
+
+    Args:
+        runs: trainings, and other runs, which are passed over.
+        seeds: count seeds below this one alone.
+
+    Returns:
+        A row a task, label and widths (the index) of several seeds: columns seeds, their number, and a range
+        a metric.
+    """
+    rows = [
+        {"task": run.info.task, "label": run.label, "widths": str(run.info.trained.model["widths"])}
+        | run.metrics.query("method == 'w-dualmine' and stretch")[list(PAPER_METRICS)].mean().to_dict()
+        for run in runs
+        if run.info.kind == "training"
+        and run.variant == "proposed"
+        and (seeds is None or run.info.trained.seed < seeds)
+    ]
+    groups = pd.DataFrame(rows).groupby(["task", "label", "widths"])
+    table = (groups.max() - groups.min()).assign(seeds=groups.size())
+    return table[table["seeds"] > 1]
+
+
 def networks_table(runs: Sequence[Run], studies: Sequence[Run] | None = None) -> pd.DataFrame:
     """Tell apart the networks on CT-MRI that are called W-DUALMINE, nearest to the paper's schedule first.
 

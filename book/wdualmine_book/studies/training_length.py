@@ -108,9 +108,3 @@ def render_training_length(table: pd.DataFrame) -> str:
         for row in table.to_dict("records")
     ]
     return print_grid(pd.DataFrame(rows), "html")
-
-
-def nearer_to_paper(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of :func:`training_length_table` where the full length is nearer to the paper."""
-    gaps = table[["long", "short"]].sub(table["paper"], axis="index").abs()
-    return table[gaps["long"] < gaps["short"]]
