@@ -47,7 +47,7 @@ export async function startOpening(root) {
       `At λ = ${lambda.toFixed(2)}, ${paper} differs from the average by ${away[0].toFixed(2)} of 255 grey levels ` +
       `per pixel, the ${light.toLowerCase()} by ${away[1].toFixed(2)}.`;
   });
-  const control = slider("λ: 0 is the average, 1 is the network as it was trained", lambda, (value) => {
+  const control = slider("λ, the residual's share: 0 is the average, 1 the network as it was trained", lambda, (value) => {
     lambda = value;
     redraw();
   }, LARGEST_LAMBDA);

@@ -26,7 +26,7 @@ def plot_frontier(runs: Mapping[str, Run]) -> Figure:
         means, paper = frontier_table(run)[["CC", "MI"]], paper_row(task)
         blends = means.filter(like="blend-", axis=0)
         axis.plot(blends["CC"], blends["MI"], color="0.55", marker=".", label="blends")
-        axis.annotate("average", blends.iloc[0], (-8, -11), textcoords="offset points", ha="right")
+        axis.annotate("average", blends.iloc[0], (6, 4), textcoords="offset points")
         rising = blends["MI"].iloc[-2] > blends["MI"].iloc[-1]
         axis.annotate("maximum", blends.iloc[-1], (0, -14 if rising else 7), textcoords="offset points")
         for color, (method, marker) in zip(_COLORS, markers.items(), strict=True):

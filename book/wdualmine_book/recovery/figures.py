@@ -52,7 +52,7 @@ def plot_front(run: Run) -> Figure:
         {"CC": gap - gap["average"], "found": wide(run, "search", "share")["worse"]}
     ).dropna()
     for names, color, label in (
-        (DETAILS, "0.75", "average plus details"),
+        (DETAILS, "0.75", "rules that add details"),
         (WINDOWS, "0.45", "windowed averages"),
     ):
         shown = points.loc[[name for name in names if name in points.index]]
