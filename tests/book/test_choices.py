@@ -19,6 +19,7 @@ from wdualmine_book.recovery.detector import (
     detector_table,
     draw_patches,
     find,
+    found_by_chance,
     train_reader,
 )
 from wdualmine_book.recovery.html import render_bound, render_choices, render_reader
@@ -103,4 +104,5 @@ def test_the_committed_choices_and_readers_are_complete() -> None:
         shares = detector_table(run)
         assert shares.loc[ALONE, ["a", "b"]].tolist() == [1, 1]
         assert LIGHT.name in shares.index
+        assert not found_by_chance(run, ALONE)
         assert (detector_table(run, "average").loc[LIGHT.name, ["a", "b"]] > 1).all()

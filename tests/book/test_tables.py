@@ -20,7 +20,7 @@ from wdualmine_book.__main__ import main
 from wdualmine_book.experiments import STUDIES
 from wdualmine_book.figures.training import score_changes
 from wdualmine_book.metrics.tables import convention_table, ranking_changes
-from wdualmine_book.printing import folded, html_grid, listed, span, training_words
+from wdualmine_book.printing import at_most, folded, html_grid, listed, span, training_words
 from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
 from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
 from wdualmine_book.results.tables import (
@@ -190,6 +190,12 @@ def test_ablations_are_told_from_zero_only_where_they_differ(ablations: list[Run
     assert pd.isna(table.loc[("EN", "without L_avg"), "p"])  # of which the paper says nothing
     assert pd.isna(table.loc[("EN", "without L_cc"), "mean"])
     assert pd.isna(table.loc[("EN", "the full model"), "difference"])
+
+
+def test_a_bound_of_what_is_printed_to_four_decimals_is_no_closer() -> None:
+    assert at_most([0.00012, -0.00004]) == "0.0002"  # 0.5 printed may be 0.49995 to 0.50005
+    assert at_most(-0.00016) == "0.0003"
+    assert at_most(0.0, 1) == "0.1"
 
 
 def test_what_differs_is_listed(ablations: list[Run]) -> None:
