@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wdualmine.data import Pair
@@ -32,7 +33,7 @@ class ColorMap(Protocol):
     def color(self, uptake: Array) -> Array:
         """Return the colors of an uptake."""
 
-    def uptake(self, image: Array) -> tuple[Array, Array]:
+    def uptake(self, image: NDArray) -> tuple[Array, Array]:
         """Return the uptake of each pixel, and its distance from the map, in levels of RGB."""
 
 
@@ -146,7 +147,7 @@ def second_source(a: Tensor, b: Tensor) -> Tensor:
 class _Scene:
     """A pair that takes signals and shows what is fused of it: levels (C, H, W), C = 3 in color, else 1."""
 
-    def __init__(self, pair: Pair, color_map: Any, in_color: bool) -> None:
+    def __init__(self, pair: Pair, color_map: ColorMap | None, in_color: bool) -> None:
         self.pair, self.map, self.in_color = pair, color_map, in_color
         if (color_map or in_color) and not is_color(pair.image_a):
             raise WdualmineError(f"{pair.name}: source a is grey; leave the color map and in_color out")
