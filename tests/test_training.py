@@ -8,12 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from calling import call
@@ -485,16 +483,3 @@ def test_an_ill_formed_started_json_is_named(checkpoint: Path, tmp_path: Path, c
     with pytest.raises(WdualmineError, match="run") as caught:
         train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
     assert "\n" not in str(caught.value)
-
-
-def test_a_compiled_loss_is_the_loss(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    # Captured and differentiated as on a GPU, but run as it is: C++ for it would take two minutes.
-    compile_ = partial(torch.compile, backend="aot_eager")
-    monkeypatch.setattr("wdualmine.training.torch.compile", compile_)
-    experiment = make_experiment("ct-mri", "smoke", epochs=1)
-    plain = train(experiment, tmp_path / "plain", "phantom", threads=1, progress=False)
-    compiled = train(experiment, tmp_path / "compiled", "phantom", threads=1, progress=False, compiled=True)
-    terms = plain.log.drop(columns="seconds")
-    pd.testing.assert_frame_equal(compiled.log[terms.columns], terms, rtol=1e-5)
-    assert compiled.info.sessions[0]["hardware"]["compiled"] is True
-    assert "compiled" not in plain.info.sessions[0]["hardware"]

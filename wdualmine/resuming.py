@@ -1,6 +1,5 @@
 """What a training keeps in its folder until it is finished, and how it goes on from there."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ class State:
     optimizer: torch.optim.Adam
     log: list[dict[str, float]]
     sessions: list[dict[str, Any]]
-    loss: Callable[..., dict[str, Tensor]]  # of a batch (:func:`wdualmine.training.batch_loss`)
 
     @property
     def modules(self) -> nn.ModuleDict:

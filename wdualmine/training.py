@@ -53,7 +53,6 @@ def train(
     device: str = "auto",
     threads: int | None = None,
     progress: bool = True,
-    compiled: bool = False,
 ) -> Run:
     """Train a network, score it on the test pairs and leave a run folder.
 
@@ -67,8 +66,6 @@ def train(
         device: see :func:`~wdualmine.runtime.pick_device`.
         threads: CPU threads for torch; None leaves its setting.
         progress: show a bar on a terminal and print a line per epoch.
-        compiled: fuse a step's kernels with :func:`torch.compile`: after a minute's preparation a GPU trains
-            several times as fast, and the last bits of the weights are others.
 
     Raises:
         WdualmineError: there is no such number of threads, the folder holds another run or one that is not
@@ -98,11 +95,9 @@ def train(
             "started": now(),
             "from_epoch": len(state.log),
             "code": code_state(code),
-            "hardware": hardware(torch_device) | ({"compiled": True} if compiled else {}),
+            "hardware": hardware(torch_device),
         }
         state.sessions.append(session)
-        if compiled:
-            state.loss = torch.compile(batch_loss, fullgraph=True, dynamic=False)
         images = []
         for task in tasks_of(experiment.task):
             first, second = stack(load_split(source, experiment, "train", task))
@@ -205,16 +200,6 @@ def fuse_in_pieces(model: nn.Module, first: Tensor, second: Tensor) -> list[Any]
     return [model(a, b) for a, b in zip(first.split(count), second.split(count), strict=True)]
 
 
-def batch_loss(model: Any, objective: Any, a: Tensor, b: Tensor, *targets: Tensor) -> dict[str, Tensor]:
-    """Fuse a batch, two of (N, 1, H, W), and return the total loss and what else is logged, all scalars."""
-    pieces = fuse_in_pieces(model, a, b)
-    total, terms = objective(pieces, a, b, *targets)
-    logged = {"total": total, **terms}
-    if hasattr(pieces[0], "residual"):
-        logged["residual"] = torch.cat([piece.residual for piece in pieces]).abs().mean()
-    return logged
-
-
 def initial_state(experiment: Experiment, device: torch.device) -> State:
     """Make what a run starts from: the weights that the experiment's seed draws, and a fresh Adam."""
     with torch.random.fork_rng():
@@ -227,7 +212,7 @@ def initial_state(experiment: Experiment, device: torch.device) -> State:
     objective.to(device)
     parameters = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=experiment.schedule.learning_rate)
-    return State(model, objective, optimizer, [], [], batch_loss)
+    return State(model, objective, optimizer, [], [])
 
 
 def make_objective(experiment: Experiment) -> nn.Module:
@@ -298,9 +283,13 @@ def train_epoch(
                 for image in state.objective.inputs(a, b, generator)
             )
             state.optimizer.zero_grad(set_to_none=True)
-            logged = state.loss(state.model, state.objective, a, b, *targets)
-            logged["total"].backward()
+            pieces = fuse_in_pieces(state.model, a, b)
+            total, terms = state.objective(pieces, a, b, *targets)
+            total.backward()
             state.optimizer.step()
+            logged = {"total": total, **terms}
+            if hasattr(pieces[0], "residual"):
+                logged["residual"] = torch.cat([piece.residual for piece in pieces]).abs().mean()
             for name, value in logged.items():
                 sums[name] = sums.get(name, 0) + value.detach() * len(batch)
             advance()

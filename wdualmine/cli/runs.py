@@ -30,9 +30,6 @@ def train(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads; the bits of a run depend on them.")
     ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Fuse kernels: faster on a GPU, with other last bits.")
-    ] = False,
 ) -> None:
     """Train a network on a task and score it; stopped anywhere, the same command resumes."""
     from wdualmine.experiments import make_experiment
@@ -40,7 +37,7 @@ def train(
 
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
     experiment = make_experiment(task, preset, variant, seed, method, **settings)
-    run = train_network(experiment, output, data, device, threads, compiled=compiled)
+    run = train_network(experiment, output, data, device, threads)
     print_results(run)
     print(output)
 
