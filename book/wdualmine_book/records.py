@@ -46,6 +46,11 @@ def training_length_runs() -> list[Run]:
     return committed_runs("length")
 
 
+def full_length_runs() -> list[Run]:
+    """Give the committed runs of variants at the paper's length: those in ``results/full-length``."""
+    return committed_runs("full-length")
+
+
 def records_by_task(runs: Iterable[Run], kind: str) -> dict[str, Run]:
     """Pick a kind of record of each task, in the paper's order; the first one where there are several."""
     found: dict[str, Run] = {}

@@ -13,7 +13,7 @@ import pytest
 import wdualmine
 from wdualmine.data import volume_of
 from wdualmine.errors import WdualmineError
-from wdualmine.experiments import Experiment, make_experiment
+from wdualmine.experiments import PRESETS, Experiment, make_experiment
 from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Info, Run, find_runs, load_run, seal, write_csv, write_json
 from wdualmine_book.__main__ import main
@@ -22,7 +22,7 @@ from wdualmine_book.figures.training import score_changes
 from wdualmine_book.metrics.tables import convention_table, ranking_changes
 from wdualmine_book.printing import at_most, folded, html_grid, listed, span, training_words
 from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
-from wdualmine_book.records import average_moved, paper_values, reference_runs, study_runs
+from wdualmine_book.records import average_moved, full_length_runs, paper_values, reference_runs, study_runs
 from wdualmine_book.results.tables import (
     column_titles,
     comparison_table,
@@ -31,7 +31,7 @@ from wdualmine_book.results.tables import (
     render_comparison,
     summary_table,
 )
-from wdualmine_book.statistics import holm
+from wdualmine_book.statistics import MARGIN, holm
 from wdualmine_book.studies.tables import (
     ABLATIONS,
     CHOICES,
@@ -49,8 +49,10 @@ from wdualmine_book.studies.tables import (
     render_rates,
     significant,
     study_logs,
+    variant_names,
 )
 from wdualmine_book.studies.training_length import (
+    full_length_table,
     render_training_length,
     training_length_table,
 )
@@ -566,6 +568,20 @@ def test_a_longer_training_stands_beside_a_shorter_one() -> None:
     )
     assert f"{row['long']:.4f}</a>" in render_training_length(table.reset_index())
     assert training_length_table([], []).empty
+
+
+def test_variants_of_full_length_are_set_against_the_reference() -> None:
+    table = full_length_table()
+    assert set(table["variant"]) <= set(variant_names().values())
+    for run in full_length_runs():
+        assert Experiment.from_dict(run.info.trained.model_dump()).schedule == PRESETS["paper"].schedule
+    run = full_length_runs()[0]
+    reference = next(r for r in reference_runs() if (r.info.task, r.info.kind) == ("ct-mri", "training"))
+    own, full = (r.metrics.query("method == 'w-dualmine'")["MI"].mean() for r in (run, reference))
+    row = table.query("metric == 'MI'").iloc[0]
+    assert row["difference"] == pytest.approx(own - full)
+    assert row["share"] == pytest.approx(abs(own - full) / MARGIN["MI"])
+    assert full_length_table([]).empty
 
 
 def test_a_table_that_the_paper_does_not_have_is_refused(capsys: pytest.CaptureFixture) -> None:

@@ -28,7 +28,13 @@ from wdualmine_book.audit.tables import (
 from wdualmine_book.printing import training_words
 from wdualmine_book.records import study_runs
 from wdualmine_book.statistics import higher, holm, margin, no_lower
-from wdualmine_book.studies.tables import ABLATIONS, ablation_table, count_seeds, within_margin
+from wdualmine_book.studies.tables import (
+    ABLATIONS,
+    ablation_table,
+    count_seeds,
+    variant_names,
+    within_margin,
+)
 
 #: True where a claim holds, False where it fails, None where the records cannot tell.
 Answer = bool | None
@@ -276,7 +282,7 @@ def per_task(values: Mapping[str, float], form: str) -> str:
 
 def ablation_label(ablations: Sequence[Run] | None = None) -> str:
     """Print with which presets and on which data the variants of Tables 4 and 5 were trained."""
-    variants = {key for table in ABLATIONS.values() for key in table}
+    variants = variant_names()
     runs = [
         run
         for run in (study_runs() if ablations is None else ablations)

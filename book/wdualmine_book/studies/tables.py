@@ -60,6 +60,11 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
+def variant_names() -> dict[str, str]:
+    """Return the printed name of each variant of Tables 4 and 5."""
+    return {key: name for variants in ABLATIONS.values() for key, name in variants.items()}
+
+
 def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float = 0.95) -> pd.DataFrame:
     """Build Table 4 or 5: each variant beside the full model, with what seeds and pairs leave uncertain.
 
@@ -84,7 +89,7 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
     """
     if number not in ABLATIONS:
         raise WdualmineError(f"table {number}: choose 4 or 5 for an ablation")
-    every = {name: [key] for variants in ABLATIONS.values() for key, name in variants.items()}
+    every = {name: [key] for key, name in variant_names().items()}
     table = _differences("ct-mri", every, runs, level)
     wanted = [row in CLAIMED for row in zip(table["variant"], table["metric"], strict=True)]
     table["p"] = table["p"].where(np.array(wanted))
@@ -101,7 +106,7 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
 
 def ablation_title(runs: Sequence[Run] | None = None) -> str:
     """Say what our column of Tables 4 and 5 holds: preset, data and number of seeds of its runs."""
-    variants = [PROPOSED, *(key for names in ABLATIONS.values() for key in names)]
+    variants = [PROPOSED, *variant_names()]
     chosen = _chosen("ct-mri", variants, runs)
     return f"Ours ({chosen[0].label}; {count_seeds(chosen)})" if chosen else "Ours"
 

@@ -11,8 +11,16 @@ from wdualmine.metrics import PAPER_METRICS
 from wdualmine.records import Run
 from wdualmine.statistics import SIGNIFICANT, compare
 from wdualmine_book.printing import anchor, print_grid, training_words
-from wdualmine_book.records import LEVELS, average_moved, paper_values, reference_runs, training_length_runs
-from wdualmine_book.statistics import holm, margin
+from wdualmine_book.records import (
+    LEVELS,
+    average_moved,
+    full_length_runs,
+    paper_values,
+    reference_runs,
+    training_length_runs,
+)
+from wdualmine_book.statistics import MARGIN, holm, margin
+from wdualmine_book.studies.tables import variant_names
 
 _COLUMNS = [
     "task", "metric", "paper", "long", "short", "short_seeds", "short_seed_std",
@@ -82,6 +90,39 @@ def training_length_table(
         table["difference"].abs() > table["metric"].map(margin)
     )
     return table[_COLUMNS]
+
+
+def full_length_table(
+    runs: Sequence[Run] | None = None, reference: Sequence[Run] | None = None
+) -> pd.DataFrame:
+    """Compare variants of Tables 4 and 5 that were trained at the paper's length with the reference run.
+
+    Args:
+        runs: theirs; None takes the committed ones.
+        reference: where the reference run of each task is; None takes the committed ones.
+
+    Returns:
+        One row a run and metric: columns variant (printed name), seed, metric, difference (to the reference's
+        mean, which is of another seed) and share (that of the margin, without its sign).
+    """
+    full = {
+        run.info.task: _scores(run)[list(PAPER_METRICS)].mean()
+        for run in (reference_runs() if reference is None else reference)
+        if run.info.kind == "training" and run.info.trained.seed == 0
+    }
+    names = variant_names()
+    rows = [
+        {
+            "variant": names[run.variant],
+            "seed": run.info.trained.seed,
+            "metric": metric,
+            "difference": _scores(run)[metric].mean() - full[run.info.task][metric],
+        }
+        for run in (full_length_runs() if runs is None else runs)
+        for metric in PAPER_METRICS
+    ]
+    table = pd.DataFrame(rows, columns=["variant", "seed", "metric", "difference"])
+    return table.assign(share=table["difference"].abs() / table["metric"].map(MARGIN))
 
 
 def _scores(run: Run) -> pd.DataFrame:
