@@ -1,6 +1,7 @@
 """What ran where, and a single run's own scores."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import pandas as pd
 
@@ -36,7 +37,6 @@ def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
     def row(run: Run) -> dict[str, str]:
         info, experiment = run.info, run.info.experiment
         commit = (info.code.commit or "no commit")[:10] + (" + changes" if info.code.dirty else "")
-        threads = info.hardware.threads
         seconds = info.train_seconds + info.evaluation_seconds
         return {
             "Run": run.folder.name,
@@ -46,13 +46,22 @@ def provenance_table(runs: Sequence[Run]) -> pd.DataFrame:
             "Seed": str(experiment.seed) if experiment else "–",
             "Data": f"{info.data.name} ({info.data.fingerprint[:10]})",
             "Commit": commit,
-            "Machine": (info.hardware.gpu or info.hardware.processor)
-            + f", {threads} thread{'s' * (threads != 1)}",
+            "Machine": "; then ".join(machines(run)),
             "Seconds": f"{seconds:.0f}",
             "Finished": info.finished,
         }
 
     return pd.DataFrame([row(run) for run in runs])
+
+
+def machines(run: Run) -> list[str]:
+    """Name what a run was computed on, one entry where a training moved from one machine to another."""
+    hardware = [session["hardware"] for session in run.info.sessions] or [run.info.hardware.model_dump()]
+    names = [
+        f"{entry.get('gpu') or entry['processor']}, {entry['threads']} thread{'s' * (entry['threads'] != 1)}"
+        for entry in hardware
+    ]
+    return [name for name, _ in groupby(names)]
 
 
 def render_provenance(runs: Sequence[Run], column: str) -> str:

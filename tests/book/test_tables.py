@@ -21,7 +21,7 @@ from wdualmine_book.experiments import STUDIES
 from wdualmine_book.figures.training import score_changes
 from wdualmine_book.metrics.tables import convention_table, ranking_changes
 from wdualmine_book.printing import at_most, folded, html_grid, listed, span, training_words
-from wdualmine_book.provenance import model_card_scores, provenance_table, render_provenance
+from wdualmine_book.provenance import machines, model_card_scores, provenance_table, render_provenance
 from wdualmine_book.records import average_moved, full_length_runs, paper_values, reference_runs, study_runs
 from wdualmine_book.results.tables import (
     column_titles,
@@ -161,6 +161,14 @@ def test_provenance_names_commit_data_and_time(runs: list[Run]) -> None:
     assert row["Commit"] == "cccccccccc + changes"
     assert row["Data"].startswith("phantom (ffff")
     assert row["Seconds"] == "66"
+
+
+def test_a_training_that_moved_names_every_machine_once(runs: list[Run]) -> None:
+    run = runs[0]
+    assert machines(run) == ["P, 1 thread"]
+    gpu, cpu = ({"processor": "P", "threads": n, "gpu": name} for n, name in ((2, "G"), (1, None)))
+    run.info.sessions[:] = [{"hardware": hardware} for hardware in (gpu, gpu, cpu)]
+    assert machines(run) == ["G, 2 threads", "P, 1 thread"]
 
 
 @pytest.fixture
