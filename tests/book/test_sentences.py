@@ -86,7 +86,7 @@ def told(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
-def altered(read: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+def altered(read: Callable[..., pd.DataFrame], seed: int = 0) -> Callable[..., pd.DataFrame]:
     """Read tables of other numbers; those of a pair change alike, so that near methods stay near."""
 
     def read_other(*arguments: Any, **options: Any) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def altered(read: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
         wide = "pair" in frame and not {"statistic", "slices"} & set(frame)  # a row a pair of images
         groups = frame["pair"].factorize()[0] if wide else np.arange(len(frame))
         for column in frame.select_dtypes("float"):
-            draw = np.random.default_rng(zlib.crc32(str(column).encode()))
+            draw = np.random.default_rng(zlib.crc32(str(column).encode()) + seed)
             frame[column] *= draw.uniform(1.1, 1.4) * draw.uniform(0.7, 1.3, len(frame))[groups]
         return frame
 
@@ -112,10 +112,13 @@ def test_every_number_of_a_sentence_follows_the_records(
     assert said
     assert not [sentence for sentence in said if re.search(r"\bnan\b|-0\.0+\b|\bNone\b", sentence)]
     monkeypatch.setattr(wdualmine.records, "isclose", lambda *_, **__: True)
-    monkeypatch.setattr(pd, "read_csv", altered(pd.read_csv))
+    read = pd.read_csv
+    monkeypatch.setattr(pd, "read_csv", altered(read))
     others = told(name, monkeypatch)
     assert not [sentence for sentence in said if set(NUMBER.findall(sentence)) - SET and sentence in others]
-    assert not set(exact(said)) & set(exact(others)) - SET, "of no record"
+    if same := set(exact(said)) & set(exact(others)) - SET:  # by chance, unless they stay the same again
+        monkeypatch.setattr(pd, "read_csv", altered(read, seed=1))
+        assert not same & set(exact(told(name, monkeypatch))), "of no record"
 
 
 def exact(said: Iterable[str]) -> Iterator[str]:
