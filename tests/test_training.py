@@ -483,3 +483,19 @@ def test_an_ill_formed_started_json_is_named(checkpoint: Path, tmp_path: Path, c
     with pytest.raises(WdualmineError, match="run") as caught:
         train(make_experiment("ct-mri", "smoke"), folder, "phantom", "cpu", 1, progress=False)
     assert "\n" not in str(caught.value)
+
+
+def test_scores_are_in_full_float32_and_the_setting_comes_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+
+    def scored(*arguments: Any) -> Any:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return evaluate(*arguments)
+
+    monkeypatch.setattr("wdualmine.training.evaluate", scored)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    train(make_experiment("ct-mri", "smoke", epochs=1), tmp_path, "phantom", threads=1, progress=False)
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32
