@@ -47,7 +47,7 @@ def training_length_runs() -> list[Run]:
 
 
 def full_length_runs() -> list[Run]:
-    """Give the committed runs of variants at the paper's length: those in ``results/full-length``."""
+    """Give the committed runs of the paper's length beside the reference: ``results/full-length``."""
     return committed_runs("full-length")
 
 

@@ -36,6 +36,7 @@ from wdualmine_book.studies.tables import (
     ABLATIONS,
     CHOICES,
     CLAIMED,
+    FULL,
     ablation_table,
     asked,
     choices_table,
@@ -580,7 +581,7 @@ def test_a_longer_training_stands_beside_a_shorter_one() -> None:
 
 def test_variants_of_full_length_are_set_against_the_reference() -> None:
     table = full_length_table()
-    assert set(table["variant"]) <= set(variant_names().values())
+    assert set(table["variant"]) <= {*variant_names().values(), FULL}
     for run in full_length_runs():
         assert Experiment.from_dict(run.info.trained.model_dump()).schedule == PRESETS["paper"].schedule
     run = full_length_runs()[0]

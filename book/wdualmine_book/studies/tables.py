@@ -53,7 +53,7 @@ CHOICES = {
 DISJOINT = "volume-disjoint"
 PROPOSED = "proposed"
 PAPER = "the paper's row"
-_FULL = "the full model"
+FULL = "the full model"
 _COLUMNS = [
     "task", "metric", "variant", "paper", "seeds", "mean", "seed_std",
     "difference", "low", "high", "p", "p_corrected", "detectable", "told_apart", "run",
@@ -94,9 +94,9 @@ def ablation_table(number: int, runs: Sequence[Run] | None = None, level: float 
     wanted = [row in CLAIMED for row in zip(table["variant"], table["metric"], strict=True)]
     table["p"] = table["p"].where(np.array(wanted))
     table = _corrected(table, level)
-    table = table[table["variant"].isin([*ABLATIONS[number].values(), _FULL])].reset_index(drop=True)
+    table = table[table["variant"].isin([*ABLATIONS[number].values(), FULL])].reset_index(drop=True)
     paper = paper_values().query("table == @number").set_index(["row", "metric"])["mean"]
-    keys = {name: key for key, name in ABLATIONS[number].items()} | {_FULL: PROPOSED}
+    keys = {name: key for key, name in ABLATIONS[number].items()} | {FULL: PROPOSED}
     table["paper"] = [
         float(paper[keys[variant], metric])
         for variant, metric in zip(table["variant"].astype(str), table["metric"].astype(str), strict=True)
@@ -239,7 +239,7 @@ def _differences(
     task: str, variants: Mapping[str, Sequence[str]], runs: Sequence[Run] | None, level: float
 ) -> pd.DataFrame:
     """Compare variants with the full model; one that is given by several names is their pairs together."""
-    groups = {**variants, _FULL: [PROPOSED]}
+    groups = {**variants, FULL: [PROPOSED]}
     chosen = {name: _chosen(task, keys, runs) for name, keys in groups.items()}
     scores = {
         name: pd.concat([run.metrics.query("method == 'w-dualmine'") for run in found])
@@ -259,8 +259,8 @@ def _differences(
                 means = values[name].mean(axis=1)
                 row |= {"seeds": len(means), "mean": means.mean(), "seed_std": means.std(ddof=1)}
                 row["run"] = chosen[name][0].folder.name
-            if name in values and name != _FULL and _FULL in values:
-                by_pair = (values[name] - values[_FULL]).dropna(how="all").dropna(axis=1)
+            if name in values and name != FULL and FULL in values:
+                by_pair = (values[name] - values[FULL]).dropna(how="all").dropna(axis=1)
                 difference = by_pair.T.groupby(volume_of).mean().T.to_numpy()  # (seeds, volumes)
                 if difference.size:
                     row["difference"] = difference.mean()
@@ -306,8 +306,8 @@ def claimed(table: pd.DataFrame) -> pd.DataFrame:
 
 def printed_changes(table: pd.DataFrame) -> pd.DataFrame:
     """Add "change": what the paper's Tables 4 and 5 print for each variant less their full model."""
-    full = table[table["variant"] == _FULL].groupby("metric")["paper"].first()
-    variants = table[table["variant"] != _FULL]
+    full = table[table["variant"] == FULL].groupby("metric")["paper"].first()
+    variants = table[table["variant"] != FULL]
     return variants.assign(change=variants["paper"] - variants["metric"].map(full))
 
 

@@ -20,7 +20,7 @@ from wdualmine_book.records import (
     training_length_runs,
 )
 from wdualmine_book.statistics import MARGIN, holm, margin
-from wdualmine_book.studies.tables import variant_names
+from wdualmine_book.studies.tables import FULL, PROPOSED, variant_names
 
 _COLUMNS = [
     "task", "metric", "paper", "long", "short", "short_seeds", "short_seed_std",
@@ -95,7 +95,7 @@ def training_length_table(
 def full_length_table(
     runs: Sequence[Run] | None = None, reference: Sequence[Run] | None = None
 ) -> pd.DataFrame:
-    """Compare variants of Tables 4 and 5 that were trained at the paper's length with the reference run.
+    """Compare other seeds, and variants of Tables 4 and 5, at the paper's length with the reference run.
 
     Args:
         runs: theirs; None takes the committed ones.
@@ -110,7 +110,7 @@ def full_length_table(
         for run in (reference_runs() if reference is None else reference)
         if run.info.kind == "training" and run.info.trained.seed == 0
     }
-    names = variant_names()
+    names = variant_names() | {PROPOSED: FULL}
     rows = [
         {
             "variant": names[run.variant],
