@@ -19,7 +19,7 @@ from wdualmine_book.records import (
     reference_runs,
     training_length_runs,
 )
-from wdualmine_book.statistics import MARGIN, holm, margin
+from wdualmine_book.statistics import holm, margin
 from wdualmine_book.studies.tables import FULL, PROPOSED, variant_names
 
 _COLUMNS = [
@@ -92,14 +92,11 @@ def training_length_table(
     return table[_COLUMNS]
 
 
-def full_length_table(
-    runs: Sequence[Run] | None = None, reference: Sequence[Run] | None = None
-) -> pd.DataFrame:
+def full_length_table(runs: Sequence[Run] | None = None) -> pd.DataFrame:
     """Compare other seeds, and variants of Tables 4 and 5, at the paper's length with the reference run.
 
     Args:
         runs: theirs; None takes the committed ones.
-        reference: where the reference run of each task is; None takes the committed ones.
 
     Returns:
         One row a run and metric: columns variant (printed name), seed, metric, difference (to the reference's
@@ -107,7 +104,7 @@ def full_length_table(
     """
     full = {
         run.info.task: _scores(run)[list(PAPER_METRICS)].mean()
-        for run in (reference_runs() if reference is None else reference)
+        for run in reference_runs()
         if run.info.kind == "training" and run.info.trained.seed == 0
     }
     names = variant_names() | {PROPOSED: FULL}
@@ -122,7 +119,7 @@ def full_length_table(
         for metric in PAPER_METRICS
     ]
     table = pd.DataFrame(rows, columns=["variant", "seed", "metric", "difference"])
-    return table.assign(share=table["difference"].abs() / table["metric"].map(MARGIN))
+    return table.assign(share=table["difference"].abs() / table["metric"].map(margin))
 
 
 def _scores(run: Run) -> pd.DataFrame:
